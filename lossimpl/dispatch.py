@@ -1,0 +1,94 @@
+"""From a public call to an implementation: what `auto` takes, and the checks before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossimpl import registry
+from lossimpl.spec import Function, Unavailable
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The implementation that `auto` takes for some tensors, and why."""
+
+    implementation: str
+    reason: str
+
+
+def choose(name: str, *tensors: Tensor) -> Choice:
+    """What `implementation="auto"` takes for these tensors, and why.
+
+    >>> import torch
+    >>> choose("log_cosh_loss", torch.zeros(2, dtype=torch.complex64), torch.zeros(2)).implementation
+    'vectorized'
+    """
+    loss = registry.get(name)
+    if not tensors or not isinstance(tensors[0], Tensor):
+        raise TypeError(f"choose({name!r}, ...) needs the loss's tensors: {', '.join(loss.tensors)}")
+    device = tensors[0].device.type
+    reason = native_refuses(name, device) or next(
+        (f"native has no kernel for {one.dtype}" for one in tensors if one.is_complex()), None
+    )
+    if reason is None:
+        return Choice("native", f"the fused kernel serves {name} on {device}")
+    return Choice(fallback(name), f"native is unavailable: {reason}")
+
+
+FUNCTIONS: dict[tuple[str, str, str], Function] = {}  # a plain dict: torch.compile can look a function up in it
+
+
+def native_refuses(name: str, device: str) -> str | None:
+    """Why native cannot be had for this loss on this device type, or None; built or imported once."""
+    try:
+        remember(name, "native", device)
+    except Unavailable as error:
+        return str(error)
+    return None
+
+
+def remember(name: str, implementation: str, device: str) -> None:
+    """Put the raw function into FUNCTIONS; Unavailable says why it cannot be had."""
+    if (name, implementation, device) not in FUNCTIONS:
+        FUNCTIONS[name, implementation, device] = registry.function(name, implementation, device)
+
+
+def fallback(name: str) -> str:
+    """What stands in for native where it does not serve."""
+    return "torch" if "torch" in registry.get(name).implementations else "vectorized"
+
+
+@torch._dynamo.assume_constant_result  # type: ignore[attr-defined, untyped-decorator]  # torch ships no types for it
+def resolved(name: str, implementation: str, device: str) -> str:
+    """The implementation behind the word, loaded; outside any trace, since loading may build."""
+    if implementation == "auto":
+        implementation = "native" if native_refuses(name, device) is None else fallback(name)
+    if implementation == "native":
+        remember(name, fallback(name), device)
+    remember(name, implementation, device)
+    return implementation
+
+
+def call(name: str, implementation: str, *arguments: Any) -> Tensor:
+    """Check the arguments, then compute. `arguments` are the loss's own, all of them, in order.
+
+    `native` checks in its kernel, and asks the room's check for the message only when it has refused.
+    """
+    first = arguments[0]
+    device = first.device.type if isinstance(first, Tensor) else "cpu"
+    chosen = resolved(name, implementation, device)
+    if chosen == "native":
+        try:
+            result: Tensor = FUNCTIONS[name, "native", device](*arguments)
+            return result
+        except Unavailable:
+            if implementation == "native":
+                raise
+        chosen = fallback(name)
+    registry.get(name).check(*arguments)
+    result = FUNCTIONS[name, chosen, device](*arguments)
+    return result

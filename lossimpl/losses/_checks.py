@@ -1,0 +1,122 @@
+"""Argument checks that several rooms share.
+
+Each raises the type of error that torch raises, names the argument, shows the value and says what is allowed. Checks
+of values read the data, so they run on CPU tensors only, and never while torch.compile traces.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossimpl.spec import REDUCTIONS
+
+
+def readable(tensor: Tensor) -> bool:
+    """Whether values may be looked at here: plain CPU data, outside tracing and functional transforms."""
+    if torch.compiler.is_compiling() or tensor.device.type != "cpu":
+        return False
+    return not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
+def require_reduction(reduction: Any) -> None:
+    """Raise ValueError unless the reduction is one of three."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction} is not a valid value for reduction: it must be 'none', 'mean' or 'sum'")
+
+
+def require_tensors(**tensors: Any) -> None:
+    """Raise TypeError unless every argument is a tensor, RuntimeError unless all are on one device."""
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
+    (first, one), *others = tensors.items()
+    for name, other in others:
+        if other.device != one.device:
+            raise RuntimeError(
+                f"expected all tensors on the same device: {first} is on {one.device}, {name} on {other.device}"
+            )
+
+
+def require_floating(**tensors: Tensor) -> None:
+    """Raise NotImplementedError, as torch's kernels do, for a tensor that is not floating point."""
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            raise NotImplementedError(
+                f"{name} has dtype {tensor.dtype}, not implemented: "
+                "it must be torch.float64, torch.float32, torch.bfloat16 or torch.float16"
+            )
+
+
+def require_some_floating(**tensors: Tensor) -> None:
+    """Raise NotImplementedError unless at least one is floating point and none is complex."""
+    if any(tensor.is_complex() for tensor in tensors.values()):
+        require_floating(**tensors)
+    if not any(tensor.is_floating_point() for tensor in tensors.values()):
+        require_floating(**tensors)
+
+
+def require_broadcast(**tensors: Tensor) -> None:
+    """Raise RuntimeError unless the shapes broadcast together."""
+    (first, a), *others = tensors.items()
+    for name, b in others:
+        for back in range(1, min(a.dim(), b.dim()) + 1):
+            if a.shape[-back] != b.shape[-back] and 1 not in (a.shape[-back], b.shape[-back]):
+                raise RuntimeError(
+                    f"The size of tensor a ({a.shape[-back]}) must match the size of tensor b ({b.shape[-back]}) at "
+                    f"non-singleton dimension {max(a.dim(), b.dim()) - back}: {first} has shape {list(a.shape)} and "
+                    f"{name} {list(b.shape)}, which do not broadcast"
+                )
+
+
+def require_expandable(shape: torch.Size, **tensors: Tensor | None) -> None:
+    """Raise RuntimeError unless each tensor given broadcasts to `shape` without enlarging it."""
+    for name, tensor in tensors.items():
+        if tensor is None:
+            continue
+        require_tensors(**{name: tensor})
+        fits = tensor.dim() <= len(shape) and all(
+            size in (1, wanted) for size, wanted in zip(reversed(tensor.shape), reversed(shape), strict=False)
+        )
+        if not fits:
+            raise RuntimeError(f"{name} has shape {list(tensor.shape)}: it must broadcast to input's {list(shape)}")
+
+
+def require_weight_like(input: Tensor, weight: Tensor | None) -> None:
+    """Raise ValueError unless an elementwise weight has input's own shape."""
+    if weight is None:
+        return
+    require_tensors(input=input, weight=weight)
+    if weight.shape != input.shape:
+        raise ValueError(
+            "Weights and input must have the same size: "
+            f"weight has shape {list(weight.shape)}, input {list(input.shape)}"
+        )
+
+
+def require_number(**values: Any) -> None:
+    """Raise TypeError unless every value is a real number."""
+    for name, value in values.items():
+        if not isinstance(value, int | float | torch.SymInt | torch.SymFloat):
+            raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
+
+
+def require_unit_interval(**tensors: Tensor) -> None:
+    """Raise RuntimeError unless every element lies in [0, 1]; NaN does not."""
+    for name, tensor in tensors.items():
+        if not readable(tensor):
+            continue
+        inside = (tensor >= 0) & (tensor <= 1)
+        if not bool(inside.all()):
+            worst = tensor.detach()[~inside].flatten()[0].item()
+            raise RuntimeError(f"all elements of {name} should be between 0 and 1, got {worst}")
+
+
+def check_pair(input: Any, target: Any, reduction: Any, weight: Any = None) -> None:
+    """The checks that the elementwise regression losses share."""
+    require_tensors(input=input, target=target)
+    require_reduction(reduction)
+    require_broadcast(input=input, target=target)
+    require_weight_like(input, weight)

@@ -1,0 +1,85 @@
+"""What several rooms share: precision, broadcasting, reduction, walking sample by sample, and traffic.
+
+Low precision is computed in float32 and rounded once at the end, as torch's own kernels accumulate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lossimpl.spec import Case
+
+ITEM_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The precision to compute in: float32 for the half types, the type itself otherwise."""
+    return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
+
+
+def promote(*tensors: Tensor) -> torch.dtype:
+    """The type that torch's type promotion gives these tensors together."""
+    dtype = tensors[0].dtype
+    for one in tensors[1:]:
+        dtype = torch.promote_types(dtype, one.dtype)
+    return dtype
+
+
+def pair(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
+    """Input and target broadcast against each other at computing precision, and the type of the result."""
+    dtype = promote(input, target)
+    x, y = torch.broadcast_tensors(input, target)
+    return x.to(compute_dtype(dtype)), y.to(compute_dtype(dtype)), dtype
+
+
+def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
+    """The loss itself, its mean or its sum, rounded to `dtype` once."""
+    if reduction == "none":
+        return loss.to(dtype)
+    return (loss.mean() if reduction == "mean" else loss.sum()).to(dtype)
+
+
+def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:
+    """As `reduce`, with elements weighted first; the mean then divides by the sum of the weights."""
+    if weight is None:
+        return reduce(loss, reduction, dtype)
+    dtype = torch.promote_types(dtype, weight.dtype)
+    weighted = loss * weight
+    if reduction == "mean":
+        return (weighted.sum() / weight.to(compute_dtype(dtype)).sum()).to(dtype)
+    return reduce(weighted, reduction, dtype)
+
+
+def each(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """Apply `function` sample by sample along the first dimension and stack what it returns."""
+    first = tensors[0]
+    if first.dim() == 0 or first.shape[0] == 0:
+        return function(*tensors)
+    samples = zip(*(one.unbind(0) for one in tensors), strict=True)
+    return torch.stack([function(*sample) for sample in samples])
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)) without a threshold: max(x, 0) + log1p(exp(-abs(x))), exact in both tails."""
+    return -torch.nn.functional.logsigmoid(-x)
+
+
+def elementwise_traffic(tensors: int) -> Callable[[Case], int]:
+    """Traffic of a loss that reads `tensors` tensors of the case's shape; a step writes one gradient more."""
+
+    def traffic(case: Case) -> int:
+        """Bytes of the tensors read, of the gradient written in a step, and of the result."""
+        elements = math.prod(case.shape)
+        moved = tensors + (case.mode != "forward")
+        return (elements * moved + result_elements(case, elements)) * ITEM_BYTES[case.dtype]
+
+    return traffic
+
+
+def result_elements(case: Case, unreduced: int) -> int:
+    """How many elements the loss itself has: one, or one each without reduction."""
+    return unreduced if dict(case.options).get("reduction") == "none" else 1

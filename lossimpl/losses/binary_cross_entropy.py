@@ -1,0 +1,124 @@
+"""Binary cross entropy of probabilities.
+
+    ℓ(p, y) = −w [y max(log p, −100) + (1 − y) max(log(1 − p), −100)]
+
+The clamp at −100 and the gradient (p − y) / max(p(1 − p), 1e−12) are torch's contract: the loss stays finite where a
+probability is exactly wrong, and its gradient there is ±1e12. A probability that a sigmoid has rounded to 0 or 1 has
+lost its gradient already: use the form with logits. Input and target have one shape and one type, and lie in [0, 1];
+weight broadcasts to them. An empty batch has mean NaN and sum 0.
+
+Source: I. J. Good, Rational Decisions, Journal of the Royal Statistical Society B 14, 1952 (the logarithmic score).
+
+naive       one sample after the other
+vectorized  one tensor expression, the clamped logs in forward and torch's quotient in backward
+torch       torch.nn.functional.binary_cross_entropy
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossimpl.losses._checks import (
+    require_expandable,
+    require_floating,
+    require_reduction,
+    require_tensors,
+    require_unit_interval,
+)
+from lossimpl.losses._common import compute_dtype, each, elementwise_traffic, reduce
+from lossimpl.losses._makers import binary_makers
+from lossimpl.spec import Loss
+
+FLOOR = -100.0
+SMALLEST_VARIANCE = 1e-12
+
+
+class ClampedLogLoss(torch.autograd.Function):
+    """−[y log p + (1 − y) log(1 − p)] with both logs clamped in forward, and a slope that the clamp does not stop."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(p: Tensor, y: Tensor) -> Tensor:
+        """The clamped logs; y times a clamped log is finite, so no 0 times infinity arises."""
+        return -(y * p.log().clamp_min(FLOOR) + (1 - y) * torch.log1p(-p).clamp_min(FLOOR))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        """Backward needs both arguments."""
+        del output
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        """Slopes in p and in y, made of differentiable operations so that second derivatives exist."""
+        p, y = ctx.saved_tensors
+        slope_p = (p - y) / (p * (1 - p)).clamp_min(SMALLEST_VARIANCE)
+        slope_y = torch.log1p(-p).clamp_min(FLOOR) - p.log().clamp_min(FLOOR)
+        return gradients[0] * slope_p, gradients[0] * slope_y
+
+
+def log_loss(p: Tensor, y: Tensor) -> Tensor:
+    """The unweighted loss per element."""
+    result: Tensor = ClampedLogLoss.apply(p, y)
+    return result
+
+
+def oracle(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
+    """In float64: the contract's formula; the slope by a linear term, since autograd would stop at the clamp."""
+    p, y = input.detach(), target.detach()
+    loss = -torch.lerp(torch.log1p(-p).clamp_min(FLOOR), p.log().clamp_min(FLOOR), y)
+    loss = loss + (input - p) * ((p - y) / (p - p * p).clamp_min(SMALLEST_VARIANCE))
+    loss = loss + (target - y) * (torch.log1p(-p).clamp_min(FLOOR) - p.log().clamp_min(FLOOR))
+    return reduce(loss if weight is None else loss * weight, reduction, input.dtype)
+
+
+def naive(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
+    """Sample by sample."""
+    dtype = compute_dtype(input.dtype)
+    loss = each(log_loss, input.to(dtype), target.to(dtype))
+    return reduce(loss if weight is None else loss * weight, reduction, input.dtype)
+
+
+def vectorized(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
+    """One tensor expression."""
+    dtype = compute_dtype(input.dtype)
+    loss = log_loss(input.to(dtype), target.to(dtype))
+    return reduce(loss if weight is None else loss * weight, reduction, input.dtype)
+
+
+def framework(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
+    """torch.nn.functional.binary_cross_entropy with our argument order."""
+    return torch.nn.functional.binary_cross_entropy(input, target, weight=weight, reduction=reduction)
+
+
+def check(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> None:
+    """Raise torch's error type, with the argument, its value and what is allowed."""
+    require_tensors(input=input, target=target)
+    require_reduction(reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is not allowed: "
+            "target must have input's shape"
+        )
+    require_floating(input=input)
+    if target.dtype != input.dtype:
+        raise RuntimeError(f"Found dtype {target.dtype} for target but expected input's {input.dtype}")
+    require_expandable(input.shape, weight=weight)
+    require_unit_interval(input=input, target=target)
+
+
+LOSS = Loss(
+    name="binary_cross_entropy",
+    formula="ℓ(p, y) = −w [y max(log p, −100) + (1 − y) max(log(1 − p), −100)]",
+    reference="Good, Rational Decisions, J. R. Statist. Soc. B 14, 1952",
+    tensors=("input", "target"),
+    differentiable=("input",),
+    makers=binary_makers(probability=True),
+    oracle=oracle,
+    check=check,
+    traffic=elementwise_traffic(2),
+)

@@ -1,0 +1,85 @@
+"""Smooth L1: quadratic near zero, absolute beyond `beta`.
+
+    ℓ(x, y) = d² / (2β)    where |d| < β,  d = x − y
+            = |d| − β/2    elsewhere
+
+With β = 0 it is the L1 loss. It is the Huber loss divided by β. Input and target broadcast and promote to one type;
+an empty batch has mean NaN and sum 0. The gradient is d/β clamped to [−1, 1].
+
+Source: R. Girshick, Fast R-CNN, ICCV 2015.
+
+naive       one sample after the other
+vectorized  one tensor expression, with the quadratic part on a clamped difference so that large ones cannot overflow
+torch       torch.nn.functional.smooth_l1_loss
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lossimpl.losses._checks import check_pair, require_number, require_some_floating
+from lossimpl.losses._common import each, elementwise_traffic, pair, reduce
+from lossimpl.losses._makers import regression_makers
+from lossimpl.spec import Loss
+
+
+def smooth(difference: Tensor, beta: float) -> Tensor:
+    """The loss of a difference.
+
+    With m = min(|d|, β): m²/(2β) + (|d| − m) is the formula in both pieces, and m/β never exceeds 1.
+    """
+    size = difference.abs()
+    if beta == 0:
+        return size
+    return torch.where(size < beta, 0.5 * size * (size.clamp(max=beta) / beta), size - 0.5 * beta)
+
+
+def oracle(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """In float64: the two pieces of the definition, chosen element by element."""
+    difference = input - target
+    if beta == 0:
+        return reduce(difference * difference.sign(), reduction, input.dtype)
+    inside = difference.abs() < beta
+    quadratic = torch.where(inside, difference, 0.0) ** 2 / (2 * beta)
+    linear = difference * difference.sign() - beta / 2
+    return reduce(torch.where(inside, quadratic, linear), reduction, input.dtype)
+
+
+def naive(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """Sample by sample."""
+    x, y, dtype = pair(input, target)
+    return reduce(each(lambda x_i, y_i: smooth(x_i - y_i, beta), x, y), reduction, dtype)
+
+
+def vectorized(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """One tensor expression."""
+    x, y, dtype = pair(input, target)
+    return reduce(smooth(x - y, beta), reduction, dtype)
+
+
+def framework(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """torch.nn.functional.smooth_l1_loss with our argument order."""
+    return torch.nn.functional.smooth_l1_loss(input, target, reduction=reduction, beta=beta)
+
+
+def check(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> None:
+    """Raise torch's error type, with the argument, its value and what is allowed."""
+    check_pair(input, target, reduction)
+    require_some_floating(input=input, target=target)
+    require_number(beta=beta)
+    if not beta >= 0:
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta. Got beta={beta}, allowed: >= 0")
+
+
+LOSS = Loss(
+    name="smooth_l1_loss",
+    formula="ℓ(x, y) = d² / (2β) where |d| < β, else |d| − β/2;  d = x − y",
+    reference="Girshick, Fast R-CNN, ICCV 2015",
+    tensors=("input", "target"),
+    differentiable=("input",),
+    makers=regression_makers(),
+    oracle=oracle,
+    check=check,
+    traffic=elementwise_traffic(2),
+)

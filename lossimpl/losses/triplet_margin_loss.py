@@ -1,0 +1,173 @@
+"""Triplet margin loss: an anchor nearer to its positive than to its negative by a margin.
+
+    ℓ(a, p, n) = max(m + D(a, p) − D(a, n), 0),   D(u, v) = ‖u − v + ε‖_P
+    with swap: D(a, n) is replaced by min(D(a, n), D(p, n))
+
+Shapes: (D) or (…, D), broadcasting against each other with the same number of dimensions; the loss lacks the last. An
+empty batch has mean NaN and sum 0. At the hinge's corner the gradient is that of the open side, as in torch; at
+distance zero it is 0; in the infinity norm ties share it.
+
+Source: V. Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks,
+BMVC 2016 (swap included); the hinge: K. Q. Weinberger and L. K. Saul, JMLR 10, 2009.
+
+naive       one triplet after the other
+vectorized  tensor expressions over all triplets
+torch       torch.nn.functional.triplet_margin_loss
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossimpl.losses._checks import require_broadcast, require_number, require_reduction, require_tensors
+from lossimpl.losses._common import ITEM_BYTES, compute_dtype, each, promote, reduce, result_elements
+from lossimpl.losses._makers import regression_makers
+from lossimpl.spec import Case, Loss
+
+
+def together(anchor: Tensor, positive: Tensor, negative: Tensor) -> tuple[list[Tensor], torch.dtype]:
+    """The three broadcast at computing precision, and the type of the result; integers count as float32."""
+    dtype = promote(anchor, positive, negative)
+    if not (dtype.is_floating_point or dtype.is_complex):
+        dtype = torch.get_default_dtype()
+    tensors = torch.broadcast_tensors(anchor, positive, negative)
+    return [one.to(compute_dtype(dtype)) for one in tensors], dtype.to_real()
+
+
+def hinge(
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float, p: float, eps: float, swap: bool
+) -> Tensor:
+    """The loss of triplets (…, D), as (…)."""
+
+    def distance(u: Tensor, v: Tensor) -> Tensor:
+        result: Tensor = torch.linalg.vector_norm(u - v + eps, ord=p, dim=-1)
+        return result
+
+    far = distance(anchor, negative)
+    if swap:
+        far = torch.minimum(far, distance(positive, negative))
+    return (margin + distance(anchor, positive) - far).clamp_min(0)
+
+
+def oracle(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """In float64: the distances by their definition, sums of powers of absolute values."""
+
+    def distance(u: Tensor, v: Tensor) -> Tensor:
+        size = (u - v + eps).abs()
+        if math.isinf(p) or p == 0:
+            return torch.linalg.vector_norm(size, ord=p, dim=-1)
+        total = (torch.where(size > 0, size, 1.0) ** p * (size > 0)).sum(-1)
+        return torch.where(total > 0, torch.where(total > 0, total, 1.0) ** (1 / p), 0.0)
+
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = torch.minimum(far, distance(positive, negative))
+    gap = margin + near - far
+    return reduce(torch.where(gap >= 0, gap, torch.where(gap.isnan(), gap, 0.0)), reduction, anchor.dtype)
+
+
+def naive(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """Triplet by triplet."""
+    (a, b, c), dtype = together(anchor, positive, negative)
+    if a.dim() < 2:
+        return reduce(hinge(a, b, c, margin, p, eps, swap), reduction, dtype)
+    loss = each(lambda a_i, b_i, c_i: hinge(a_i, b_i, c_i, margin, p, eps, swap), a, b, c)
+    return reduce(loss, reduction, dtype)
+
+
+def vectorized(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """All triplets at once."""
+    (a, b, c), dtype = together(anchor, positive, negative)
+    return reduce(hinge(a, b, c, margin, p, eps, swap), reduction, dtype)
+
+
+def framework(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """torch.nn.functional.triplet_margin_loss."""
+    return torch.nn.functional.triplet_margin_loss(
+        anchor, positive, negative, margin=margin, p=p, eps=eps, swap=swap, reduction=reduction
+    )
+
+
+def check(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> None:
+    """Raise torch's error type, with the argument, its value and what is allowed."""
+    require_tensors(anchor=anchor, positive=positive, negative=negative)
+    require_reduction(reduction)
+    require_number(margin=margin, p=p, eps=eps)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.dim()}D, positive {positive.dim()}D, and negative {negative.dim()}D inputs"
+        )
+    require_broadcast(anchor=anchor, positive=positive)
+    require_broadcast(anchor=anchor, negative=negative)
+    require_broadcast(positive=positive, negative=negative)
+
+
+def traffic(case: Case) -> int:
+    """Three tensors read, the result, and in a step three gradients written."""
+    elements = math.prod(case.shape)
+    moved = elements * (3 if case.mode == "forward" else 6)
+    return (moved + result_elements(case, math.prod(case.shape[:-1]))) * ITEM_BYTES[case.dtype]
+
+
+LOSS = Loss(
+    name="triplet_margin_loss",
+    formula="ℓ(a, p, n) = max(m + ‖a − p + ε‖ − ‖a − n + ε‖, 0);  with swap ‖a − n‖ is min(‖a − n‖, ‖p − n‖)",
+    reference="Balntas et al., Learning local feature descriptors with triplets, BMVC 2016",
+    tensors=("anchor", "positive", "negative"),
+    differentiable=("anchor", "positive", "negative"),
+    makers=regression_makers(3),
+    oracle=oracle,
+    check=check,
+    traffic=traffic,
+)
