@@ -1,0 +1,97 @@
+"""How every benchmark of a loss measures, reports to asv, and keeps the rest of what it knows in a side-car.
+
+asv stores samples and forgets the rest, so each row goes whole into the file that `LOSSIMPL_ROWS` names (one JSON
+object a line), and its environment into the `.manifest.jsonl` beside it. A row measured since `LOSSIMPL_RESUME` (a
+time as in `started_at`) is taken from there instead of being measured again: so an interrupted sweep goes on.
+`LOSSIMPL_SECONDS` caps what a row may take.
+
+The imports are heavy on purpose: asv's fork server pays for them once, and each row is forked from it. Nothing here
+may run a torch operation or touch CUDA at import, because threads do not survive a fork.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch._dynamo
+import torch._inductor.compile_fx  # noqa: F401  # imported once, before the fork
+from asv_runner.benchmarks.mark import SkipNotImplemented
+
+from lossimpl import environment
+from lossimpl.measure import row
+from lossimpl.measure.clock import Rule
+from lossimpl.spec import Case
+
+PARAM_NAMES = ["implementation", "shape", "dtype", "device", "mode"]
+OPTIONS = {"sigmoid_focal_loss": (("reduction", "mean"),)}  # its default, none, is not what training uses
+
+
+def track(loss: str, *params: str) -> dict[str, object]:
+    """Measure one row, or find it, and return what asv stores: samples in seconds per call, and calls per sample.
+
+    Unavailable is a skip. Wrong, impossible and broken are failures, and their rows are kept like all others.
+    """
+    record = find(name_of(loss), params) or keep(measure(loss, *params))
+    if record["status"] == "unavailable":
+        raise SkipNotImplemented(record["reason"])
+    if record["status"] != "ok":
+        raise RuntimeError(f"{record['status']}: {record['reason']}")
+    return {"samples": list(record["samples"]), "number": record["number"]}
+
+
+def measure(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> dict[str, object]:
+    """The record of one row, measured now."""
+    case = Case(loss, tuple(map(int, shape.split("x"))), dtype, device, mode, OPTIONS.get(loss, ()))
+    rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
+    identity = {"benchmark": name_of(loss), "params": texts((implementation, shape, dtype, device, mode))}
+    return identity | asdict(row.measure(case, implementation, rule))
+
+
+def name_of(loss: str) -> str:
+    """asv's name of the benchmark of a loss: `cross_entropy.CrossEntropy.track_seconds`."""
+    return f"{loss}.{loss.title().replace('_', '')}.track_seconds"
+
+
+def texts(params: tuple[object, ...]) -> list[str]:
+    """Parameters as asv writes them."""
+    return [repr(value) for value in params]
+
+
+def keep(record: dict[str, object]) -> dict[str, object]:
+    """Append the record to the side-car, its manifest too if that is new there, and return the record."""
+    path = os.environ.get("LOSSIMPL_ROWS")
+    if path:
+        append(Path(path), record)
+        manifests = Path(path.replace(".rows.jsonl", ".manifest.jsonl"))
+        if all(known["id"] != record["manifest"] for known in lines(manifests)):
+            append(manifests, environment.manifest())
+    return record
+
+
+def find(benchmark: str, params: tuple[object, ...]) -> dict[str, object] | None:
+    """The row that this sweep measured before it was interrupted, or None."""
+    since = os.environ.get("LOSSIMPL_RESUME")
+    if not since:
+        return None
+    wanted = (benchmark, texts(params))
+    rows = lines(Path(os.environ["LOSSIMPL_ROWS"]))
+    return next((r for r in rows if (r["benchmark"], r["params"]) == wanted and r["started_at"] >= since), None)
+
+
+def append(path: Path, record: dict[str, object]) -> None:
+    """Write one line in one go, so that no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    """The objects of a file of JSON lines; none where there is no file. A line cut short by a crash is passed over."""
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found

@@ -1,0 +1,23 @@
+"""Classifiers (128x1000), language models (512x32000, 2048x50257), and 32x10 where the overhead of the call rules."""
+
+from .common import PARAM_NAMES, track
+
+
+class CrossEntropy:
+    """Seconds per call of each implementation of cross_entropy."""
+
+    params = (
+        ("naive", "vectorized", "compiled", "torch", "native", "liger", "quack"),
+        ("32x10", "128x1000", "512x32000", "2048x50257"),
+        ("float32", "bfloat16", "float64", "float16"),
+        ("cpu", "cuda"),
+        ("step", "forward"),
+    )
+    param_names = PARAM_NAMES
+    unit = "seconds"
+    version = "1"
+    timeout = 600
+
+    def track_seconds(self, *params):
+        """Samples of one row."""
+        return track("cross_entropy", *params)

@@ -1,0 +1,23 @@
+"""Detection and dense prediction (16384x1024: 16 Mi elements), multi-label classifiers (128x1000), and 32x10."""
+
+from .common import PARAM_NAMES, track
+
+
+class SigmoidFocalLoss:
+    """Seconds per call of each implementation of sigmoid_focal_loss."""
+
+    params = (
+        ("naive", "vectorized", "compiled", "native", "torchvision"),
+        ("32x10", "128x1000", "16384x1024"),
+        ("float32", "bfloat16", "float64", "float16"),
+        ("cpu", "cuda"),
+        ("step", "forward"),
+    )
+    param_names = PARAM_NAMES
+    unit = "seconds"
+    version = "1"
+    timeout = 600
+
+    def track_seconds(self, *params):
+        """Samples of one row."""
+        return track("sigmoid_focal_loss", *params)

@@ -1,0 +1,23 @@
+"""Classifiers (128x1000), a large vocabulary (512x32000), and 32x10 where the overhead of the call rules."""
+
+from .common import PARAM_NAMES, track
+
+
+class SoftmaxFocalLoss:
+    """Seconds per call of each implementation of softmax_focal_loss."""
+
+    params = (
+        ("naive", "vectorized", "compiled", "native"),
+        ("32x10", "128x1000", "512x32000"),
+        ("float32", "bfloat16", "float64", "float16"),
+        ("cpu", "cuda"),
+        ("step", "forward"),
+    )
+    param_names = PARAM_NAMES
+    unit = "seconds"
+    version = "1"
+    timeout = 600
+
+    def track_seconds(self, *params):
+        """Samples of one row."""
+        return track("softmax_focal_loss", *params)

@@ -1,0 +1,88 @@
+"""How fast can this machine copy and read, for a working set of this size, with these threads, in this process?
+
+The copy is torch's, half of the buffer onto the other half: it moves as many bytes as the buffer holds, read and
+written together. The read is the best of a sum, a dot product and the copy, since whoever copies at a rate can read at
+it. A smaller working set is at least as fast as a larger one, so a cached one is held against the best rate that any
+cached buffer showed: this takes out the cost of the call, which is not bandwidth. Buffers are written before they are
+read, so no page fault is timed, and the fastest repetition counts: a ceiling is what the machine can do, not what it
+does on average.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lossimpl.measure import caches, threads
+
+if TYPE_CHECKING:
+    import torch
+
+MIB = 1 << 20
+LARGEST = 256 * MIB  # beyond any cache of one socket, and made in a tenth of a second
+ROUGHLY_A_BATCH = 4 * MIB  # bytes to move between two readings of the clock
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Bytes per second of a copy (read and written) and of a read, for a working set of a size on a device."""
+
+    device: str
+    copy: float
+    read: float
+    level: str
+    working_set: int
+    threads: int
+
+    def of(self, mode: str) -> tuple[str, float]:
+        """The ceiling of a mode, with its name: a forward pass reads, anything with a gradient writes as much."""
+        return ("read", self.read) if mode == "forward" else ("copy", self.copy)
+
+
+def measure(device: str = "cpu", working_set: int = LARGEST, seconds: float = 0.03) -> Ceilings:
+    """The ceilings of `device` for a case that moves `working_set` bytes; measured once per process and size.
+
+    `seconds` is what each kernel of a probe may take.
+    """
+    if device.startswith("cuda"):
+        from lossimpl.measure import cuda  # imports what only a GPU machine has
+
+        return cuda.ceilings(working_set)  # type: ignore[no-any-return,unused-ignore]  # typed where it exists
+    level = caches.level_of(working_set)
+    probes = [min(LARGEST, max(MIB, working_set // MIB * MIB))]
+    if level != caches.MEMORY:
+        probes.append(max(MIB, caches.sizes()["L3"] // 2))
+    rates = [probe(size, threads.fix(), seconds) for size in probes]
+    copy, read = (max(each) for each in zip(*rates, strict=True))
+    return Ceilings(device, copy, read, level, working_set, threads.fix())
+
+
+@cache
+def probe(size: int, thread_count: int, seconds: float) -> tuple[float, float]:
+    """(copy, read) in bytes per second over a buffer of `size` bytes. `thread_count` only keeps the results apart."""
+    del thread_count
+    import torch
+
+    buffer = torch.ones(size // 4)
+    half = buffer.numel() // 2
+    source, target = buffer[:half], buffer[half : 2 * half]
+    copy = best_rate(lambda: target.copy_(source), size, seconds)
+    reads = [best_rate(read, size, seconds) for read in (lambda: torch.sum(buffer), lambda: torch.dot(source, target))]
+    return copy, max(copy, *reads)
+
+
+def best_rate(move: Callable[[], torch.Tensor], size: int, seconds: float) -> float:
+    """Bytes per second of the fastest of at least three batches of `move()`, which moves `size` bytes."""
+    number = max(1, ROUGHLY_A_BATCH // size)
+    fastest, batches = float("inf"), 0
+    end = time.perf_counter() + seconds
+    move()
+    while batches < 3 or time.perf_counter() < end:
+        started = time.perf_counter()
+        for _ in range(number):
+            move()
+        fastest, batches = min(fastest, (time.perf_counter() - started) / number), batches + 1
+    return size / fastest

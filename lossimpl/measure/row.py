@@ -1,0 +1,201 @@
+"""Everything about one case and one implementation, as one row: agreement first, then time, memory and the ceiling.
+
+A wrong implementation is not timed, an unavailable one says why, and a time that the machine cannot reach is refused;
+each of them is a row all the same, so that nothing goes missing from a table.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from math import prod
+from statistics import median
+from typing import Any
+
+from lossimpl.measure import ceilings, clock, memory, roofline, threads, workload
+from lossimpl.spec import Case, Function, Implementation, Loss, Unavailable
+
+CHECKED_ELEMENTS = 1 << 20  # a float64 oracle of a million elements costs a tenth of a second; of 100 million, many
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured number with all that is needed to judge it; `dataclasses.asdict` makes it a line of a side-car.
+
+    `status` is `ok`, `wrong`, `unavailable`, `impossible` or `error`, and `reason` says why it is not `ok`. `samples`
+    are seconds per call. `ceiling` (bytes/s) is that of `ceiling_name` for a working set that fits into `level`;
+    `share` is the part of it that the median reaches. `checked_shape` is where agreement was looked at.
+    `first_call_seconds` holds loading (import, build) and the first call (compile). `manifest` names the environment.
+    """
+
+    loss: str
+    implementation: str
+    shape: str
+    dtype: str
+    device: str
+    mode: str
+    options: dict[str, Any]
+    maker: str
+    seed: int
+    status: str = "ok"
+    reason: str = ""
+    samples: tuple[float, ...] = ()
+    number: int = 0
+    stop: str = ""
+    precision: float | None = None
+    warmup_seconds: float = 0.0
+    first_call_seconds: float | None = None
+    busy: str = ""
+    threads: int = 0
+    protocol: str = workload.PROTOCOL
+    agreement: dict[str, Any] | None = None
+    checked_shape: str = ""
+    traffic: int = 0
+    ceiling: float | None = None
+    ceiling_name: str = ""
+    level: str = ""
+    share: float | None = None
+    peak_bytes: int | None = None
+    saved_bytes: int | None = None
+    manifest: str = ""
+    started_at: str = ""
+
+
+def measure(case: Case, implementation: str, rule: clock.Rule = clock.DEFAULT_RULE) -> Row:
+    """Check and measure one implementation on one case.
+
+    Raises ValueError for a loss or an implementation that does not exist; whatever goes wrong later becomes a row.
+    """
+    from lossimpl import environment, registry
+
+    loss = registry.get(case.loss)
+    if implementation not in loss.implementations:
+        known = ", ".join(loss.implementations)
+        raise ValueError(f"implementation: expected one of {known} for {loss.name}, got {implementation!r}")
+    chosen = loss.implementations[implementation]
+    row = Row(
+        loss=case.loss,
+        implementation=implementation,
+        shape=case.shape_text,
+        dtype=case.dtype,
+        device=case.device,
+        mode=case.mode,
+        options=dict(case.options),
+        maker=case.maker,
+        seed=case.seed,
+        threads=threads.fix(),
+        traffic=loss.traffic(case),
+        manifest=environment.manifest()["id"],
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    reason = chosen.available(case.device) or chosen.serves(case)
+    if reason:
+        return replace(row, status="unavailable", reason=reason)
+    try:
+        return check_and_time(row, loss, chosen, case, rule)
+    except Unavailable as unavailable:
+        return replace(row, status="unavailable", reason=first_line(unavailable))
+    except Exception as error:  # whatever a plug-in or a compiler raises is a fact about that implementation
+        return replace(row, status="error", reason=f"{type(error).__name__}: {first_line(error)}")
+
+
+def check_and_time(row: Row, loss: Loss, chosen: Implementation, case: Case, rule: clock.Rule) -> Row:
+    """The row with its agreement and, if that is good, its time, memory and share of the ceiling.
+
+    The first call comes before the check where both have one shape, so that its compilation is seen in its time.
+    """
+    from lossimpl.agreement import compare
+
+    started = time.perf_counter()
+    function = chosen.load(case.device)
+    load_seconds = time.perf_counter() - started
+    checked = bounded(case)
+    ready = first_call(function, loss, case) if checked == case else None
+    agreement = compare(loss, function, checked)
+    row = replace(row, agreement=asdict(agreement), checked_shape=checked.shape_text)
+    if agreement.verdict != "ok":
+        return replace(row, status="wrong", reason=agreement.reason)
+    if ready is None:
+        forget_compiled_shapes()
+        ready = first_call(function, loss, case)
+    return held_against_ceiling(timed(row, ready, load_seconds, rule))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A call that has run once, with the tensors that it reads and the seconds that the first run took."""
+
+    call: Callable[[], object]
+    tensors: tuple[Any, ...]
+    seconds: float
+
+
+def first_call(function: Function, loss: Loss, case: Case) -> Ready:
+    """Make the inputs, then call for the first time: a compiled implementation compiles here."""
+    given = workload.inputs_of(loss, case)
+    started = time.perf_counter()
+    call = workload.prepare(function, given, case.mode)
+    call()
+    return Ready(call, given.tensors, time.perf_counter() - started)
+
+
+def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
+    """The row with the samples of a call, and with its memory."""
+    timing = clock.time_calls(ready.call, row.device, rule)
+    peak_bytes, saved_bytes = memory.peak_and_saved(ready.call, row.device, ready.tensors)
+    return replace(
+        row,
+        samples=timing.samples,
+        number=timing.number,
+        stop=timing.stop,
+        precision=timing.precision,
+        warmup_seconds=timing.warmup_seconds,
+        first_call_seconds=load_seconds + ready.seconds,
+        busy=timing.busy,
+        threads=timing.threads,
+        peak_bytes=peak_bytes,
+        saved_bytes=saved_bytes,
+    )
+
+
+def held_against_ceiling(row: Row) -> Row:
+    """The row with its share of the ceiling, refused if it is impossible. A ceiling that says so is measured again."""
+    fastest = min(row.samples)
+    for seconds in (0.03, 0.3):
+        limits = ceilings.measure(row.device, row.traffic, seconds)
+        name, ceiling = limits.of(row.mode)
+        reason = roofline.impossible(row.traffic, fastest, ceiling)
+        if not reason:
+            break
+    return replace(
+        row,
+        status="impossible" if reason else row.status,
+        reason=reason or row.reason,
+        ceiling=ceiling,
+        ceiling_name=name,
+        level=limits.level,
+        share=roofline.share(row.traffic, median(row.samples), ceiling),
+    )
+
+
+def bounded(case: Case) -> Case:
+    """The case itself, or the same with so few rows that it has at most a million elements."""
+    if prod(case.shape) <= CHECKED_ELEMENTS:
+        return case
+    return replace(case, shape=(max(1, CHECKED_ELEMENTS // prod(case.shape[1:])), *case.shape[1:]))
+
+
+def forget_compiled_shapes() -> None:
+    """Make torch.compile specialise on the next shape: after two shapes it would compile for any, which is slower."""
+    if "torch._dynamo" in sys.modules:
+        import torch
+
+        torch.compiler.reset()
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message that says something."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

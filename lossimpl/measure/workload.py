@@ -1,0 +1,77 @@
+"""The call that is timed: what users pay for one case.
+
+forward   inputs that need no gradient, one call
+step      inputs that need one, one call, backward; results and gradients are allocated afresh each time and dropped
+          after it, as a training loop does with `set_to_none`
+backward  the backward pass alone, again and again over one kept graph
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lossimpl.spec import MODES, Case, Function, Loss
+
+if TYPE_CHECKING:
+    import torch
+
+PROTOCOL = "warm cache; results and gradients allocated afresh in every call"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a loss is called with: its tensors in the order of the arguments, and its options."""
+
+    tensors: tuple[torch.Tensor, ...]
+    options: dict[str, Any]
+
+
+def inputs_of(loss: Loss, case: Case) -> Inputs:
+    """The seeded inputs of `case`; the differentiable ones ask for a gradient unless the mode is forward."""
+    from lossimpl import inputs
+
+    named = inputs.make(case)
+    for name in loss.differentiable if case.mode != "forward" else ():
+        named[name].requires_grad_()
+    tensors = tuple(named.pop(name) for name in loss.tensors)
+    return Inputs(tensors, named)
+
+
+def prepare(function: Function, given: Inputs, mode: str) -> Callable[[], object]:
+    """The call without arguments that does the work of `mode`.
+
+    A result that is not reduced is taken backward from its sum. Raises ValueError for a mode that does not exist.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
+
+    def forward() -> Any:
+        return function(*given.tensors, **given.options)
+
+    leaves = [tensor for tensor in given.tensors if tensor.requires_grad]
+    if mode == "forward":
+        return forward
+    if mode == "step":
+        upstream = ones_like(forward())
+        return lambda: backward(forward(), upstream, leaves)
+    kept = forward()
+    upstream = ones_like(kept)
+    return lambda: backward(kept, upstream, leaves, keep=True)
+
+
+def ones_like(result: torch.Tensor) -> torch.Tensor | None:
+    """The gradient of the sum of `result`: ones without memory of their own, or None for a number."""
+    return None if result.ndim == 0 else result.new_ones(()).expand_as(result)
+
+
+def backward(
+    result: torch.Tensor, upstream: torch.Tensor | None, leaves: list[torch.Tensor], keep: bool = False
+) -> None:
+    """Run backward from `result` with the gradient `upstream`, then drop the gradients of `leaves`."""
+    import torch
+
+    torch.autograd.backward(result, upstream, retain_graph=keep)
+    for leaf in leaves:
+        leaf.grad = None
