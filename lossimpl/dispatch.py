@@ -62,7 +62,7 @@ def fallback(name: str) -> str:
     return "torch" if "torch" in registry.get(name).implementations else "vectorized"
 
 
-@torch._dynamo.assume_constant_result  # type: ignore[attr-defined, untyped-decorator]  # torch ships no types for it
+@torch._dynamo.assume_constant_result  # type: ignore[untyped-decorator]  # torch ships no types for it
 def resolved(name: str, implementation: str, device: str) -> str:
     """The implementation behind the word, loaded; outside any trace, since loading may build."""
     if implementation == "auto":

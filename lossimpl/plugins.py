@@ -1,7 +1,8 @@
 """Implementations from outside: the entry-point group `lossimpl.implementations`, and `register`.
 
-An entry point is a function without arguments that calls `register`, or `register_loss` for a loss of its own. One that
-fails to load is kept as a row with its reason (`FAILED`), so that it stays visible.
+They are loaded when this module is first imported, which `lossimpl.registry` does once it is complete. An entry point
+is a function without arguments that calls `register`, or `register_loss` for a loss of its own. One that fails to load
+is kept with its reason (`FAILED`), so that it stays visible.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 
 from lossimpl import registry
-from lossimpl.spec import Case, Function, Implementation, Loss, serves_all
+from lossimpl.spec import DEVICES, Case, Function, Implementation, Loss, serves_all
 
 GROUP = "lossimpl.implementations"
 OURS = ("naive", "vectorized", "compiled", "torch", "native", "auto")
@@ -45,8 +46,8 @@ def register(
     if name in OURS or name in known:
         raise ValueError(f"name {name!r} is taken for {loss}: choose one outside {', '.join((*OURS, *known))}")
     for device in served:
-        if device not in registry.DEVICES:
-            raise ValueError(f"devices holds {device!r}: allowed are {', '.join(registry.DEVICES)}")
+        if device not in DEVICES:
+            raise ValueError(f"devices holds {device!r}: allowed are {', '.join(DEVICES)}")
 
     def why_not(device: str) -> str | None:
         if device not in served:
@@ -72,3 +73,6 @@ def load_entry_points() -> None:
             entry.load()()
         except Exception as error:  # a stranger's code may raise anything, and must not take the suite down
             FAILED[entry.name] = f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+load_entry_points()

@@ -105,3 +105,6 @@ def function(name: str, implementation: str, device: str) -> Function:
     if reason is not None:
         raise Unavailable(f"{implementation} of {name} on {device}: {reason}")
     return loss.implementations[implementation].load(device)
+
+
+importlib.import_module("lossimpl.plugins")  # last, since plug-ins register with what stands above

@@ -31,7 +31,7 @@ def rows_shape(input: Tensor) -> torch.Size:
 
 
 def log_softmax(rows: Tensor) -> Tensor:
-    """Log probabilities of rows (n, C). The maximum is subtracted before anything is added, so an offset costs no digit."""
+    """Log probabilities of rows (n, C); the maximum is subtracted first, so that a common offset costs no digit."""
     if rows.shape[-1] == 0:
         return rows
     shifted = rows - rows.detach().amax(-1, keepdim=True)

@@ -29,10 +29,21 @@ def promote(*tensors: Tensor) -> torch.dtype:
     return dtype
 
 
+def real_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The type of an absolute value; a table, since torch.compile cannot trace dtype.to_real()."""
+    return {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(dtype, dtype)
+
+
+def broadcast(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors expanded to one shape."""
+    expanded: tuple[Tensor, ...] = torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]  # torch's is untyped
+    return expanded
+
+
 def pair(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
     """Input and target broadcast against each other at computing precision, and the type of the result."""
     dtype = promote(input, target)
-    x, y = torch.broadcast_tensors(input, target)
+    x, y = broadcast(input, target)
     return x.to(compute_dtype(dtype)), y.to(compute_dtype(dtype)), dtype
 
 

@@ -42,7 +42,7 @@ DRAWS: Mapping[str, Draw] = {"normal": normal, "heavy_tailed": heavy_tailed, "ex
 
 
 def regression(draw: Draw, count: int = 2) -> Maker:
-    """Prediction and target (or anchor, positive, negative), each drawn alike; the later ones are centered on normal."""
+    """Prediction and target (or anchor, positive, negative), each drawn alike around one center."""
 
     def make(shape: tuple[int, ...], dtype: torch.dtype, device: str, generator: torch.Generator) -> tuple[Tensor, ...]:
         base = normal(shape, generator) if draw is near else torch.zeros(())

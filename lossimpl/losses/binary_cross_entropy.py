@@ -63,7 +63,7 @@ class ClampedLogLoss(torch.autograd.Function):
 
 def log_loss(p: Tensor, y: Tensor) -> Tensor:
     """The unweighted loss per element."""
-    result: Tensor = ClampedLogLoss.apply(p, y)
+    result: Tensor = ClampedLogLoss.apply(p, y)  # type: ignore[no-untyped-call]  # torch's is untyped
     return result
 
 

@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 from lossimpl.losses._checks import check_pair, require_some_floating
-from lossimpl.losses._common import each, elementwise_traffic, pair, reduce_weighted
+from lossimpl.losses._common import each, elementwise_traffic, pair, real_dtype, reduce_weighted
 from lossimpl.losses._makers import regression_makers
 from lossimpl.spec import Loss
 
 
 def oracle(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """In float64: the larger of the difference and its negative."""
-    difference, _ = torch.broadcast_tensors(input - target, input)
+    difference = input - target
     return reduce_weighted(difference * difference.sign(), weight, reduction, input.dtype)
 
 
@@ -34,18 +34,19 @@ def naive(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor
     """Sample by sample."""
     x, y, dtype = pair(input, target)
     loss = each(lambda x_i, y_i: torch.abs(x_i - y_i), x, y)
-    return reduce_weighted(loss, weight, reduction, dtype.to_real())
+    return reduce_weighted(loss, weight, reduction, real_dtype(dtype))
 
 
 def vectorized(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """One tensor expression."""
     x, y, dtype = pair(input, target)
-    return reduce_weighted((x - y).abs(), weight, reduction, dtype.to_real())
+    return reduce_weighted((x - y).abs(), weight, reduction, real_dtype(dtype))
 
 
 def framework(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """torch.nn.functional.l1_loss with our argument order."""
-    return torch.nn.functional.l1_loss(input, target, reduction=reduction, weight=weight)
+    extra = {} if weight is None else {"weight": weight}
+    return torch.nn.functional.l1_loss(input, target, reduction=reduction, **extra)  # type: ignore[arg-type]  # torch's stub lacks weight
 
 
 def check(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> None:

@@ -84,7 +84,9 @@ def oracle(
     rows = torch.where(kept.unsqueeze(-1), class_rows(input), 0.0)
     own = torch.zeros_like(rows, dtype=torch.bool).scatter(-1, safe, True)
     rest = torch.softmax(rows, -1).masked_fill(own, 0.0).sum(-1)
-    log_p = torch.where(rest < 0.5, torch.log1p(-rest), torch.log_softmax(rows, -1).gather(-1, safe).squeeze(-1))
+    small = rest < 0.5
+    gathered = torch.log_softmax(rows, -1).gather(-1, safe).squeeze(-1)
+    log_p = torch.where(small, torch.log1p(-torch.where(small, rest, 0.0)), gathered)
     loss = row_alpha(alpha, safe.squeeze(-1)) * rest**gamma * -log_p
     return finish(torch.where(kept, loss, 0.0), kept.to(rows.dtype), reduction, rows_shape(input), input.dtype)
 

@@ -23,7 +23,16 @@ import torch
 from torch import Tensor
 
 from lossimpl.losses._checks import require_broadcast, require_number, require_reduction, require_tensors
-from lossimpl.losses._common import ITEM_BYTES, compute_dtype, each, promote, reduce, result_elements
+from lossimpl.losses._common import (
+    ITEM_BYTES,
+    broadcast,
+    compute_dtype,
+    each,
+    promote,
+    real_dtype,
+    reduce,
+    result_elements,
+)
 from lossimpl.losses._makers import regression_makers
 from lossimpl.spec import Case, Loss
 
@@ -33,8 +42,14 @@ def together(anchor: Tensor, positive: Tensor, negative: Tensor) -> tuple[list[T
     dtype = promote(anchor, positive, negative)
     if not (dtype.is_floating_point or dtype.is_complex):
         dtype = torch.get_default_dtype()
-    tensors = torch.broadcast_tensors(anchor, positive, negative)
-    return [one.to(compute_dtype(dtype)) for one in tensors], dtype.to_real()
+    tensors = broadcast(anchor, positive, negative)
+    return [one.to(compute_dtype(dtype)) for one in tensors], real_dtype(dtype)
+
+
+def norm(difference: Tensor, p: float) -> Tensor:
+    """The P-norm over the last dimension."""
+    result: Tensor = torch.linalg.vector_norm(difference, ord=p, dim=-1)
+    return result
 
 
 def hinge(
@@ -42,14 +57,10 @@ def hinge(
 ) -> Tensor:
     """The loss of triplets (…, D), as (…)."""
 
-    def distance(u: Tensor, v: Tensor) -> Tensor:
-        result: Tensor = torch.linalg.vector_norm(u - v + eps, ord=p, dim=-1)
-        return result
-
-    far = distance(anchor, negative)
+    far = norm(anchor - negative + eps, p)
     if swap:
-        far = torch.minimum(far, distance(positive, negative))
-    return (margin + distance(anchor, positive) - far).clamp_min(0)
+        far = torch.minimum(far, norm(positive - negative + eps, p))
+    return (margin + norm(anchor - positive + eps, p) - far).clamp_min(0)
 
 
 def oracle(
@@ -67,7 +78,7 @@ def oracle(
     def distance(u: Tensor, v: Tensor) -> Tensor:
         size = (u - v + eps).abs()
         if math.isinf(p) or p == 0:
-            return torch.linalg.vector_norm(size, ord=p, dim=-1)
+            return norm(size, p)
         total = (torch.where(size > 0, size, 1.0) ** p * (size > 0)).sum(-1)
         return torch.where(total > 0, torch.where(total > 0, total, 1.0) ** (1 / p), 0.0)
 
