@@ -43,7 +43,8 @@ class Shared(environment.Environment):
             raise environment.EnvironmentUnavailable(
                 f"python: the shared environment has the running interpreter's {running()}, not {python}"
             )
-        super().__init__(conf, python, {**requirements, **installed()}, tagged_env_vars)
+        self._requirements = {**requirements, **installed()}  # the name, which the constructor asks for, needs it
+        super().__init__(conf, python, self._requirements, tagged_env_vars)
 
     @classmethod
     def matches(cls, python):
@@ -53,8 +54,7 @@ class Shared(environment.Environment):
     @property
     def name(self):
         """Python and torch, and what the matrix adds; other packages are recorded but make no other environment."""
-        torch = {"torch": self._requirements.get("torch", "none")}
-        return environment.get_env_name(self.tool_name, self._python, torch, self._tagged_env_vars)
+        return environment_name(self._tagged_env_vars)
 
     @property
     def dir_name(self):
@@ -87,6 +87,12 @@ class Shared(environment.Environment):
         """Run the environment's Python."""
         log.debug(f"Running '{' '.join(args)}' in {self.name}")
         return self.run_executable("python", args, **kwargs)
+
+
+def environment_name(tagged_env_vars=None) -> str:
+    """The name of the environment that asv would use now."""
+    torch = {"torch": installed().get("torch", "none")}
+    return environment.get_env_name(Shared.tool_name, running(), torch, tagged_env_vars or {})
 
 
 def running() -> str:
