@@ -1,0 +1,36 @@
+"""Noise as machines make it, of unit size: what the gate's and the nightly's error rates are simulated under."""
+
+import numpy as np
+
+
+def normal(count, rng):
+    return rng.standard_normal(count)
+
+
+def heavy_tailed(count, rng):
+    """Student's t with three degrees of freedom, and one point in sixty far out on the slow side."""
+    far = np.where(rng.random(count) < 1 / 60, 3 * np.abs(rng.standard_cauchy(count)), 0.0)
+    return 0.8 * rng.standard_t(3, count) + far
+
+
+def autocorrelated(count, rng):
+    """First-order autoregression with correlation 0.4 between neighbours."""
+    shocks = rng.standard_normal(count)
+    values = np.empty(count)
+    values[0] = shocks[0]
+    for index in range(1, count):
+        values[index] = 0.4 * values[index - 1] + np.sqrt(1 - 0.4**2) * shocks[index]
+    return values
+
+
+def bimodal(count, rng):
+    """Three in ten points two units slower: an unlucky memory layout."""
+    return 0.5 * rng.standard_normal(count) + np.where(rng.random(count) < 0.3, 2.0, 0.0)
+
+
+KINDS = {
+    "normal": normal,
+    "heavy-tailed": heavy_tailed,
+    "autocorrelated": autocorrelated,
+    "bimodal": bimodal,
+}
