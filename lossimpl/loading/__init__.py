@@ -1,0 +1,49 @@
+"""The DataLoader laboratory: the fastest settings that still deliver the same training data.
+
+settings, validity, workload   what is asked for
+zygote, launcher, job          a fresh process group for each configuration
+timing, analysis, stages       how fast, and where the time goes
+fingerprint, digest, verdict   the same data as with num_workers=0?
+preflight, advice              what is to be feared, and what became of it, in plain words
+search, store, answer          within a budget, resumable, the answer first
+sample_rng                     the cure: random numbers that depend on (seed, epoch, index) alone
+datasets/                      real workloads from PyPI packages
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lossimpl.loading.row import measure
+    from lossimpl.loading.sample_rng import SampleRNG, sample_generator
+    from lossimpl.loading.settings import Settings
+    from lossimpl.loading.workload import Workload
+
+SCENARIOS: dict[str, dict[str, Any]] = {
+    f"workers{workers}-pin{int(pin)}-batch{size}": {"num_workers": workers, "pin_memory": pin, "batch_size": size}
+    for workers in (0, 1, 2)
+    for pin in (False, True)
+    for size in (4, 16)
+}
+"""The literal scenarios whose history is kept: names are never changed, new ones are appended."""
+
+SCENARIO_DATASETS = ("photographs", "digits")
+
+_WHERE = {
+    "measure": "row",
+    "SampleRNG": "sample_rng",
+    "sample_generator": "sample_rng",
+    "Settings": "settings",
+    "Workload": "workload",
+}
+__all__ = ["SCENARIOS", "SCENARIO_DATASETS", "SampleRNG", "Settings", "Workload", "measure", "sample_generator"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: torch is heavy, and the zygote and `--help` do without."""
+    import importlib
+
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

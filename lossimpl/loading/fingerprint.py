@@ -1,0 +1,168 @@
+"""The verdict's run: what a loader delivers, as digests of each sample, batch and epoch.
+
+Runs apart from the timing, so hashing costs no measurement anything. The dataset is wrapped so that each sample comes
+with its index and its digest, made where the sample was made; the wrapper passes every attribute through, so that
+`worker_init_fn` and the dataset's own methods see what they would see without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate, default_convert
+
+from lossimpl.loading.digest import digest, order_free
+from lossimpl.loading.job import Events
+from lossimpl.loading.settings import Settings
+from lossimpl.loading.workload import Workload, is_iterable, length_of, loader_arguments, make
+
+OWN = ("_inner", "_length")
+
+
+class Passing:
+    """Passes every attribute that is not its own on to the dataset inside, for reading and for writing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OWN or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in OWN:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._inner, name, value)
+
+
+class Indexed(Passing, Dataset[Any]):
+    """A map-style dataset whose items are (index, digest of the item, item); cut to `length` items where given."""
+
+    def __init__(self, inner: Any, length: int | None) -> None:
+        self._inner, self._length = inner, length
+
+    def __len__(self) -> int:
+        return len(self._inner) if self._length is None else self._length
+
+    def __getitem__(self, index: Any) -> tuple[str, str, Any]:
+        item = self._inner[index]
+        return str(index), digest(item), item
+
+
+class IndexedMany(Indexed):
+    """The same for a dataset that fetches a whole batch at once through `__getitems__`."""
+
+    def __getitems__(self, indices: list[Any]) -> list[tuple[str, str, Any]]:
+        items = self._inner.__getitems__(indices)
+        if len(items) != len(indices):
+            raise ValueError(f"__getitems__: returned {len(items)} samples for {len(indices)} indices")
+        return [(str(index), digest(item), item) for index, item in zip(indices, items, strict=True)]
+
+
+class Streamed(Passing, IterableDataset[Any]):
+    """The same for an iterable dataset, whose samples have no index."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner, self._length = inner, None
+
+    def __iter__(self) -> Iterator[tuple[str, str, Any]]:
+        for item in self._inner:
+            yield "", digest(item), item
+
+
+class StreamedWithLength(Streamed):
+    """An iterable dataset that states its length."""
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+
+def wrap(dataset: Any, length: int | None) -> Any:
+    """The wrapper that has the same abilities as the dataset."""
+    if is_iterable(dataset):
+        return Streamed(dataset) if length_of(dataset) is None else StreamedWithLength(dataset)
+    return IndexedMany(dataset, length) if hasattr(dataset, "__getitems__") else Indexed(dataset, length)
+
+
+@dataclass(frozen=True)
+class Collate:
+    """The workload's collate over the items alone, beside the list of their indices and digests."""
+
+    inner: Any
+    batched: bool
+
+    def __call__(self, triples: Any) -> tuple[list[tuple[str, str]], Any]:
+        if not self.batched:
+            index, mark, item = triples
+            return [(index, mark)], self.inner(item)
+        return [(index, mark) for index, mark, _ in triples], self.inner([item for _, _, item in triples])
+
+
+def loader(workload: Workload, settings: Settings, length: int | None) -> Any:
+    """The loader of the workload with wrapped dataset and collate."""
+    arguments = loader_arguments(workload, settings)
+    batched = settings.batch_size is not None or "batch_sampler" in arguments
+    collate = arguments.pop("collate_fn", None) or (default_collate if batched else default_convert)
+    own_length = length_of(workload.dataset)
+    cut = length if length is not None and own_length is not None and length < own_length else None
+    return DataLoader(wrap(workload.dataset, cut), collate_fn=Collate(collate, batched), **arguments)
+
+
+def work(job: Mapping[str, Any], events: Events) -> None:
+    """Deliver some epochs and write the digests of each."""
+    settings = Settings(**job["settings"])
+    limit = job.get("samples")
+    events.phase("build")
+    workload = make(job["dataset"])
+    source = loader(workload, settings, limit)
+    planned = expected(source, workload, settings)
+    iterator: Any = None
+    for epoch in range(int(job.get("epochs", 2))):
+        events.phase(f"epoch {epoch}")
+        if workload.set_epoch is not None:
+            workload.set_epoch(epoch)
+        iterator = None
+        iterator = iter(source)
+        try:
+            found = deliver(iterator, limit)
+        except BaseException:
+            workers = getattr(iterator, "_workers", [])
+            events("workers", workers=[{"pid": one.pid, "exit": one.exitcode} for one in workers])
+            raise
+        events("epoch", number=epoch, planned=planned, **found)
+    events.phase("shutdown")
+
+
+def expected(source: Any, workload: Workload, settings: Settings) -> int | None:
+    """How many samples an epoch should have by the lengths that dataset or sampler state; None where none does."""
+    if settings.batch_sampler and workload.batch_sampler is not None:
+        return None
+    try:
+        count = len(source.dataset) if is_iterable(source.dataset) else len(source.sampler)
+    except TypeError:
+        return None
+    return count - count % settings.batch_size if settings.drop_last and settings.batch_size else count
+
+
+def deliver(iterator: Any, limit: int | None) -> dict[str, Any]:
+    """Consume one epoch, or its first `limit` samples; return its digests."""
+    indices: list[str] = []
+    marks: list[str] = []
+    batches: list[str] = []
+    whole = True
+    for pairs, batch in iterator:
+        indices += [index for index, _ in pairs]
+        marks += [mark for _, mark in pairs]
+        batches.append(digest(batch))
+        if limit is not None and len(marks) >= limit:
+            whole = next(iterator, None) is None
+            break
+    return {
+        "indices": indices,
+        "samples": marks,
+        "batches": batches,
+        "digest": digest(batches),
+        "order_free": order_free(digest(pair) for pair in zip(indices, marks, strict=True)),
+        "whole": whole,
+    }

@@ -1,0 +1,33 @@
+"""The first look at a workload: its facts, what each stage costs, and what is to be feared before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from lossimpl.loading import preflight, stages
+from lossimpl.loading.job import Events
+from lossimpl.loading.settings import Settings
+from lossimpl.loading.workload import facts_of, make
+from lossimpl.measure.wall import now
+
+
+def work(job: Mapping[str, Any], events: Events) -> None:
+    """Build the workload, take samples for a moment, write down what was found; an event for each part."""
+    settings = Settings(**job["settings"])
+    events.phase("build")
+    started = now()
+    workload = make(job["dataset"])
+    facts = facts_of(workload)
+    events("facts", facts=asdict(facts), files=len(workload.files), build_seconds=now() - started)
+    events("findings", findings=[asdict(one) for one in preflight.of_workload(workload)])
+    if facts.length == 0:
+        return
+    events.phase("samples")
+    probe = stages.probe(workload, settings, float(job["budget"]))
+    events("cost", **asdict(probe.cost))
+    events.phase("between processes")
+    events("between", seconds=stages.between_processes(probe.batch, float(job["budget"])))
+    events.phase("copy")
+    events("copy", **stages.copies(probe.batch))

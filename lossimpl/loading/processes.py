@@ -1,0 +1,71 @@
+"""Processes and shared-memory segments: who descends from whom, and what a run left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+SHARED_MEMORY = Path("/dev/shm")
+SEGMENT = re.compile(r"torch_(\d+)_")
+
+
+def descendants(pid: int) -> set[int]:
+    """All living or unreaped processes below `pid`."""
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        children = children_of(waiting.pop())
+        waiting.extend(children - found)
+        found |= children
+    return found
+
+
+def children_of(pid: int) -> set[int]:
+    """The children of all threads of `pid`; the kernel lists them, else every process is asked for its parent."""
+    children: set[int] = set()
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(ProcessLookupError):
+                children.update(map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split()))
+    except FileNotFoundError:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children.update(child.pid for child in psutil.Process(pid).children())
+    except ProcessLookupError:
+        pass
+    return children
+
+
+def segments() -> set[str]:
+    """The names of torch's shared-memory segments that exist now."""
+    try:
+        return {name for name in os.listdir(SHARED_MEMORY) if SEGMENT.match(name)}
+    except FileNotFoundError:
+        return set()
+
+
+def remove_segments(pids: Iterable[int], before: set[str]) -> list[str]:
+    """Remove the segments that appeared since `before` and whose name tells that one of `pids` made them."""
+    ours = set(pids)
+    removed = []
+    for name in sorted(segments() - before):
+        found = SEGMENT.match(name)
+        if found and int(found.group(1)) in ours:
+            with contextlib.suppress(FileNotFoundError):
+                (SHARED_MEMORY / name).unlink()
+            removed.append(name)
+    return removed
+
+
+def in_session(session: int) -> set[int]:
+    """The processes of a session: what is left of a job when the zygote itself was killed."""
+    found = set()
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):
+            if os.getsid(pid) == session:
+                found.add(pid)
+    return found

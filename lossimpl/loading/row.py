@@ -1,0 +1,214 @@
+"""One loading row: measure one configuration on one dataset, with its verdict, in fresh processes.
+
+The schema of a line, here and in every file that `lossimpl loaders` writes:
+
+`kind` "measurement"; `dataset`; `scenario` (the `Settings`, by name); `status`, `reason`, `advice` (why it is not
+`ok`, and what to do); `samples_per_second` (a list: one figure a window of the steady state, or a whole epoch where
+`steady_state` is false); `rate`, `rate_low`, `rate_high` (median and 95 percent interval); `epoch_rate` and its ends
+(with the wait at an epoch's start; what is ranked); `build_seconds`, `iter_seconds`, `first_batch_seconds`,
+`restart_seconds`, `shutdown_seconds`; `batch_seconds` {p50, p95, p99} (wait for a batch); `stall_fraction` at `step`
+seconds of a `consumer`; `cpu_cores` (processor seconds per second); `pss_bytes`, `pss_growth_bytes`; `page_cache`
+(warm or cold); `verdict`, `verdict_reason`, `notes`; `digest` (order-free digests of the epochs, chained);
+`attribution` (seconds per batch by stage); `busy` (a warning about other processes); `seconds` (what this row cost).
+A number that could not be measured is null or absent, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from lossimpl.loading import analysis, verdict
+from lossimpl.loading.advice import Diagnosis, diagnose
+from lossimpl.loading.digest import digest
+from lossimpl.loading.launcher import Outcome, Zygote
+from lossimpl.loading.settings import Settings, from_request, request_fault
+from lossimpl.loading.validity import Facts, has_driver, invalid_reason, skip_reason
+from lossimpl.loading.workload import resolve
+from lossimpl.measure.busy import Watch
+from lossimpl.measure.wall import now
+
+DEADLINE = 60.0  # seconds for one job, beyond what its budget allows it
+VERDICT_SAMPLES = (16, 2048)  # the fewest and the most that a verdict looks at in each epoch
+
+
+@dataclass
+class Bench:
+    """Measures configurations of one dataset: a zygote, the facts of the dataset, and the runs of the references.
+
+    `step` and `consumer` stand for the training step; `deadline` bounds each job; `seed` is what a training script
+    would set.
+    """
+
+    dataset: str
+    zygote: Zygote
+    step: float = 0.01
+    consumer: str = "sleep"
+    deadline: float = DEADLINE
+    seed: int = 0
+    inspected: dict[str, Outcome] = field(default_factory=dict)
+    references: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
+
+    def job(self, kind: str, settings: Settings, seconds: float, **more: Any) -> Outcome:
+        """Run one job of a kind; `seconds` is what it is expected to take, the deadline comes on top."""
+        fixed = {"kind": kind, "dataset": resolve(self.dataset), "settings": asdict(settings), "seed": self.seed}
+        return self.zygote.run({**fixed, **more}, self.deadline + seconds)
+
+    def inspect(self, settings: Settings, budget: float = 0.3) -> Outcome:
+        """The facts and costs of the dataset at this batch size, looked at once."""
+        key = str(settings.batch_size)
+        if key not in self.inspected:
+            self.inspected[key] = self.job("inspect", settings, budget, budget=budget)
+        return self.inspected[key]
+
+    def facts(self, settings: Settings) -> Facts:
+        """What the rules need; of a dataset that cannot even be made, the defaults."""
+        seen = self.inspect(settings).first("facts")
+        return Facts(**seen["facts"]) if seen else Facts()
+
+    def sample_seconds(self, settings: Settings) -> float:
+        """What one sample costs in one process."""
+        cost = self.inspect(settings).first("cost")
+        return max(1e-6, float(cost["sample_seconds"])) if cost else 1e-3
+
+    def measure(self, settings: Settings, budget: float, judged: bool = True) -> dict[str, Any]:
+        """The row of one configuration; `budget` is the seconds of driving, a verdict takes about as long again."""
+        started, watch = now(), Watch()
+        row = self.blank(settings)
+        fault = self.refusal(settings)
+        if fault is None:
+            fault = self.time(settings, budget, row)
+            if judged and fault.status == "ok":
+                fault = self.judge(settings, self.verdict_samples(settings, budget, row["rate"]), row)
+        row.update(status=fault.status, reason=fault.reason, advice=fault.advice)
+        row.update(seconds=now() - started, busy=watch.verdict())
+        return row
+
+    def blank(self, settings: Settings) -> dict[str, Any]:
+        """The part of a row that is known before anything runs."""
+        return {
+            "kind": "measurement",
+            "dataset": self.dataset,
+            "scenario": asdict(settings),
+            "step": self.step,
+            "consumer": self.consumer,
+            "seed": self.seed,
+        }
+
+    def refusal(self, settings: Settings) -> Diagnosis | None:
+        """Why this configuration is not run at all, or None."""
+        hopeless = settings.pin_memory and not has_driver()  # known without looking at the dataset
+        facts = Facts() if hopeless else self.facts(settings)
+        if reason := invalid_reason(settings, facts):
+            return Diagnosis("invalid", reason, "change or leave out the argument that is named")
+        if reason := skip_reason(settings, facts):
+            return Diagnosis("skipped", reason)
+        return None
+
+    def time(self, settings: Settings, budget: float, row: dict[str, Any]) -> Diagnosis:
+        """Run the drive loop and put its numbers into the row, also those from before a failure."""
+        facts = self.facts(settings)
+        outcome = self.job(
+            "timing",
+            settings,
+            4 * budget,
+            budget=budget,
+            step=self.step,
+            consumer=self.consumer,
+            samples=self.epoch_samples(settings, budget),
+        )
+        events = {event["event"]: event for event in outcome.events}
+        if "free" in events:
+            row.update(analysis.summarise(events, settings.prefetched, settings.num_workers, facts.length))
+        row["attribution"] = self.attribution(settings)
+        return diagnose(outcome)
+
+    def epoch_samples(self, settings: Settings, budget: float) -> int:
+        """Epochs short enough for two of them in the budget, long enough for a steady state."""
+        per_second = max(1, settings.num_workers) / self.sample_seconds(settings)
+        batch = settings.batch_size or 1
+        fewest = batch * (settings.prefetched + 1 + 2 * max(2, settings.num_workers))
+        return max(fewest, batch * int(per_second * budget / 3 / batch))
+
+    def attribution(self, settings: Settings) -> dict[str, Any]:
+        """Seconds per batch of each stage, as the inspection found them."""
+        seen = self.inspect(settings)
+        cost, between, copy = seen.first("cost"), seen.first("between"), seen.first("copy")
+        parts: dict[str, Any] = {name: cost[name] for name in ("dataset", "transform", "collate")} if cost else {}
+        parts["between"] = between["seconds"] if between and settings.num_workers else None
+        parts["pin"] = copy.get("pin") if copy and settings.pin_memory else None
+        parts["copy"] = copy.get("pinned" if settings.pin_memory else "pageable") if copy else None
+        return parts
+
+    def verdict_samples(self, settings: Settings, seconds: float, rate: float) -> int:
+        """How many samples of an epoch a verdict looks at: four runs of two epochs in about `seconds`.
+
+        A power of two where it can be, so that settings share the runs of their reference.
+        """
+        fewest, most = VERDICT_SAMPLES
+        affordable = int(seconds / 8 * min(1 / self.sample_seconds(settings), rate))
+        return min(most, max(fewest, 2 * (settings.batch_size or 1), 1 << affordable.bit_length() >> 1))
+
+    def judge(self, settings: Settings, samples: int, row: dict[str, Any]) -> Diagnosis:
+        """Digest two runs and compare them with those of `num_workers=0`."""
+        base = replace(settings, num_workers=0, prefetch_factor=None, persistent_workers=False, timeout=0.0,
+                       multiprocessing_context=None, in_order=True, pin_memory=False)  # fmt: skip
+        key = f"{base} {samples}"
+        if key not in self.references:
+            runs, fault = self.deliveries(base, samples)
+            if fault.status != "ok":
+                return replace(fault, reason=f"with num_workers=0: {fault.reason}")
+            self.references[key] = runs
+        runs, fault = (
+            (self.references[key], Diagnosis("ok")) if settings == base else self.deliveries(settings, samples)
+        )
+        if fault.status != "ok":
+            return fault
+        found = verdict.judge(runs, self.references[key])
+        row.update(verdict=found.kind, verdict_reason=found.reason, notes=list(found.notes))
+        row.update(
+            digest=digest([epoch["order_free"] for epoch in runs[0]]), verdict_samples=len(runs[0][0]["samples"])
+        )
+        if found.wrong:
+            return Diagnosis("wrong-data", found.reason, "see the advice for this dataset")
+        return Diagnosis("ok")
+
+    def deliveries(self, settings: Settings, samples: int) -> tuple[list[list[dict[str, Any]]], Diagnosis]:
+        """What two fresh processes deliver, and what became of them."""
+        runs = []
+        for _ in range(2):
+            outcome = self.job("verdict", settings, 0.0, samples=samples)
+            fault = diagnose(outcome)
+            if fault.status != "ok":
+                return [], fault
+            runs.append([event for event in outcome.events if event["event"] == "epoch"])
+        return runs, Diagnosis("ok")
+
+
+@cache
+def shared_zygote() -> Zygote:
+    """One zygote for all calls of `measure` in this process; it goes when this process goes."""
+    return Zygote()
+
+
+def measure(settings: Mapping[str, Any], dataset: str, budget_seconds: float = 1.0) -> dict[str, Any]:
+    """Measure one configuration of one dataset: the loading row as a plain dictionary.
+
+    `settings` are arguments of `DataLoader` by name (see `Settings`), `dataset` is the name of a built-in dataset or
+    `MODULE:FACTORY`. `budget_seconds` is for driving the loader; the verdict takes about half as long on top. A bad
+    request does not raise: the row has status `invalid`, with the reason.
+
+    >>> measure({"prefetch_factor": 2}, "digits")["reason"]
+    'prefetch_factor: needs num_workers of 1 or more, got 0'
+    """
+    if fault := request_fault(settings):
+        return {
+            "kind": "measurement",
+            "dataset": dataset,
+            "scenario": dict(settings),
+            "status": "invalid",
+            "reason": fault,
+        }
+    return Bench(dataset, shared_zygote()).measure(from_request(settings), budget_seconds)

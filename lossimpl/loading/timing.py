@@ -1,0 +1,216 @@
+"""The drive loop: run one configuration through its phases and write down when each batch came.
+
+Nothing is hashed, printed or sampled while the clock runs: two clock readings and three appends a batch. What the
+numbers mean is worked out afterwards, in `lossimpl.loading.analysis`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from lossimpl.loading import memory, page_cache
+from lossimpl.loading.consumer import consumer
+from lossimpl.loading.job import Events
+from lossimpl.loading.settings import Settings
+from lossimpl.loading.workload import Workload, is_iterable, length_of, loader_arguments, make
+from lossimpl.measure.wall import now
+
+EPOCHS_MAX = 1000
+OVERTIME = 3.0  # what was begun may take this many times the budget before it is cut short
+
+Step = Callable[[Any], None]
+
+
+class FirstIndices:
+    """The first `count` of what a sampler would yield: the same order, a shorter epoch."""
+
+    def __init__(self, sampler: Any, count: int) -> None:
+        self.sampler, self.count = sampler, count
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.islice(iter(self.sampler), self.count)
+
+    def __len__(self) -> int:
+        return self.count
+
+
+@dataclass
+class Trace:
+    """What one pass over the loader recorded, a number per batch: seconds waited, seconds of the step, samples, epoch.
+
+    `starts` holds (seconds of `iter()`, seconds of `iter()` and the first batch) of each epoch; `walls` the seconds of
+    each epoch that came to its end.
+    """
+
+    wait: array[float] = field(default_factory=lambda: array("d"))
+    step: array[float] = field(default_factory=lambda: array("d"))
+    samples: array[int] = field(default_factory=lambda: array("l"))
+    epoch: array[int] = field(default_factory=lambda: array("l"))
+    starts: list[tuple[float, float]] = field(default_factory=list)
+    walls: list[float] = field(default_factory=list)
+
+    def as_lists(self) -> dict[str, Any]:
+        """The trace as JSON can hold it."""
+        return {item.name: list(getattr(self, item.name)) for item in fields(self)}
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long to drive: `seconds` from the first batch on, but this many epochs and batches, unless that takes far
+    too long."""
+
+    seconds: float
+    epochs: int = 0
+    batches: int = 0
+
+    def reached(self, trace: Trace, elapsed: float) -> bool:
+        """Whether it is enough."""
+        if elapsed < self.seconds:
+            return False
+        served = len(trace.walls) >= self.epochs and len(trace.wait) >= self.batches
+        return served or elapsed > OVERTIME * self.seconds
+
+
+@dataclass
+class Drive:
+    """A loader and what is needed to run it epoch after epoch."""
+
+    loader: Any
+    set_epoch: Callable[[int], None] | None
+    count: Callable[[Any], int]
+    epochs: int = 0
+    iterator: Any = None
+
+    def begin(self) -> float:
+        """Start an epoch; return the seconds of `iter(loader)`."""
+        if self.set_epoch is not None:
+            self.set_epoch(self.epochs)
+        self.epochs += 1
+        self.iterator = None
+        started = now()
+        self.iterator = iter(self.loader)
+        return now() - started
+
+    def run(self, extent: Extent, step: Step | None = None, on_first: Callable[[], None] | None = None) -> Trace:
+        """Consume batches until the extent is reached. `on_first` is called, off the clock, after the first batch."""
+        trace, origin = Trace(), now()
+        while len(trace.starts) < EPOCHS_MAX:
+            began = before = now()
+            number, opening = len(trace.starts), self.begin()
+            for batch in self.iterator:
+                arrived = now()
+                trace.wait.append(arrived - before)
+                trace.samples.append(self.count(batch))
+                trace.epoch.append(number)
+                if step is not None:
+                    step(batch)
+                before = now()
+                trace.step.append(before - arrived)
+                if len(trace.starts) == number:
+                    trace.starts.append((opening, arrived - began))
+                    if number == 0:
+                        origin = before
+                        if on_first is not None:
+                            on_first()
+                            before = now()
+                            began += before - origin
+                elif extent.reached(trace, before - origin):
+                    return trace
+            trace.walls.append(now() - began)
+            if len(trace.starts) == number:
+                trace.starts.append((opening, trace.walls[-1]))
+            if extent.reached(trace, now() - origin):
+                break
+        return trace
+
+    def stop(self) -> float:
+        """Let the workers go; return the seconds that this took."""
+        started = now()
+        self.iterator = None
+        if hasattr(self.loader, "_iterator"):
+            self.loader._iterator = None
+        return now() - started
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers of the current epoch: process, and exit code where one has ended."""
+        found = getattr(self.iterator or self.loader, "_workers", None)
+        if found is None:
+            found = getattr(getattr(self.loader, "_iterator", None), "_workers", [])
+        return [{"pid": worker.pid, "exit": worker.exitcode} for worker in found]
+
+
+def work(job: Mapping[str, Any], events: Events) -> None:
+    """Build, warm up, measure without and with a consumer's step, shut down; an event after each."""
+    settings = Settings(**job["settings"])
+    events.phase("build")
+    started = now()
+    workload = make(job["dataset"])
+    events("built", seconds=now() - started)
+    cold = page_cache.drop(workload.files) if job.get("cold") else "warm"
+    drive = Drive(build(workload, settings, job.get("samples")), workload.set_epoch, counter(workload, settings))
+    try:
+        measure_phases(drive, job, events, settings.prefetched)
+    finally:
+        events("workers", workers=drive.workers())
+    events.phase("shutdown")
+    events("shutdown", seconds=drive.stop(), page_cache=cold)
+
+
+def measure_phases(drive: Drive, job: Mapping[str, Any], events: Events, fill: int) -> None:
+    """Throughput without a step, from the very first batch on, then the wait beside a step."""
+    budget, step = float(job["budget"]), float(job.get("step") or 0.0)
+    events.phase("first batch")
+
+    def note_memory() -> None:
+        events("opened", memory=memory.tree())
+        events.phase("throughput")
+
+    used, clock = memory.processor_seconds(), now()
+    free = drive.run(Extent(budget * (0.6 if step else 1.0), epochs=2, batches=fill + 5), on_first=note_memory)
+    cpu = (memory.processor_seconds() - used) / (now() - clock)
+    events("free", trace=free.as_lists(), cpu=cpu, memory=memory.tree())
+    if step:
+        events.phase("step")
+        act = consumer(job.get("consumer", "sleep"), step)
+        events("stepped", trace=drive.run(Extent(budget * 0.4, batches=fill + 5), act).as_lists(), memory=memory.tree())
+
+
+def build(workload: Workload, settings: Settings, samples: int | None) -> Any:
+    """The loader; with `samples`, its epochs are cut to that many, in the order that the settings ask for."""
+    from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
+
+    arguments = loader_arguments(workload, settings)
+    length = length_of(workload.dataset)
+    plain = "sampler" not in arguments and "batch_sampler" not in arguments and not is_iterable(workload.dataset)
+    if plain and samples is not None and length is not None and samples < length:
+        shuffled = arguments.pop("shuffle", False)
+        generator = arguments.get("generator")
+        order = (
+            RandomSampler(workload.dataset, generator=generator) if shuffled else SequentialSampler(workload.dataset)
+        )
+        arguments["sampler"] = FirstIndices(order, samples)
+    return DataLoader(workload.dataset, **arguments)
+
+
+def counter(workload: Workload, settings: Settings) -> Callable[[Any], int]:
+    """How many samples a batch holds: one without batching, else the length of its first leaf."""
+    if settings.batch_size is None and not (workload.batch_sampler and settings.batch_sampler):
+        return lambda batch: 1
+    return batch_length
+
+
+def batch_length(batch: Any) -> int:
+    """The first dimension of the first leaf of a batch: its samples, for every collate that keeps them first."""
+    leaf = batch
+    while isinstance(leaf, Mapping) or (
+        isinstance(leaf, list | tuple) and leaf and not isinstance(leaf[0], int | float | str)
+    ):
+        leaf = next(iter(leaf.values())) if isinstance(leaf, Mapping) else leaf[0]
+    shape = getattr(leaf, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else 1
+    return len(leaf) if hasattr(leaf, "__len__") else 1

@@ -1,0 +1,176 @@
+"""Does a setting deliver the same training data as `num_workers=0`? Pure functions over digests.
+
+A run is what one process delivered: a list of epochs, each with the `indices`, `samples`, `batches` that
+`lossimpl.loading.fingerprint` wrote. Two runs of the reference and two of the candidate are compared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SAME = "bitwise same"
+AUGMENTATION = "same order, other augmentation"
+ORDER = "same samples, other order"
+WRONG = "missing or duplicated"
+UNSTABLE = "unstable from run to run"
+KINDS = (SAME, AUGMENTATION, ORDER, UNSTABLE, WRONG)  # from the strictest promise to none
+
+Epoch = Mapping[str, Any]
+Run = Sequence[Epoch]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of `KINDS`, and what was seen, in words; `notes` are warnings that do not change the kind."""
+
+    kind: str
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a configuration with this verdict must never be ranked."""
+        return self.kind == WRONG
+
+
+def judge(candidate: Sequence[Run], reference: Sequence[Run]) -> Verdict:
+    """The verdict on the candidate's runs against those of the reference (the same settings with 0 workers)."""
+    fault = next((fault for run in candidate if (fault := incomplete(run, reference))), None)
+    if fault:
+        return Verdict(WRONG, fault)
+    notes = tuple(note for note in (frozen_augmentation(candidate[0], reference[0]),) if note)
+    first, second = candidate[0], candidate[-1]
+    if not identical(first, second):
+        like = (
+            "" if identical(reference[0], reference[-1]) else "; so is num_workers=0: the dataset itself is not seeded"
+        )
+        return Verdict(UNSTABLE, f"two identical runs differ: {difference(first, second)}{like}", notes)
+    if identical(first, reference[0]):
+        return Verdict(SAME, "", notes)
+    kind = AUGMENTATION if same_order(first, reference[0]) else ORDER
+    return Verdict(kind, f"against num_workers=0: {difference(first, reference[0])}", notes)
+
+
+def identical(one: Run, other: Run) -> bool:
+    """Whether every batch of every epoch has the same digest."""
+    return [epoch["batches"] for epoch in one] == [epoch["batches"] for epoch in other]
+
+
+def same_order(one: Run, other: Run) -> bool:
+    """Whether the samples came in the same order: by index, or by digest where samples have no index."""
+    return all(order_of(left) == order_of(right) for left, right in zip(one, other, strict=True)) or (
+        not has_indices(one) and not comparable(other)
+    )
+
+
+def has_indices(run: Run) -> bool:
+    """Whether samples are known by index (map-style) and not by their bytes alone."""
+    return any(index for epoch in run for index in epoch["indices"])
+
+
+def order_of(epoch: Epoch) -> Sequence[str]:
+    """What identifies the samples of an epoch, in the order of delivery."""
+    found: Sequence[str] = epoch["indices"] if any(epoch["indices"]) else epoch["samples"]
+    return found
+
+
+def comparable(run: Run) -> bool:
+    """Whether every epoch of a run holds the same multiset, so that another multiset is a fault and not chance."""
+    return all(Counter(order_of(epoch)) == Counter(order_of(run[0])) for epoch in run)
+
+
+def incomplete(run: Run, reference: Sequence[Run]) -> str | None:
+    """What is missing, superfluous or of changed content in a run, or None."""
+    for number, epoch in enumerate(run):
+        fault = wrong_count(epoch) or drifting(epoch)
+        if fault is None and number < len(reference[0]):
+            fault = wrong_multiset(epoch, reference[0][number], all(map(comparable, reference)))
+        if fault is None and constant(reference):
+            fault = changed_content(epoch, reference[0][0])
+        if fault:
+            return f"epoch {number}: {fault}"
+    return None
+
+
+def wrong_count(epoch: Epoch) -> str | None:
+    """Against the length that dataset or sampler states."""
+    planned, delivered = epoch["planned"], len(epoch["samples"])
+    if planned is None or not epoch["whole"] or planned == delivered:
+        return None
+    return f"{delivered} samples delivered where len says {planned}"
+
+
+def drifting(epoch: Epoch) -> str | None:
+    """Samples of an epoch whose types differ from one another."""
+    kinds = epoch.get("kinds", {})
+    if len(kinds) < 2:
+        return None
+    return "the samples drift in type: " + ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+
+
+def wrong_multiset(epoch: Epoch, reference: Epoch, fixed: bool) -> str | None:
+    """Against the samples that the reference delivers; by number alone where each epoch draws its own samples."""
+    if not (epoch["whole"] and reference["whole"]):
+        return None
+    found, wanted = Counter(order_of(epoch)), Counter(order_of(reference))
+    if sum(found.values()) != sum(wanted.values()):
+        return f"{sum(found.values())} samples delivered where num_workers=0 delivers {sum(wanted.values())}"
+    if fixed and found != wanted:
+        return f"{sum((wanted - found).values())} samples missing, {sum((found - wanted).values())} too many"
+    if not fixed and any(epoch["indices"]) and max(found.values()) > max(wanted.values()):
+        return f"a sample came {max(found.values())} times"
+    return None
+
+
+def contents(epoch: Epoch) -> dict[str, str]:
+    """The digest of each sample by its index."""
+    return dict(zip(epoch["indices"], epoch["samples"], strict=True))
+
+
+def constant(reference: Sequence[Run]) -> bool:
+    """Whether each index always has the same bytes in the reference: no augmentation at all."""
+    return has_indices(reference[0]) and all(
+        contents(epoch).get(index) == mark
+        for run in reference
+        for epoch in run
+        for index, mark in contents(reference[0][0]).items()
+        if index in contents(epoch)
+    )
+
+
+def changed_content(epoch: Epoch, reference: Epoch) -> str | None:
+    """Samples whose bytes differ although nothing in the reference ever changes."""
+    wanted = contents(reference)
+    changed = [index for index, mark in contents(epoch).items() if wanted.get(index, mark) != mark]
+    if not changed:
+        return None
+    return (
+        f"{len(changed)} samples have other bytes than with num_workers=0, where they never change (index {changed[0]})"
+    )
+
+
+def frozen_augmentation(run: Run, reference: Run) -> str | None:
+    """The trap of a generator kept in the dataset: each epoch begins with the same copy of it."""
+    if len(run) < 2 or not has_indices(run):
+        return None
+    varies = contents(reference[0]) != contents(reference[1])
+    if varies and contents(run[0]) == contents(run[1]):
+        return "every epoch repeats the same random draws: the dataset keeps a generator that each worker copies"
+    return None
+
+
+def difference(one: Run, other: Run) -> str:
+    """Where two runs first differ, in words."""
+    for number, (left, right) in enumerate(zip(one, other, strict=True)):
+        if left["batches"] == right["batches"]:
+            continue
+        if order_of(left) != order_of(right):
+            same = Counter(order_of(left)) == Counter(order_of(right))
+            return f"the order from epoch {number}" if same else f"the samples from epoch {number}"
+        if left["samples"] != right["samples"]:
+            return f"the random draws from epoch {number}"
+        return f"the batches made of the same samples from epoch {number}"
+    return "nothing"

@@ -1,0 +1,154 @@
+"""A workload: a dataset with the functions that its loader is called with, made by a factory that can be imported.
+
+A user's factory takes no arguments and returns a Dataset, a `Workload`, or a `DataLoader` whose parts are taken over.
+It must be importable (`MODULE:FACTORY`), because fresh processes make the dataset anew.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lossimpl.loading.settings import Settings
+from lossimpl.loading.validity import Facts
+
+BUILT_IN = {
+    "photographs": "lossimpl.loading.datasets.photographs:build",
+    "digits": "lossimpl.loading.datasets.digits:build",
+    "tabular": "lossimpl.loading.datasets.tabular:build",
+    "sequences": "lossimpl.loading.datasets.sequences:build",
+    "sqlite": "lossimpl.loading.datasets.sqlite:build",
+    "stream": "lossimpl.loading.datasets.stream:build",
+    "stream-unsharded": "lossimpl.loading.datasets.stream:build_unsharded",
+    "synthetic": "lossimpl.loading.datasets.synthetic:build",
+}
+
+
+@dataclass
+class Workload:
+    """What a `DataLoader` is made of besides its settings.
+
+    `set_epoch(epoch)`, where given, is called before each epoch, as a training loop would. `files` are the files that
+    the dataset reads, so that their page cache can be dropped.
+    """
+
+    dataset: Any
+    collate_fn: Callable[[list[Any]], Any] | None = None
+    worker_init_fn: Callable[[int], None] | None = None
+    sampler: Iterable[Any] | None = None
+    batch_sampler: Iterable[Any] | None = None
+    set_epoch: Callable[[int], None] | None = None
+    files: Sequence[str] = field(default_factory=tuple)
+
+
+def resolve(name: str) -> str:
+    """The `MODULE:FACTORY` behind the name of a built-in dataset, or the same text.
+
+    Raises ValueError for a text that is neither.
+    """
+    spec = BUILT_IN.get(name, name)
+    module, colon, factory = spec.partition(":")
+    if not (module and colon and factory):
+        raise ValueError(f"dataset: expected MODULE:FACTORY or one of {', '.join(BUILT_IN)}, got {name!r}")
+    return spec
+
+
+def make(name: str) -> Workload:
+    """Import the factory, call it, and wrap what it returns."""
+    module, _, path = resolve(name).partition(":")
+    target: Any = importlib.import_module(module)
+    for part in path.split("."):
+        target = getattr(target, part)
+    return as_workload(target() if callable(target) else target)
+
+
+def as_workload(made: Any) -> Workload:
+    """What a factory returned, as a `Workload`.
+
+    Raises TypeError where it is nothing that a `DataLoader` could read.
+    """
+    from torch.utils.data import DataLoader
+
+    if isinstance(made, Workload):
+        return made
+    if isinstance(made, DataLoader):
+        return _of_loader(made)
+    if not (hasattr(made, "__getitem__") or hasattr(made, "__iter__")):
+        raise TypeError(f"dataset: expected a Dataset, a Workload or a DataLoader, got {type(made).__name__}")
+    return Workload(made)
+
+
+def _of_loader(loader: Any) -> Workload:
+    """The parts of a user's own `DataLoader`; what it made by default itself is left to the settings."""
+    from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
+
+    plain = loader.batch_size is not None or loader.batch_sampler is None
+    own_sampler = (
+        not isinstance(loader.sampler, RandomSampler | SequentialSampler)
+        and type(loader.sampler).__name__ != "_InfiniteConstantSampler"
+    )
+    own_batches = not plain and not isinstance(loader.batch_sampler, BatchSampler)
+    return Workload(
+        dataset=loader.dataset,
+        collate_fn=loader.collate_fn,
+        worker_init_fn=loader.worker_init_fn,
+        sampler=loader.sampler if plain and own_sampler else None,
+        batch_sampler=loader.batch_sampler if own_batches or not plain else None,
+    )
+
+
+def is_iterable(dataset: Any) -> bool:
+    """Whether `DataLoader` iterates over the dataset instead of indexing it."""
+    from torch.utils.data import IterableDataset
+
+    return isinstance(dataset, IterableDataset)
+
+
+def length_of(dataset: Any) -> int | None:
+    """`len(dataset)`, or None where it has none."""
+    try:
+        return len(dataset)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def facts_of(workload: Workload) -> Facts:
+    """What the rules of validity need to know."""
+    import torch
+
+    return Facts(
+        iterable=is_iterable(workload.dataset),
+        length=length_of(workload.dataset),
+        has_sampler=workload.sampler is not None,
+        has_batch_sampler=workload.batch_sampler is not None,
+        gpu=torch.cuda.is_available(),
+    )
+
+
+def loader_arguments(workload: Workload, settings: Settings) -> dict[str, Any]:
+    """The keyword arguments of `DataLoader`; those at torch's own default are left out, as a user would."""
+    import torch
+
+    arguments: dict[str, Any] = {
+        "num_workers": settings.num_workers,
+        "pin_memory": settings.pin_memory,
+        "prefetch_factor": settings.prefetch_factor,
+        "persistent_workers": settings.persistent_workers,
+        "multiprocessing_context": settings.multiprocessing_context,
+        "timeout": settings.timeout,
+        "in_order": settings.in_order,
+    }
+    for name in ("collate_fn", "worker_init_fn", "sampler", "batch_sampler"):
+        if getattr(settings, name) and getattr(workload, name) is not None:
+            arguments[name] = getattr(workload, name)
+    if "batch_sampler" not in arguments or settings.batch_size != 1:
+        arguments["batch_size"] = settings.batch_size
+    if settings.shuffle:
+        arguments["shuffle"] = True
+    if settings.drop_last:
+        arguments["drop_last"] = True
+    if settings.generator is not None:
+        arguments["generator"] = torch.Generator().manual_seed(settings.generator)
+    return arguments

@@ -1,0 +1,225 @@
+"""The zygote: a process that has imported torch and does nothing but fork a fresh process for each job.
+
+Every configuration runs in its own session, so that nothing of one run reaches the next, and without paying for the
+import of torch each time. The zygote is the subreaper of all that descends from it: a process that a dataset forks, or
+that changes its session, comes back here when orphaned and is killed before the next job. When the harness dies, the
+kernel signals the zygote, which takes all its descendants with it.
+
+Protocol: one JSON object a line. A request holds `job` (for `lossimpl.loading.job`), `seconds` (its deadline) and
+`events` (a file that the job appends to); the answers are `{"pid"}` at the start and `{"exit", ...}` at the end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TextIO
+
+from lossimpl.loading import processes
+from lossimpl.measure.wall import now
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
+OUTPUT_KEPT = 16_384
+POLL_SECONDS = 0.2
+STACK_SECONDS = 0.3  # what the processes get to write their stacks before they are killed
+MEMORY_RESERVE = 256 << 20
+
+
+@dataclass
+class Watched:
+    """What was seen of one job from outside."""
+
+    pid: int
+    exit: int | None = None
+    timed_out: bool = False
+    out_of_memory: bool = False
+    output: bytes = b""
+    pids: set[int] = field(default_factory=set)
+
+    def answer(self) -> dict[str, Any]:
+        """The last line of the protocol for this job."""
+        return {
+            "exit": self.exit,
+            "timed_out": self.timed_out,
+            "out_of_memory": self.out_of_memory,
+            "output": self.output.decode(errors="replace"),
+            "pids": sorted(self.pids),
+        }
+
+
+def prctl(option: int, value: int) -> None:
+    """Ask the kernel; other systems than Linux have no such call and go without."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def serve(requests: TextIO, answers: TextIO) -> int:
+    """Fork a process for each request until the input ends."""
+    for line in requests:
+        request = json.loads(line)
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            requests.close()
+            answers.close()
+            finish(become_job(request, writer))
+        os.close(writer)
+        say(answers, {"pid": pid})
+        watched = watch(pid, reader, float(request["seconds"]))
+        os.close(reader)
+        end_descendants(watched)
+        say(answers, watched.answer())
+    return 0
+
+
+def say(answers: TextIO, message: dict[str, Any]) -> None:
+    """Write one line of the protocol."""
+    answers.write(json.dumps(message) + "\n")
+    answers.flush()
+
+
+def become_job(request: dict[str, Any], output: int) -> int:
+    """Turn this forked process into the job: own session and output, dying with the zygote, first for the OOM killer."""
+    os.setsid()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_CHILD_SUBREAPER, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
+    from lossimpl.loading import job
+
+    return job.run(request["job"], request["events"])
+
+
+def finish(code: int) -> NoReturn:
+    """End as the interpreter does, threads and exit handlers first, but without taking torch's modules apart: that
+    would copy every page shared with the zygote and take longer than most jobs."""
+    threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter calls first at its own end
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def watch(pid: int, reader: int, seconds: float) -> Watched:
+    """Wait for the job until its deadline, keeping the end of what it prints."""
+    seen = Watched(pid, pids={pid})
+    deadline, pidfd, poll = now() + seconds, os.pidfd_open(pid), select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.register(reader, select.POLLIN)
+    ended = False
+    while not ended and not seen.timed_out and not seen.out_of_memory:
+        for fd, _ in poll.poll(POLL_SECONDS * 1000):
+            ended = ended or fd == pidfd
+            if fd == reader and not keep_output(seen, reader):
+                poll.unregister(reader)
+        seen.pids.update(processes.descendants(os.getpid()))
+        seen.timed_out = not ended and now() > deadline
+        seen.out_of_memory = not ended and memory_is_short()
+    os.close(pidfd)
+    if not ended:
+        ask_for_stacks(seen, reader)
+    drain(seen, reader)
+    return seen
+
+
+def keep_output(seen: Watched, reader: int) -> bool:
+    """Read what is there, keep the end of it; False once nobody can write any more."""
+    data = os.read(reader, 65_536)
+    seen.output = (seen.output + data)[-OUTPUT_KEPT:]
+    return bool(data)
+
+
+def drain(seen: Watched, reader: int) -> None:
+    """Read what is left in the pipe without waiting for whoever still holds its other end, and never without end."""
+    os.set_blocking(reader, False)
+    with contextlib.suppress(BlockingIOError):
+        for _ in range(16):
+            if not keep_output(seen, reader):
+                return
+
+
+def memory_is_short() -> bool:
+    """Whether the machine is about to start killing processes by itself."""
+    try:
+        with open("/proc/meminfo") as lines:
+            available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return False
+    return available < MEMORY_RESERVE
+
+
+def ask_for_stacks(seen: Watched, reader: int) -> None:
+    """Let each process of the job write where it stands (`faulthandler`, registered by the job), workers first."""
+    for pid in sorted(processes.descendants(os.getpid()), reverse=True):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGUSR1)
+    until = now() + STACK_SECONDS
+    while now() < until:
+        if select.select([reader], [], [], 0.05)[0] and not keep_output(seen, reader):
+            return
+
+
+def end_descendants(seen: Watched) -> None:
+    """Kill and reap everything that descends from here, until nothing is left."""
+    while pids := processes.descendants(os.getpid()):
+        seen.pids.update(pids)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        reap(seen)
+    reap(seen)
+
+
+def reap(seen: Watched) -> None:
+    """Take the exit status of all dead children, waiting for the first, and note that of the job."""
+    flags = 0
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, flags)
+            if pid == 0:
+                return
+            if pid == seen.pid:
+                seen.exit = os.waitstatus_to_exitcode(status)
+            flags = os.WNOHANG
+
+
+def end(signum: int, frame: object) -> None:
+    """The harness is gone or wants us to go: leave nothing behind."""
+    del signum, frame
+    end_descendants(Watched(0))
+    os._exit(0)
+
+
+def main() -> int:
+    """Prepare, say so, serve."""
+    os.setsid()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, end)
+    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    # here and not at the top, because workers under spawn import this module by name
+    from lossimpl.loading import fingerprint, inspection, timing  # noqa: F401  (what jobs need, torch above all)
+
+    say(answers, {"ready": os.getpid()})
+    return serve(requests, answers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
