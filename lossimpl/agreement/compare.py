@@ -1,0 +1,150 @@
+"""One verdict for one implementation on one case: value and gradients against the float64 oracle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossimpl.agreement.distance import Distance, distance
+from lossimpl.agreement.tolerances import FLOOR, TOLERANCES, Tolerance
+from lossimpl.inputs import make
+from lossimpl.spec import Case, Function, Loss
+
+LIMIT = 1 << 24  # elements; a larger case is checked on fewer rows, so that the check costs seconds at most
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Distance of an implementation from the oracle on one case, and the verdict that follows.
+
+    `*_max_rel` and `*_mean_rel` are relative errors, `*_ulp` units in the last place of the output's dtype; the
+    gradient's are the worst over all differentiable inputs. A forward case asks for no gradient: None.
+    """
+
+    value_max_rel: float
+    value_mean_rel: float
+    value_ulp: float
+    grad_max_rel: float | None
+    grad_mean_rel: float | None
+    grad_ulp: float | None
+    verdict: str
+    reason: str
+
+
+def compare(loss: Loss, function: Function, case: Case) -> Agreement:
+    """How far `function` stands from `loss.oracle` on `case`, and whether that is close enough.
+
+    `function` is a raw implementation with the loss's signature. The oracle gets the same quantised inputs in float64.
+    The function is called once on other numbers in the same memory first, so that a result kept from an earlier call
+    is seen to be stale. A case of more than `LIMIT` elements is checked on fewer rows, and the reason says so.
+
+    >>> import lossimpl
+    >>> from lossimpl.spec import Case
+    >>> compare(lossimpl.get("mse_loss"), torch.nn.functional.mse_loss, Case("mse_loss", (64, 8))).verdict
+    'ok'
+    """
+    checked = _bounded(case)
+    arguments = make(checked)
+    want, want_grads = _call(loss, loss.oracle, checked, exact(arguments))
+    got, got_grads = _fresh_call(loss, function, checked, arguments)
+    if got.shape != want.shape or not got.is_floating_point():
+        found = f"value has shape {tuple(got.shape)} and dtype {got.dtype}, expected {tuple(want.shape)}, floating"
+        return Agreement(math.inf, math.inf, math.inf, None, None, None, "wrong", found)
+    unit = incoming(checked, want)[1]
+    grads = {name: distance(grad, want_grads[name], FLOOR * unit) for name, grad in got_grads.items()}
+    note = "" if checked == case else f" (checked at {checked.shape_text})"
+    return _verdict(distance(got, want, FLOOR * value_unit(case.loss, arguments)), grads, TOLERANCES[case.dtype], note)
+
+
+def exact(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The same numbers in float64, for the oracle; arguments that are not floating-point tensors stay."""
+    return {
+        name: one.double() if isinstance(one, Tensor) and one.is_floating_point() else one
+        for name, one in arguments.items()
+    }
+
+
+def terms(case: Case) -> int:
+    """How many terms the loss sums: rows for the losses over classes and the triplet loss, else elements."""
+    elements = math.prod(case.shape)
+    if case.loss in ("cross_entropy", "softmax_focal_loss"):
+        return max(elements // max(case.shape[min(1, len(case.shape) - 1)], 1), 1)
+    return max(elements // max(case.shape[-1], 1), 1) if case.loss == "triplet_margin_loss" else max(elements, 1)
+
+
+def value_unit(loss: str, arguments: Mapping[str, Any]) -> float:
+    """The size of the numbers that a value is the difference of: distances for the triplet loss, else 1."""
+    if loss != "triplet_margin_loss":
+        return 1.0
+    anchor, negative = arguments["anchor"].double(), arguments["negative"].double()
+    distances = torch.linalg.vector_norm(anchor - negative, dim=-1)
+    return max(1.0, float(distances.max())) if distances.numel() else 1.0
+
+
+def _bounded(case: Case) -> Case:
+    elements = math.prod(case.shape)
+    if elements <= LIMIT or len(case.shape) < 1:
+        return case
+    rows = max(1, LIMIT // (elements // case.shape[0]))
+    return replace(case, shape=(rows, *case.shape[1:]))
+
+
+def incoming(case: Case, value: Tensor) -> tuple[Tensor, float]:
+    """The incoming gradient for a result like `value`, and the resulting gradient's unit.
+
+    An averaging loss gets the number of its terms (at most 2^15, which half precision holds), so that its gradients
+    are not lost below half precision's smallest numbers; a per-element result gets factors between 0.5 and 1.5.
+    """
+    if value.dim():
+        steps = torch.arange(value.numel(), device=value.device, dtype=torch.float64) % 65
+        return (0.5 + steps / 64).reshape(value.shape), 1.0
+    if dict(case.options).get("reduction", "mean") == "sum":
+        return torch.ones_like(value), 1.0
+    factor = float(min(terms(case), 1 << 15))
+    return torch.full_like(value, factor), factor / terms(case)
+
+
+def _fresh_call(
+    loss: Loss, function: Function, case: Case, arguments: dict[str, Any]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    memory = make(replace(case, seed=case.seed + 1))
+    _call(loss, function, case, memory)
+    for name in loss.tensors:
+        memory[name].copy_(arguments[name])
+    return _call(loss, function, case, arguments | {name: memory[name] for name in loss.tensors})
+
+
+def _call(loss: Loss, function: Function, case: Case, arguments: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+    if case.mode == "forward":
+        with torch.no_grad():
+            return function(**arguments), {}
+    leaves = {name: arguments[name].detach().requires_grad_() for name in loss.differentiable}
+    value = function(**(arguments | leaves))
+    gradient = incoming(case, value.detach())[0].to(value.dtype)
+    grads = torch.autograd.grad(value, list(leaves.values()), gradient)
+    return value.detach(), dict(zip(leaves, grads, strict=True))
+
+
+def _verdict(value: Distance, grads: dict[str, Distance], limit: Tolerance, note: str) -> Agreement:
+    faults = _faults("value", value, limit.value_max, limit.value_mean)
+    for name, one in grads.items():
+        faults += _faults(f"gradient of {name}", one, limit.grad_max, limit.grad_mean)
+    worst = [
+        max((getattr(one, field) for one in grads.values()), default=None) for field in ("max_rel", "mean_rel", "ulp")
+    ]
+    reason = "; ".join(faults) + note if faults else note.strip()
+    verdict = "wrong" if faults else "ok"
+    return Agreement(value.max_rel, value.mean_rel, value.ulp, max_rel, mean_rel, ulp, verdict, reason)
+
+
+def _faults(what: str, one: Distance, max_rel: float, mean_rel: float) -> list[str]:
+    if not one.max_rel <= max_rel:
+        return [f"{what}: relative error {one.max_rel:.3g} exceeds {max_rel:g} at {one.worst}"]
+    if not one.mean_rel <= mean_rel:
+        return [f"{what}: mean relative error {one.mean_rel:.3g} exceeds {mean_rel:g}; worst {one.worst}"]
+    return []

@@ -1,0 +1,156 @@
+"""Running the conformance table: every check on every implementation gives one row, whatever happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossimpl.agreement.check import Check, literal
+from lossimpl.agreement.distance import distance
+from lossimpl.agreement.tolerances import FLOOR, TOLERANCES
+from lossimpl.agreement.uses import REFERENCE, call
+from lossimpl.spec import Function, Loss, Unavailable
+
+OURS = ("naive", "vectorized", "compiled", "native")
+NOT_TWICE = re.compile(r"twice|second derivative|double backward|once_differentiable")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one implementation did with one check. `status` is pass, fail, unavailable or error."""
+
+    loss: str
+    case: str
+    implementation: str
+    device: str
+    dtype: str
+    status: str
+    input: str
+    expected: str
+    got: str
+    source: str
+    reason: str
+
+
+def run_check(loss: Loss, name: str, function: Function, check: Check, dtype: str, device: str = "cpu") -> Row:
+    """One row of the table: `function`, known as `name`, on one check in one dtype.
+
+    `function` has the loss's signature and is expected to check its arguments. Nothing that it raises gets out.
+    """
+    tensors = check.tensors(dtype, device)
+    expected = {} if check.raises else expectation(loss, check, dtype, device)
+    shown = _shown_expected(check, expected)
+
+    def row(status: str, got: object = "", reason: str = "") -> Row:
+        told = (_shown_call(tensors, check.options), shown, show(got), check.source, reason)
+        return Row(loss.name, check.name, name, device, dtype, status, *told)
+
+    try:
+        use = call if check.raises else check.use
+        got = use(function, tensors, check.options, wanted(loss, tensors))
+    except Unavailable as error:
+        return row("unavailable", reason=str(error))
+    except Exception as error:
+        return row(*_judge_error(check, name, error))
+    if check.raises:
+        return row("fail", got, "no error was raised")
+    reason = _difference(check, dtype, got, expected)
+    return row("fail" if reason else "pass", got, reason)
+
+
+def wanted(loss: Loss, tensors: Mapping[str, Any]) -> tuple[str, ...]:
+    """The differentiable arguments that are floating-point tensors here."""
+    return tuple(name for name in loss.differentiable if _floating(tensors.get(name)))
+
+
+def expectation(loss: Loss, check: Check, dtype: str, device: str) -> dict[str, Tensor]:
+    """What must come out: the check's literal numbers, and the float64 oracle's for what it leaves open."""
+    tensors = check.tensors(dtype, device)
+    exact = {name: one.double() if _floating(one) else one for name, one in tensors.items()}
+    use = REFERENCE.get(check.use, check.use)
+    result = use(loss.oracle, exact, check.options, wanted(loss, exact))
+    for name, numbers in check.expected.items():
+        result[name] = literal(numbers, torch.float64, device).double()
+    return {name: one for name, one in result.items() if name not in check.ignored}
+
+
+def _floating(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _judge_error(check: Check, name: str, error: Exception) -> tuple[str, str, str]:
+    said = f"{type(error).__name__}: {error}"
+    if not check.raises:
+        if isinstance(error, RuntimeError) and NOT_TWICE.search(str(error)):
+            return "unavailable", said, f"differentiates once only: {error}"
+        return "error", said, "an error where a result was expected"
+    if not isinstance(error, check.raises):
+        return "fail", said, f"the error must be {_names(check.raises)}"
+    missing = [part for part in check.says if part.lower() not in str(error).lower()]
+    if missing and name in OURS:
+        return "fail", said, f"the message must say {', '.join(map(repr, missing))}"
+    return "pass", said, ""
+
+
+def _difference(check: Check, dtype: str, got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    for name, want in expected.items():
+        reason = _unlike(check, dtype, name, got[name], want)
+        if reason:
+            return f"{name}: {reason}"
+    return ""
+
+
+def _unlike(check: Check, dtype: str, name: str, got: Tensor, want: Tensor) -> str:
+    if got.shape != want.shape:
+        return f"shape {tuple(got.shape)}, expected {tuple(want.shape)}"
+    result = getattr(torch, check.result or dtype)
+    if name == "value" and got.dtype != result:
+        return f"dtype {got.dtype}, expected {result}"
+    far = distance(got, want, 0.0 if check.tail else FLOOR)
+    limit = (
+        TOLERANCES[dtype].value_max
+        if "derivative" not in name and "gradient" not in name
+        else TOLERANCES[dtype].grad_max
+    )
+    if not far.max_rel <= limit:
+        return f"relative error {far.max_rel:.3g} exceeds {limit:g} at {far.worst}"
+    if check.ulp is not None and not far.ulp <= check.ulp:
+        return f"{far.ulp:.3g} units in the last place, at most {check.ulp:g} allowed; {far.worst}"
+    return ""
+
+
+def _names(types: tuple[type[Exception], ...]) -> str:
+    return " or ".join(one.__name__ for one in types)
+
+
+def _shown_expected(check: Check, expected: object) -> str:
+    if not check.raises:
+        return show(expected)
+    return _names(check.raises) + (f" that says {', '.join(map(repr, check.says))}" if check.says else "")
+
+
+def _shown_call(tensors: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={show(value)}" for name, value in {**tensors, **options}.items())
+
+
+def show(value: object) -> str:
+    """A value in one short line: small tensors in full, larger ones by shape and dtype."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {show(one)}" for name, one in value.items())
+    if not isinstance(value, Tensor):
+        return str(value)
+    dtype = str(value.dtype).removeprefix("torch.")
+    if value.numel() > 24:
+        return f"{dtype}{list(value.shape)}"
+    return str(_rounded(value.tolist())) if value.numel() else f"{dtype}{list(value.shape)}"
+
+
+def _rounded(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_rounded(one) for one in values]
+    return float(f"{values:.9g}") if isinstance(values, float) else values

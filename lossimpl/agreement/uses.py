@@ -1,0 +1,156 @@
+"""The ways in which a check uses a loss: each returns named tensors, which are compared with the oracle's.
+
+A use takes (function, tensors, options, names): the loss, its tensor arguments by name, its other arguments, and the
+names of those whose gradient is wanted. The oracle goes through the same use, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossimpl.spec import Function
+
+Tensors = dict[str, Tensor]
+Use = Callable[[Function, Tensors, Mapping[str, Any], tuple[str, ...]], Tensors]
+Incoming = Callable[[Tensor], Tensor]
+
+
+def call(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+    """The value alone, of arguments passed as they are."""
+    del names
+    return {"value": function(**tensors, **options)}
+
+
+def backward(incoming: Incoming = torch.ones_like) -> Use:
+    """Value, and gradients for the incoming gradient that `incoming(value)` gives."""
+
+    def use(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+        leaves = _leaves(tensors, names)
+        value = function(**leaves, **options)
+        gradients = torch.autograd.grad(value, [leaves[name] for name in names], incoming(value.detach()))
+        return {"value": value.detach()} | _named(names, gradients)
+
+    return use
+
+
+once = backward()
+
+
+def expanded_scalar(value: Tensor) -> Tensor:
+    """One number seen through strides of zero, as `value.sum().backward()` passes it."""
+    return torch.full((), -1.5, dtype=value.dtype, device=value.device).expand(value.shape)
+
+
+def per_element(value: Tensor) -> Tensor:
+    """A different factor for every element, negative ones and a zero among them."""
+    steps = torch.arange(value.numel(), device=value.device) % 7 - 3
+    return (steps.to(value.dtype) / 2).reshape(value.shape)
+
+
+def strided(value: Tensor) -> Tensor:
+    """Different factors in every other place of a wider buffer."""
+    wide = torch.zeros((*value.shape, 2), dtype=value.dtype, device=value.device)
+    wide[..., 0] = per_element(value)
+    return wide[..., 0]
+
+
+def scaled(value: Tensor) -> Tensor:
+    """Two and a half for every element: a gradient that is not one."""
+    return torch.full_like(value, 2.5)
+
+
+def without_grad(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+    """The value under `no_grad`, in inference mode, and of inputs that need no gradient."""
+    with torch.no_grad():
+        first = function(**_leaves(tensors, names), **options)
+    with torch.inference_mode():
+        second = function(**tensors, **options).clone()
+    return {"no_grad": first, "inference_mode": second, "no leaf": function(**tensors, **options)}
+
+
+def backward_twice(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+    """Gradients of a first and a second walk through a graph that is kept."""
+    leaves = _leaves(tensors, names)
+    value = function(**leaves, **options)
+    wanted = [leaves[name] for name in names]
+    first = torch.autograd.grad(value, wanted, torch.ones_like(value), retain_graph=True)
+    second = torch.autograd.grad(value, wanted, scaled(value))
+    return {"value": value.detach()} | _named(names, first) | _named(names, second, "second gradient of")
+
+
+def inputs_again(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+    """Gradients when the inputs also serve elsewhere in the graph, and the inputs afterwards, which must not change."""
+    leaves = _leaves(tensors, names)
+    copies = {name: leaves[name] * 1 for name in names}
+    value = function(**(leaves | copies), **options)
+    others = [copies[name].square().sum() for name in names]
+    gradients = torch.autograd.grad(value.sum() + sum(others), [leaves[name] for name in names])
+    return _named(names, gradients) | {f"{name} afterwards": copies[name].detach() for name in names}
+
+
+def second_derivative(
+    function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]
+) -> Tensors:
+    """The gradient of a weighted sum of the gradient."""
+    leaves = _leaves(tensors, names)
+    wanted = [leaves[name] for name in names]
+    value = function(**leaves, **options)
+    first = torch.autograd.grad(value, wanted, scaled(value), create_graph=True)
+    total = torch.stack([(one * per_element(one)).sum() for one in first]).sum()
+    return _named(names, torch.autograd.grad(total, wanted), "second derivative by")
+
+
+def functional_grad(
+    function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]
+) -> Tensors:
+    """The gradient by `torch.func.grad`."""
+
+    def total(wanted: Tensors) -> Tensor:
+        result: Tensor = function(**(tensors | wanted), **options).sum()
+        return result
+
+    gradients = torch.func.grad(total)({name: tensors[name] for name in names})
+    return _named(names, [gradients[name] for name in names])
+
+
+def vmapped(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+    """The value under `torch.vmap` over three batches: the tensors, the same upside down, and the tensors again."""
+    stacked = {name: torch.stack([one, one.flip(0) if one.dim() else one, one]) for name, one in tensors.items()}
+    return {"value": torch.vmap(lambda batch: function(**batch, **options))(stacked)}
+
+
+def deterministic(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+    """Value and gradients while torch is asked for deterministic algorithms only."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        return once(function, tensors, options, names)
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def under_autocast(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+    """Value and gradients under bfloat16 autocast."""
+    device = next(iter(tensors.values())).device.type
+    with torch.autocast(device, dtype=torch.bfloat16):
+        return once(function, tensors, options, names)
+
+
+def _leaves(tensors: Tensors, names: tuple[str, ...]) -> Tensors:
+    return {name: one.detach().requires_grad_(name in names) for name, one in tensors.items()}
+
+
+def _named(names: tuple[str, ...], gradients: Any, what: str = "gradient of") -> Tensors:
+    return {f"{what} {name}": one.detach() for name, one in zip(names, gradients, strict=True)}
+
+
+def _looped(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
+    flipped = {name: one.flip(0) if one.dim() else one for name, one in tensors.items()}
+    return {"value": torch.stack([function(**batch, **options) for batch in (tensors, flipped, tensors)])}
+
+
+REFERENCE: dict[Use, Use] = {vmapped: _looped, under_autocast: once}  # what the oracle does where it cannot follow
