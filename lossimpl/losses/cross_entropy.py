@@ -93,7 +93,7 @@ def oracle(
     w = torch.ones_like(rows[:1]).squeeze(0) if weight is None else weight
     if has_probabilities(input, target):
         t, share = class_rows(target), rows.new_ones(len(rows))
-        kept = torch.ones(len(rows), dtype=torch.bool)
+        kept = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
     else:
         kept = target.reshape(-1) != ignore_index
         labels = torch.where(kept, target.reshape(-1), 0).long()
@@ -107,14 +107,16 @@ def oracle(
 
 
 def log_probabilities(rows: Tensor) -> Tensor:
-    """Log probabilities from the distances to the likeliest class, whose own exponential is not added but known."""
+    """Log probabilities from the distances to the likeliest class, whose own exponential is 1 and is not added.
+
+    Without it the sum keeps a confident row's digits, as log1p; its slope, 1, comes from x itself, whose value is 0 there.
+    """
     if rows.numel() == 0:
         return rows
     top = rows.argmax(-1, keepdim=True)
-    shifted = rows - rows.gather(-1, top)
+    shifted = rows - rows.gather(-1, top).detach()
     is_top = torch.zeros_like(rows).scatter(-1, top, 1.0)
-    others = shifted.masked_fill(is_top > 0, float("-inf")).exp() + shifted.gather(-1, top)
-    return shifted - torch.log1p(others.sum(-1, keepdim=True))
+    return shifted - torch.log1p(torch.where(is_top > 0, shifted, shifted.exp()).sum(-1, keepdim=True))
 
 
 def naive(
