@@ -24,15 +24,15 @@ def planted(kind, rng, nights=60, at=None, ratio=1.0):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_planted_steps_are_found_at_their_commit(kind):
-    """Steps of 10-30 % up or down after 15-50 nights: the exact commit in at least 95 % of 100 series."""
-    rng = np.random.default_rng(1)
+    """Steps of 10-30 % up or down after 15-50 nights: the exact commit in at least 95 % of 200 series."""
+    rng = np.random.default_rng(2)
     right = 0
-    for _ in range(100):
+    for _ in range(200):
         at, size = int(rng.integers(15, 50)), 1 + rng.uniform(0.1, 0.3)
         ratio = size if rng.random() < 0.5 else 1 / size
         found = changes.change_points(planted(kind, rng, at=at, ratio=ratio))
         right += [one.position for one in found] == [at] and (found[0].ratio > 1) == (ratio > 1)
-    assert right >= 95
+    assert right >= 190
 
 
 @pytest.mark.parametrize("kind", KINDS)
