@@ -42,7 +42,8 @@ def split(rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Of each row: d = x_y − max x, and S = Σ_{c≠y} exp(x_c − max x); (n) each."""
     shifted = rows - rows.detach().amax(-1, keepdim=True)
     d = shifted.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-    own = torch.arange(rows.shape[-1], device=rows.device) == labels.unsqueeze(-1)
+    classes = torch.arange(rows.shape[-1], device=rows.device, dtype=torch.int32)  # as wide as a float: vectors pair up
+    own = classes == labels.to(torch.int32).unsqueeze(-1)
     return d, torch.where(own, 0.0, shifted.exp()).sum(-1)
 
 

@@ -74,11 +74,6 @@ def each(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     return torch.stack([function(*sample) for sample in samples])
 
 
-def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)) without a threshold: max(x, 0) + log1p(exp(-abs(x))), exact in both tails."""
-    return -torch.nn.functional.logsigmoid(-x)
-
-
 def elementwise_traffic(tensors: int) -> Callable[[Case], int]:
     """Traffic of a loss that reads `tensors` tensors of the case's shape; a step writes one gradient more."""
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lossimpl.losses._checks import require_expandable, require_floating, require_reduction, require_tensors
-from lossimpl.losses._common import compute_dtype, each, elementwise_traffic, promote, reduce, softplus
+from lossimpl.losses._common import compute_dtype, each, elementwise_traffic, promote, reduce
 from lossimpl.losses._makers import binary_makers
 from lossimpl.spec import Loss
 
@@ -31,9 +31,16 @@ def times(factor: Tensor, term: Tensor) -> Tensor:
 
 
 def logistic(x: Tensor, y: Tensor, pos_weight: Tensor | None) -> Tensor:
-    """The unweighted loss per element."""
+    """The unweighted loss per element.
+
+    softplus(x) = max(x, 0) + tail and softplus(−x) = max(−x, 0) + tail share tail = log1p(exp(−|x|)); written with one
+    comparison, all slopes at x = 0 are those of the same side, and add up to σ(0).
+    """
+    above = x >= 0
+    up, down = torch.where(above, x, 0.0), torch.where(above, 0.0, -x)
+    tail = torch.log1p(torch.exp(-(up + down)))
     positive = y if pos_weight is None else y * pos_weight
-    return times(positive, softplus(-x)) + times(1 - y, softplus(x))
+    return times(positive, down) + times(1 - y, up) + (positive + (1 - y)) * tail
 
 
 def finish(loss: Tensor, weight: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:

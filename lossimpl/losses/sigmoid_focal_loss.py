@@ -7,8 +7,8 @@
 Inputs and targets have one shape; the default reduction is `none`, as in torchvision. With γ = 0 it is the (α-weighted)
 binary cross entropy with logits. An empty batch has mean NaN and sum 0.
 
-Digits: for a hard target 1 − p_t is the sigmoid of ∓x itself, never one minus something, and its power is taken through
-the logarithm: exp(γ log(1 − p_t)) has a finite slope for every γ ≥ 0, where (1 − p_t)^γ gives NaN at saturated logits.
+Digits: for a hard target 1 − p_t is the sigmoid of ∓x itself, never one minus something; where it underflows, the power
+takes the smallest positive number instead of 0, whose slope for γ < 1 would be infinite (and the gradient NaN).
 
 Source: T.-Y. Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
 
@@ -22,41 +22,32 @@ import torch
 from torch import Tensor
 
 from lossimpl.losses._checks import require_floating, require_number, require_reduction, require_tensors
-from lossimpl.losses._common import compute_dtype, each, elementwise_traffic, promote, reduce, softplus
+from lossimpl.losses._common import compute_dtype, each, elementwise_traffic, promote, reduce
 from lossimpl.losses._makers import binary_makers
 from lossimpl.losses.binary_cross_entropy_with_logits import logistic, times
 from lossimpl.spec import Loss
 
 
 def focus(x: Tensor, t: Tensor, gamma: float) -> Tensor:
-    """(1 − p_t)^γ for finite logits, through log(1 − p_t) = log(t σ(−x) + (1 − t) σ(x)).
-
-    The larger of the two sigmoids is taken out: log σ(|x|) + log(a + b exp(−|x|)), where a is the share of the target
-    that the larger one stands for. A hard target leaves one of the two.
-    """
-    tail = -softplus(-x.abs())  # log σ(|x|)
-    likely = torch.where(x >= 0, 1 - t, t)
-    unlikely = 1 - likely
-    hard = likely == 0
-    mixed = torch.log(torch.where(hard, 1.0, likely + unlikely * torch.exp(-x.abs())))
-    lone = torch.log(torch.where(hard, unlikely, 1.0)) - x.abs()
-    return torch.exp(gamma * (tail + torch.where(hard, lone, mixed)))
+    """(1 − p_t)^γ. Below the smallest number nothing is lost by standing still; at an infinite logit the slope is 0."""
+    wrong = t * torch.sigmoid(-x) + (1 - t) * torch.sigmoid(x)
+    wrong = torch.where(x.isinf(), wrong.detach(), wrong)
+    return wrong.clamp_min(torch.finfo(wrong.dtype).tiny) ** gamma
 
 
 def focal(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
-    """The loss per element. An infinite logit is a limit: its focus is 1 − p_t at the limit, with slope zero."""
+    """The loss per element."""
     loss = logistic(x, t, None)
     if gamma != 0:
-        finite = x.isfinite()
-        at_limit = torch.where(x > 0, 1 - t, t).clamp_min(0).detach() ** gamma
-        loss = times(torch.where(finite, focus(torch.where(finite, x, 0.0), t, gamma), at_limit), loss)
+        loss = loss * focus(x, t, gamma)
     return loss if alpha < 0 else (alpha * t + (1 - alpha) * (1 - t)) * loss
 
 
 def oracle(inputs: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "none") -> Tensor:
-    """In float64: sigmoids of both signs, powers by repeated definition, two terms."""
+    """In float64: sigmoids of both signs, the power where it has a slope, times the cross entropy."""
     p, q = torch.sigmoid(inputs), torch.sigmoid(-inputs)
     wrong = targets * q + (1 - targets) * p
+    wrong = torch.where(inputs.isinf(), wrong.detach(), wrong)
     loss = torch.where(wrong > 0, wrong, 1.0) ** gamma * (wrong > 0) if gamma != 0 else torch.ones_like(p)
     loss = times(loss, logistic(inputs, targets, None))
     if alpha >= 0:
