@@ -92,24 +92,32 @@ def measure_all(case: Case, names: list[str], quiet: bool) -> list[Row]:
 
 
 def show(case: Case, loss: Loss, rows: list[Row]) -> None:
-    """The ranked table, the ceiling it is held against, and the reading in a sentence."""
+    """The ranked table, the ceiling that it is held against, and the reading in a sentence."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(width=max(100, Console().width))
     timed = ranked(rows)
     console.print(f"[bold]{case.loss}[/bold]  {loss.formula}")
-    table = Table(title=f"{case.shape_text} {case.dtype} on {case.device}, {case.mode}, {case.maker} inputs")
-    for heading in ("", "implementation", "time", "95% interval", "x torch", "of ceiling", "error", "peak", "saved"):
-        table.add_column(heading, justify="left" if heading == "implementation" else "right")
+    title = f"{case.shape_text} {case.dtype} on {case.device}, {case.mode}, {case.maker} inputs"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for heading in ("", "implementation", "time (95% interval)", "x torch", "of ceiling", "error", "peak", "saved"):
+        table.add_column(heading, justify="left" if heading == "implementation" else "right", no_wrap=True)
     base = next((middle(row) for row in timed if row.implementation == "torch"), None)
     for place, row in zip(places(timed), timed, strict=True):
         table.add_row(place, row.implementation, *cells(row, base))
     console.print(table)
+    for row in timed[:1]:
+        console.print(f"ceiling: {row.ceiling_name} at {(row.ceiling or 0) / 1e9:.1f} GB/s in {row.level}")
     for row in rows:
         if row.status != "ok":
             console.print(f"  {row.implementation}: [yellow]{row.status}[/yellow], {row.reason}")
     console.print(reading(timed))
+    console.print(
+        "[dim]x torch: torch's time over this one's. error: largest relative error of value or gradient against "
+        "float64. peak, saved: bytes allocated in a call, bytes kept for backward.[/dim]"
+    )
 
 
 def ranked(rows: list[Row]) -> list[Row]:
@@ -136,17 +144,16 @@ def places(rows: list[Row]) -> list[str]:
 
 
 def cells(row: Row, base: float | None) -> list[str]:
-    """Time, interval, speed against torch, share of the ceiling, error, peak memory, bytes saved for backward."""
+    """Time with its interval, speed against torch, share of the ceiling, error, peak memory, bytes saved."""
     from lossimpl.measure.summary import median_interval
 
     median, low, high = median_interval(row.samples)
     agreement = row.agreement or {}
     worst = max(agreement.get("value_max_rel") or 0.0, agreement.get("grad_max_rel") or 0.0)
     return [
-        seconds(median),
-        f"{seconds(low)} to {seconds(high)}",
+        f"{seconds(median)} ({seconds(low)} - {seconds(high)})",
         "" if base is None else f"{base / median:.2f}",
-        "" if row.share is None else f"{row.share:.0%} ({row.level} {row.ceiling_name})",
+        "" if row.share is None else f"{row.share:.1%}",
         f"{worst:.1e}",
         size(row.peak_bytes),
         size(row.saved_bytes),

@@ -109,7 +109,7 @@ def oracle(
 def log_probabilities(rows: Tensor) -> Tensor:
     """Log probabilities from the distances to the likeliest class, whose own exponential is 1 and is not added.
 
-    Without it the sum keeps a confident row's digits, as log1p; its slope, 1, comes from x itself, whose value is 0 there.
+    Without it the sum keeps a confident row's digits, as log1p; its slope, 1, comes from x itself, which is 0 there.
     """
     if rows.numel() == 0:
         return rows
