@@ -134,9 +134,8 @@ def _verdict(value: Distance, grads: dict[str, Distance], limit: Tolerance, note
     faults = _faults("value", value, limit.value_max, limit.value_mean)
     for name, one in grads.items():
         faults += _faults(f"gradient of {name}", one, limit.grad_max, limit.grad_mean)
-    worst = [
-        max((getattr(one, field) for one in grads.values()), default=None) for field in ("max_rel", "mean_rel", "ulp")
-    ]
+    fields = ("max_rel", "mean_rel", "ulp")
+    max_rel, mean_rel, ulp = (max((getattr(one, field) for one in grads.values()), default=None) for field in fields)
     reason = "; ".join(faults) + note if faults else note.strip()
     verdict = "wrong" if faults else "ok"
     return Agreement(value.max_rel, value.mean_rel, value.ulp, max_rel, mean_rel, ulp, verdict, reason)
