@@ -21,10 +21,10 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 from lossimpl import environment
 from lossimpl.measure import row
 from lossimpl.measure.clock import Rule
-from lossimpl.spec import Case
+
+from .calls import case_of
 
 PARAM_NAMES = ["implementation", "shape", "dtype", "device", "mode"]
-OPTIONS = {"sigmoid_focal_loss": (("reduction", "mean"),)}  # its default, none, is not what training uses
 
 
 def track(loss: str, *params: str) -> dict[str, object]:
@@ -42,7 +42,7 @@ def track(loss: str, *params: str) -> dict[str, object]:
 
 def measure(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> dict[str, object]:
     """The record of one row, measured now."""
-    case = Case(loss, tuple(map(int, shape.split("x"))), dtype, device, mode, OPTIONS.get(loss, ()))
+    case = case_of(loss, shape, dtype, device, mode)
     rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
     identity = {"benchmark": name_of(loss), "params": texts((implementation, shape, dtype, device, mode))}
     return identity | asdict(row.measure(case, implementation, rule))
