@@ -1,0 +1,35 @@
+"""`python -m reports COMMAND`. Each command imports its own file when it runs, so that none can break another."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+COMMANDS = {
+    "site": "Build the static site from results/.",
+    "sweep": "Run the benchmarks through asv.",
+    "gate": "Compare two revisions.",
+    "nightly": "Measure new commits and look for changes.",
+    "figure": "Write README's picture from results/.",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command named first; without one, or with --help, list them."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("Usage: python -m reports COMMAND [OPTIONS]\n")
+        for name, what in COMMANDS.items():
+            print(f"  {name:8} {what}")
+        return
+    name = arguments[0]
+    if name not in COMMANDS:
+        sys.exit(f"command: {name!r} is unknown; one of {', '.join(COMMANDS)}")
+    app = typer.Typer(add_completion=False)
+    app.command()(getattr(importlib.import_module(f"reports.{name}"), name))
+    app(args=arguments[1:], prog_name=f"python -m reports {name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

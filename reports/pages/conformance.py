@@ -1,0 +1,93 @@
+"""Named hard cases against implementations: counts first, then a page per loss whose cells open."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from reports.figures.style import in_order
+from reports.material import Material
+from reports.view import Cell, Page, Table
+
+KEY = ["loss", "case", "implementation", "device", "dtype"]
+COLUMNS = (*KEY, "status", "input", "expected", "got", "source", "reason")
+MARKS = {"fail": "✗", "error": "!", "unavailable": "–", "pass": "✓"}  # the worst first
+SAID = ("dtype", "status", "input", "expected", "got", "reason", "source")
+
+
+def pages(material: Material) -> list[Page]:
+    cases = newest(material.conformance)
+    tested = set(cases["loss"])
+    losses = [name for name in dict.fromkeys([*material.losses, *sorted(tested)]) if name in tested]
+    values = {
+        "counts": _counts(cases, losses) if losses else None,
+        "totals": {name: Counter(cases.loc[cases["implementation"] == name, "status"]) for name in _names(cases)},
+    }
+    first = Page("conformance.html", "Conformance", "conformance.html", values)
+    return [first, *(_page(name, cases[cases["loss"] == name]) for name in losses)]
+
+
+def newest(cases: pd.DataFrame) -> pd.DataFrame:
+    """The last result of each cell as text: runs are appended, oldest first."""
+    cases = cases.reindex(columns=COLUMNS).drop_duplicates(KEY, keep="last")
+    return cases.map(_text)
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _names(cases: pd.DataFrame) -> list[str]:
+    return in_order(set(cases["implementation"]))
+
+
+def file_name(loss: str) -> str:
+    return f"conformance-{loss}.html"
+
+
+def _counts(cases: pd.DataFrame, losses: list[str]) -> Table:
+    names = _names(cases)
+    rows = [[Cell(loss, link=file_name(loss)), *(_count(cases, loss, name) for name in names)] for loss in losses]
+    return Table("Cases passed, of those that could run", (("Loss", ""), *((name, "") for name in names)), rows)
+
+
+def _count(cases: pd.DataFrame, loss: str, name: str) -> Cell:
+    count = Counter(cases.loc[(cases["loss"] == loss) & (cases["implementation"] == name), "status"])
+    ran = count.total() - count["unavailable"]
+    if not ran:
+        return Cell("n/a", sort=-1)
+    return Cell(f"{count['pass']} / {ran}", sort=count["pass"] / ran, kind="" if count["pass"] == ran else "fail")
+
+
+def _page(loss: str, cases: pd.DataFrame) -> Page:
+    devices = sorted(set(cases["device"]))
+    columns = [(name, device) for device in devices for name in _names(cases[cases["device"] == device])]
+    values = {
+        "loss": loss,
+        "columns": [f"{name} {device.upper()}" if len(devices) > 1 else name for name, device in columns],
+        "cases": [_case(str(case), one, columns) for case, one in cases.groupby("case", sort=False)],
+    }
+    return Page(file_name(loss), f"Conformance of {loss}", "conformance-loss.html", values)
+
+
+def _case(case: str, rows: pd.DataFrame, columns: list[tuple[str, str]]) -> dict[str, Any]:
+    at = [rows[(rows["implementation"] == name) & (rows["device"] == device)] for name, device in columns]
+    return {"name": case, "cells": [_cell(one) if len(one) else None for one in at]}
+
+
+def _cell(rows: pd.DataFrame) -> dict[str, Any]:
+    """The worst status over dtypes, and what each dtype gave."""
+    found = set(rows["status"])
+    worst = next((status for status in MARKS if status in found), "error")
+    return {"status": worst, "mark": MARKS[worst], "dtypes": list(_dtypes(rows))}
+
+
+def _dtypes(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for _, row in rows.iterrows():
+        yield {key: row[key] for key in SAID}

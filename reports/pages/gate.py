@@ -1,0 +1,45 @@
+"""What the gate knows of itself: false alarms on identical code, and the slowdowns it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reports import wording
+from reports.material import Material
+from reports.pages.environment import flat
+from reports.view import Cell, Page, Table
+
+
+def pages(material: Material) -> list[Page]:
+    values = {"machines": [{"name": name, "tables": _tables(one)} for name, one in material.results.selftests.items()]}
+    return [Page("gate.html", "The gate's self-test", "gate.html", values)]
+
+
+def _tables(record: Mapping[str, Any]) -> list[Table]:
+    """Each list of objects becomes a table; the plain facts come first, as one."""
+    lists = {key: value for key, value in record.items() if _is_table(value)}
+    plain = {key: value for key, value in record.items() if key not in lists}
+    facts = [[Cell(_words(key)), Cell(text)] for key, text in flat(plain)]
+    first = [Table("Summary", (("Fact", ""), ("Value", "")), facts)] if facts else []
+    return [*first, *(_listed(_words(key).capitalize(), value) for key, value in lists.items())]
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _listed(caption: str, rows: list[dict[str, Any]]) -> Table:
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_cell(row.get(key)) for key in keys] for row in rows]
+    return Table(caption, tuple((_words(key), "") for key in keys), cells)
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, float):
+        return Cell(wording.digits(value) if wording.known(value) else wording.NOTHING, sort=value)
+    return Cell("" if value is None else str(value), sort=value if isinstance(value, int) else None)

@@ -1,0 +1,84 @@
+"""Every series over commits, with intervals, and the commits where a series changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from reports import wording
+from reports.figures.history import history
+from reports.figures.style import in_order
+from reports.material import Material
+from reports.pages.loss import file_name
+from reports.ranking import rankable
+from reports.view import Cell, Drawing, Page, Table, drawing
+
+PANEL = ["machine", "shape", "dtype", "device", "mode"]  # what one figure holds of a loss; environments are its lines
+STEPS = (
+    ("Loss", ""), ("Implementation", ""), ("Case", "shape, dtype, device and mode"), ("From", "commit before"),
+    ("To", "newest commit"), ("Before", "time per call"), ("Now", "time per call"), ("Ratio", "now over before"),
+    ("Reading", "by the intervals of the two runs alone"),
+)  # fmt: skip
+
+
+def pages(material: Material) -> list[Page]:
+    rows = material.history[rankable(material.history)]
+    several = rows[rows.groupby(["machine", *PANEL[1:], "loss", "implementation"])["commit"].transform("nunique") > 1]
+    by_loss = {name: several[several["loss"] == name] for name in material.loss_names}
+    values = {
+        "commits": int(rows["commit"].nunique()),
+        "sections": [_section(name, one) for name, one in by_loss.items() if len(one)],
+        "steps": _steps(several),
+        "changes": None,
+    }
+    return [Page("history.html", "History", "history.html", values)]
+
+
+def _section(name: str, rows: pd.DataFrame) -> dict[str, Any]:
+    names = in_order(set(rows["implementation"]))
+    return {"loss": name, "file": file_name(name), "names": names, "figures": list(_figures(name, rows))}
+
+
+def _figures(name: str, rows: pd.DataFrame) -> Iterator[Drawing]:
+    order = rows.assign(other=(rows["dtype"] != "float32") * 2 + (rows["mode"] != "step"), small=-rows["elements"])
+    for (_, _, *key), one in order.groupby(["other", "small", *PANEL]):
+        machine, shape, dtype, device, mode = map(str, key)
+        caption = f"{wording.shape(shape)}, {dtype}, {mode}, {device.upper()}, {machine}; bands are 99 % intervals."
+        yield drawing(history(one, []), caption, name, *key)
+
+
+def _steps(rows: pd.DataFrame) -> Table | None:
+    """The newest commit of each series against the one before it in the same environment, largest step first."""
+    series = ["machine", "env", "loss", "implementation", *PANEL[1:], "version"]
+    pairs = [one.iloc[-2:] for _, one in rows.sort_values("date").groupby(series, dropna=False) if len(one) > 1]
+    apart = sorted((one for one in pairs if _apart(one)), key=lambda one: -abs(math.log(_ratio(one))))
+    return Table("The newest commit against the one before it", STEPS, [_step(one) for one in apart]) if apart else None
+
+
+def _ratio(pair: pd.DataFrame) -> float:
+    return float(pair["value"].iloc[1] / pair["value"].iloc[0])
+
+
+def _apart(pair: pd.DataFrame) -> bool:
+    return bool(pair["low"].max() > pair["high"].min())
+
+
+def _step(pair: pd.DataFrame) -> list[Cell]:
+    before, now = pair.iloc[0], pair.iloc[1]
+    ratio = _ratio(pair)
+    reading = "longer" if ratio > 1 else "shorter"
+    case = f"{wording.shape(now['shape'])} {now['dtype']} {str(now['device']).upper()} {now['mode']}"
+    return [
+        Cell(now["loss"], link=file_name(now["loss"])),
+        Cell(now["implementation"], chip=now["implementation"]),
+        Cell(case),
+        Cell(before["commit"]),
+        Cell(now["commit"]),
+        Cell(wording.seconds(before["value"]), sort=before["value"]),
+        Cell(wording.seconds(now["value"]), sort=now["value"]),
+        Cell(f"{ratio:.2f}×", sort=ratio),
+        Cell(reading, kind=f"reading-{reading}"),
+    ]

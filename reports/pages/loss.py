@@ -1,0 +1,79 @@
+"""A page per loss: what it is, the reading, the figures, every row, and the raw data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from reports import wording
+from reports.answers import answers, sentence
+from reports.figures import throughput
+from reports.figures.error_speed import error_speed
+from reports.figures.style import in_order
+from reports.material import Material
+from reports.pages import rows as row_table
+from reports.view import Drawing, Page, drawing, slug
+
+
+def pages(material: Material) -> list[Page]:
+    return [_page(name, material) for name in material.loss_names]
+
+
+def file_name(loss: str) -> str:
+    return f"loss-{loss}.html"
+
+
+def _page(name: str, material: Material) -> Page:
+    rows = material.rows[material.rows["loss"] == name]
+    raw = f"data/{name}.csv"
+    values = {
+        "name": name,
+        "loss": material.losses.get(name),
+        "readings": [sentence(one) for one in answers(rows)],
+        "names": in_order(set(rows["implementation"])),
+        "sections": [_section(name, setup, one) for setup in material.setups for one in _by_device(rows, setup)],
+        "several": rows["machine"].nunique() * rows["env"].nunique() > 1,
+        "raw": raw if len(rows) else None,
+        "again": wording.command(rows.iloc[0]) if len(rows) else f"lossimpl compare {name}",
+    }
+    return Page(file_name(name), name, "loss.html", values, {raw: row_table.csv(rows)} if len(rows) else {})
+
+
+def _by_device(rows: pd.DataFrame, setup: tuple[str, str]) -> list[pd.DataFrame]:
+    here = rows[(rows["machine"] == setup[0]) & (rows["env"] == setup[1])]
+    return [one for _, one in here.groupby("device", sort=True)]
+
+
+def _section(name: str, setup: tuple[str, str], rows: pd.DataFrame) -> dict[str, Any]:
+    device = rows["device"].iloc[0]
+    right = rows[(rows["status"] == "ok") & rows["value"].gt(0)]
+    return {
+        "id": slug(device, *setup),
+        "device": str(device).upper(),
+        "setup": setup,
+        "groups": list(_groups(slug(name, device, *setup), right)),
+        "table": row_table.table(rows, f"{name} on {str(device).upper()}: every row"),
+    }
+
+
+def _groups(prefix: str, right: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Figures per dtype and mode, those people train with first."""
+    order = right.assign(first=(right["dtype"] != "float32") * 2 + (right["mode"] != "step"))
+    for (_, dtype, mode), rows in order.groupby(["first", "dtype", "mode"]):
+        title = f"{dtype}, {mode}"
+        yield {"title": title, "figures": list(_figures(slug(prefix, dtype, mode), rows, title))}
+
+
+def _figures(prefix: str, rows: pd.DataFrame, what: str) -> Iterator[Drawing]:
+    if rows["rate"].notna().any():
+        caption = f"Throughput against size, {what}; bars are 99 % intervals, the dashed line is the ceiling."
+        yield drawing(throughput.gigabytes(rows), caption, prefix, "bytes")
+    if rows["element_rate"].notna().any():
+        yield drawing(throughput.elements(rows), f"Elements per second against size, {what}.", prefix, "elements")
+    if rows["share"].notna().any():
+        yield drawing(throughput.share(rows), f"Share of the memory ceiling against size, {what}.", prefix, "share")
+    if (rows["rate"].notna() & rows["value_ulp"].notna()).any():
+        caption = f"Error against throughput, {what}: the lower right is fast and exact."
+        yield drawing(error_speed(rows), caption, prefix, "error")

@@ -1,0 +1,138 @@
+"""What one file or line in `results/` says, checked against its format: JSON values in, flat records out.
+
+Pure: `asv_results` opens the files. Whatever a format does not allow raises `Malformed`, saying what it is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+Record = dict[str, Any]
+
+FORMAT = 2  # asv.results.Results.api_version
+LOSS_PARAMETERS = ("implementation", "shape", "dtype", "device", "mode")  # the order in every benchmarks/<loss>.py
+PER_ROW = {"result": "value", "stats_ci_99_a": "low", "stats_ci_99_b": "high", "stats_number": "number"}
+
+
+class Malformed(ValueError):
+    """What a file or line says is not what its format allows."""
+
+
+def require(condition: object, what: str) -> None:
+    if not condition:
+        raise Malformed(what)
+
+
+def commit_and_env(stem: str) -> Record:
+    """
+    >>> commit_and_env("0123abcd-virtualenv-py3.11-torch2.13.0")
+    {'commit': '0123abcd', 'env': 'virtualenv-py3.11-torch2.13.0'}
+    """
+    match = re.fullmatch(r"([0-9a-f]{8})-(.+)", stem)
+    if match is None:
+        raise Malformed(f"file name {stem!r} is not <first 8 digits of the commit>-<environment>")
+    return {"commit": match[1], "env": match[2]}
+
+
+def header(stem: str, data: Record) -> Record:
+    """What holds for every row of an asv file; `stem` is its name, which has to agree."""
+    require(data.get("version") == FORMAT, f"format version {data.get('version')!r}, expected asv's {FORMAT}")
+    for key, kind in {"commit_hash": str, "result_columns": list, "results": dict}.items():
+        require(key in data, f"misses the key {key!r}")
+        require(isinstance(data[key], kind), f"{key!r} is {type(data[key]).__name__}, expected {kind.__name__}")
+    named = commit_and_env(stem)
+    held = data["commit_hash"][:8]
+    require(held == named["commit"], f"holds commit {held!r}, but its name says {named['commit']!r}")
+    return {**named, "date": time(data.get("date"), "date"), "python": data.get("python")}
+
+
+def asv_rows(name: str, columns: list[str], cells: Any) -> Iterator[Record]:
+    """One record per combination of parameters, last parameter fastest, as asv stores them."""
+    require(isinstance(cells, list), f"{name}: is {type(cells).__name__}, expected a list")
+    require(len(cells) <= len(columns), f"{name}: {len(cells)} values for {len(columns)} columns")
+    by_column = dict(zip(columns, cells, strict=False))  # asv drops trailing nulls
+    axes = by_column.get("params") or []
+    require(isinstance(axes, list) and all(isinstance(axis, list) for axis in axes), f"{name}: params are no lists")
+    combinations = [tuple(map(str, one)) for one in product(*axes)]
+    per_row = {ours: _per_row(name, theirs, by_column, len(combinations)) for theirs, ours in PER_ROW.items()}
+    per_row["samples"] = _per_row(name, "samples", by_column, len(combinations))
+    common = {
+        "version": by_column.get("version"),
+        "started_at": time(by_column.get("started_at"), f"{name}: started_at"),
+    }
+    for index, params in enumerate(combinations):
+        measured = _measured(name, {column: values[index] for column, values in per_row.items()})
+        yield {"benchmark": name, "params": params, **common, **_identity(name, params), **measured}
+
+
+def _per_row(name: str, column: str, by_column: Record, count: int) -> list[Any]:
+    values = by_column.get(column)
+    if values is None:
+        return [None] * count
+    require(isinstance(values, list), f"{name}: {column} is {type(values).__name__}, expected a list")
+    require(len(values) == count, f"{name}: {len(values)} values of {column} for {count} parameter combinations")
+    return list(values)
+
+
+def _measured(name: str, one: Record) -> Record:
+    for column, value in one.items():
+        require(column == "samples" or value is None or _number(value), f"{name}: {column} {value!r} is no number")
+    value = one["value"]
+    status = "error" if value is None else "skipped" if math.isnan(value) else "ok"
+    return {**one, "samples": samples(name, one["samples"]), "status": status}
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def samples(name: str, values: Any) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    require(isinstance(values, list) and all(map(_number, values)), f"{name}: samples {values!r:.60} are no numbers")
+    return tuple(map(float, values)) or None
+
+
+def _identity(name: str, params: tuple[str, ...]) -> Record:
+    """The loss is the benchmark file's stem; the parameters stand in the literal order that the files share."""
+    if name.startswith("loading.") or len(params) != len(LOSS_PARAMETERS):
+        return {}
+    values = (one.strip("'\"") for one in params)
+    return {"loss": name.split(".")[0], **dict(zip(LOSS_PARAMETERS, values, strict=True))}
+
+
+def side_row(record: Record) -> Record:
+    """A line of rows.jsonl, flat: the fields of `agreement` stand beside the others."""
+    for key, kind in {"benchmark": str, "params": list}.items():
+        require(isinstance(record.get(key), kind), f"{key!r} is {record.get(key)!r}, expected {kind.__name__}")
+    name, params = record["benchmark"], tuple(map(str, record["params"]))
+    agreement = record.get("agreement") or {}
+    require(isinstance(agreement, dict), f"{name}: agreement is {type(agreement).__name__}, expected an object")
+    fields = {**_identity(name, params), **agreement, **record, "params": params}
+    fields.pop("agreement", None)
+    fields["reason"] = record.get("reason") or agreement.get("reason")
+    fields["samples"] = samples(name, record.get("samples"))
+    fields["started_at"] = time(record.get("started_at"), f"{name}: started_at")
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def time(value: Any, what: str) -> pd.Timestamp | None:
+    """asv writes milliseconds since 1970; the side-cars seconds or ISO 8601.
+
+    >>> time(1_700_000_000_000, "date") == time(1_700_000_000, "date") == time("2023-11-14T22:13:20Z", "date")
+    True
+    """
+    if value is None:
+        return None
+    try:
+        unit = "ms" if _number(value) and value > 1e11 else "s"
+        stamp = pd.Timestamp(value, unit=unit) if _number(value) else pd.Timestamp(str(value))
+        return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    except (ValueError, OverflowError) as error:
+        raise Malformed(f"{what} {value!r} is no time") from error

@@ -1,0 +1,50 @@
+"""Synthetic results and the site built from them, once per run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # reports/ is run from the checkout and never installed
+
+import synthetic_results
+
+from lossimpl.spec import Loss
+from reports.material import Material, gather
+from reports.site import build
+
+FORMULA = "ℓ(x, y) = −w_y |x|^γ;  x < y"
+
+
+def made_up_losses() -> dict[str, Loss]:
+    """Contracts of two measured losses and one that has no result; nothing here imports torch."""
+    names = (*synthetic_results.SHAPES, "huber_loss")
+    return {name: Loss(name, FORMULA, "Nobody, 1900", (), (), {}, len, len, lambda case: 4_000_000) for name in names}
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two commits of one machine, with every side-car; read-only for tests."""
+    folder = synthetic_results.write(tmp_path_factory.mktemp("reports") / "results")
+    synthetic_results.conformance(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def material(results: Path) -> Material:
+    return gather(results, made_up_losses())
+
+
+@pytest.fixture(scope="session")
+def site(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site built from `results`."""
+    return build(material, tmp_path_factory.mktemp("reports") / "site").parent
+
+
+@pytest.fixture(scope="session")
+def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of somebody who has measured nothing yet."""
+    folder = tmp_path_factory.mktemp("reports")
+    return build(gather(folder / "results", made_up_losses()), folder / "site").parent

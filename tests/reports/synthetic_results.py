@@ -1,0 +1,171 @@
+"""Synthetic results, written by asv's own classes and clearly made up: no number here was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from asv.machine import Machine
+from asv.results import Results
+from asv.runner import BenchmarkResult
+
+MACHINE, ENV = "synthetic-machine", "virtualenv-py3.11-torch9.9.9"
+COMMITS = ("a" * 40, "b" * 40)
+SHAPES = {"cross_entropy": ("32x10", "512x32000"), "mse_loss": ("32x10", "16777216")}
+SPEED = {"naive": 0.002, "vectorized": 0.3, "compiled": 0.7, "torch": 0.4, "native": 0.8}  # share of the ceiling
+DTYPES, DEVICES, MODES = ("float32", "bfloat16"), ("cpu",), ("forward", "step")
+CEILING, OVERHEAD = 10e9, 4e-6
+CLASSES = {"cross_entropy": "CrossEntropy", "mse_loss": "MSELoss"}
+
+Record = dict[str, Any]
+
+
+def write(folder: Path, commits: tuple[str, ...] = COMMITS) -> Path:
+    """A results folder with `commits`, newest last: asv's files, side-cars, manifest, machine.json."""
+    for place, commit in enumerate(commits):
+        stem = f"{commit[:8]}-{ENV}"
+        results = Results({"machine": MACHINE}, {}, commit, 1_700_000_000_000 + place * 86_400_000, "3.11", ENV, {})
+        rows: list[Record] = []
+        for loss in SHAPES:
+            rows += _add_loss(results, loss, place)
+        results.save(str(folder))
+        _lines(folder / MACHINE / f"{stem}.rows.jsonl", rows + loading_rows())
+        _lines(folder / MACHINE / f"{stem}.manifest.jsonl", [manifest(place)])
+    (folder / MACHINE / "machine.json").write_text(json.dumps({"version": 1, **_machine()}))
+    return folder
+
+
+def _machine() -> Record:
+    machine = Machine.get_defaults()
+    return {**machine, "machine": MACHINE, "cpu": "Synthetic CPU", "num_cpu": "2", "os": "Linux 0.0", "ram": "8 GB"}
+
+
+def _lines(path: Path, records: list[Record]) -> None:
+    path.write_text("".join(json.dumps(one) + "\n" for one in records))
+
+
+def _add_loss(results: Results, loss: str, place: int) -> list[Record]:
+    axes = (tuple(SPEED), SHAPES[loss], DTYPES, DEVICES, MODES)
+    params = [[repr(value) for value in axis] for axis in axes]
+    name = f"{loss}.{CLASSES[loss]}.track_seconds"
+    rows = [_row(name, loss, values, place) for values in product(*axes)]
+    values = [{"ok": 0.0, "unavailable": math.nan}.get(row["status"]) for row in rows]
+    samples = [row["samples"] or None for row in rows]
+    numbers = [row["number"] if row["samples"] else None for row in rows]
+    benchmark = {"name": name, "version": "1", "params": params}
+    results.add_result(benchmark, BenchmarkResult(values, samples, numbers, 0, "", None), record_samples=True)
+    return rows
+
+
+def _row(name: str, loss: str, values: tuple[str, ...], place: int) -> Record:
+    implementation, shape, dtype, _, mode = values
+    status, reason = _status(loss, implementation, dtype)
+    elements = math.prod(map(int, shape.split("x")))
+    traffic = elements * (4 if dtype == "float32" else 2) * (2 if mode == "step" else 1)
+    chance = random.Random(f"{name}{values}{place}")
+    share = SPEED[implementation]
+    center = OVERHEAD / (share + 0.1) + traffic / CEILING / share * (
+        1.3 if (place, implementation) == (1, "torch") else 1
+    )
+    samples = [center * (1 + 0.02 * chance.random()) for _ in range(12)] if status == "ok" else []
+    ulp = {"naive": 0.5, "torch": 1.5}.get(implementation, 0.5 + chance.random())
+    return {
+        "benchmark": name,
+        "params": [repr(value) for value in values],
+        **dict(zip(("implementation", "shape", "dtype", "device", "mode"), values, strict=True)),
+        **_timing(samples, mode),
+        "loss": loss,
+        "status": status,
+        "reason": reason,
+        "agreement": None if status == "unavailable" else _agreement(5e4 if status == "wrong" else ulp, reason),
+        "traffic": traffic,
+        "level": "memory" if elements > 1e6 else "L2",
+        "share": traffic / center / CEILING if samples else None,
+        "peak_bytes": 3 * traffic,
+        "saved_bytes": 0 if implementation == "native" else traffic,
+        "manifest": f"manifest{place}",
+        "started_at": f"2023-11-1{4 + place}T22:13:20+00:00",
+    }
+
+
+def _timing(samples: list[float], mode: str) -> Record:
+    return {
+        "samples": samples,
+        "number": 3 if samples else 0,
+        "stop": "precision reached" if samples else "",
+        "warmup_seconds": 0.1,
+        "busy": "",
+        "threads": 2,
+        "ceiling": CEILING if samples else None,
+        "ceiling_name": "copy" if mode == "step" else "read",
+    }
+
+
+def _agreement(ulp: float, reason: str) -> Record:
+    relative = {
+        "value_max_rel": ulp * 1e-7,
+        "value_mean_rel": ulp * 4e-8,
+        "grad_max_rel": ulp * 3e-7,
+        "grad_mean_rel": 1e-8,
+    }
+    return {**relative, "value_ulp": ulp, "grad_ulp": 2 * ulp, "verdict": "wrong" if reason else "ok", "reason": reason}
+
+
+def _status(loss: str, implementation: str, dtype: str) -> tuple[str, str]:
+    if (implementation, dtype) == ("compiled", "bfloat16"):
+        return "unavailable", "no compiler on this synthetic machine"
+    if (loss, implementation, dtype) == ("mse_loss", "vectorized", "bfloat16"):
+        return "wrong", "value is 50000 ULP from the oracle, allowed are 4"
+    return "ok", ""
+
+
+def manifest(place: int) -> Record:
+    packages = {"torch": f"9.9.{8 + place}", "numpy": "2.0.0"}
+    return {
+        "id": f"manifest{place}",
+        "revision": COMMITS[place % 2][:12],
+        "packages": packages,
+        "cpu": {"model": "Synthetic CPU"},
+    }
+
+
+def loading_rows() -> list[Record]:
+    """Four configurations of one dataset: two tied, one slower, one with wrong data."""
+    rates = {(0, False): 700.0, (1, False): 1000.0, (2, False): 1010.0, (2, True): 1500.0}
+    return [_loading_row(workers, persistent, rate) for (workers, persistent), rate in rates.items()]
+
+
+def _loading_row(workers: int, persistent: bool, rate: float) -> Record:
+    settings = {"num_workers": workers, "batch_size": 16, "pin_memory": False, "persistent_workers": persistent}
+    return {
+        "benchmark": "loading.Loading.track_samples_per_second",
+        "params": [repr(f"photographs-{workers}-{persistent}")],
+        "scenario": settings,
+        "dataset": "photographs",
+        "status": "wrong-data" if persistent else "ok",
+        "reason": "other augmentation" if persistent else "",
+        "samples_per_second": [rate * factor for factor in (0.98, 0.99, 1.0, 1.01, 1.02, 1.0, 0.995)],
+        "first_batch_seconds": 0.05 + 0.1 * workers,
+        "stall_fraction": 0.4 / (1 + workers),
+        "pss_bytes": (200 + 90 * workers) * 2**20,
+        "verdict": "same order, other augmentation" if persistent else "bitwise same",
+        "started_at": 1_700_000_100,
+    }
+
+
+def conformance(folder: Path) -> None:
+    """A conformance side-car with every status."""
+    common = {"loss": "cross_entropy", "device": "cpu", "dtype": "float32", "source": "closed form: log(1 + e)"}
+    infinite = {**common, "case": "minus infinity", "input": "[-inf, 0, 1], target 1", "expected": "1.31326"}
+    empty = {**common, "case": "empty batch", "input": "shape (0, 3)", "expected": "nan"}
+    rows = [
+        {**infinite, "implementation": "native", "status": "pass", "got": "1.31326", "reason": ""},
+        {**infinite, "implementation": "torch", "status": "fail", "got": "nan", "reason": "value is nan"},
+        {**empty, "implementation": "native", "status": "error", "got": "", "reason": "RuntimeError: no"},
+        {**empty, "implementation": "torch", "status": "unavailable", "got": "", "reason": "not here"},
+    ]
+    _lines(folder / MACHINE / f"{COMMITS[-1][:8]}-{ENV}.conformance.jsonl", rows)

@@ -1,0 +1,191 @@
+"""The pages say what the results hold, and a site is built whatever they hold."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import typer
+from conftest import made_up_losses
+from synthetic_results import COMMITS, ENV, MACHINE
+
+from reports.material import Material, gather
+from reports.site import NAVIGATION, build, mathematics
+from reports.summary import summary
+
+VOID = ("meta", "link", "br", "input", "hr", "img")
+
+
+def text(site: Path, name: str) -> str:
+    return (site / name).read_text(encoding="utf-8")
+
+
+def words(site: Path, name: str) -> str:
+    """A page's text without its tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text(site, name)))
+
+
+class Balance(HTMLParser):
+    """Collects tags that are never closed, and ids used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def test_every_page_is_well_formed(site: Path) -> None:
+    """Tags are balanced, and no id occurs twice on a page, inside figures neither."""
+    for path in site.glob("*.html"):
+        balance = Balance()
+        balance.feed(path.read_text(encoding="utf-8"))
+        assert balance.open == [], path.name
+        assert len(balance.ids) == len(set(balance.ids)), path.name
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    """No address of another machine occurs in anything that a browser would fetch."""
+    for path in [*site.glob("*.html"), *site.glob("*.css"), *site.glob("*.js")]:
+        fetched = re.findall(
+            r"""(?:src|href|@import|url)\s*[=(]\s*["']?([^"'\s)>]+)""", path.read_text(encoding="utf-8")
+        )
+        assert [one for one in fetched if "//" in one] == [], path.name
+
+
+def test_all_pages_exist_empty_or_not(site: Path, empty_site: Path) -> None:
+    """The navigation and a page per loss are there from the first day."""
+    names = {name for name, _ in NAVIGATION} | {f"loss-{name}.html" for name in made_up_losses()}
+    assert names <= {path.name for path in site.glob("*.html")}
+    assert names == {path.name for path in empty_site.glob("*.html") if path.name != "conformance-cross_entropy.html"}
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [
+        ("index.html", "make report"),
+        ("loss-mse_loss.html", "lossimpl compare mse_loss"),
+        ("loading.html", "lossimpl loaders"),
+        ("conformance.html", "lossimpl check"),
+        ("history.html", "make nightly"),
+        ("gate.html", "python -m reports gate --self-test"),
+    ],
+)
+def test_an_empty_page_says_what_fills_it(empty_site: Path, page: str, command: str) -> None:
+    """Whoever has measured nothing yet is told the command."""
+    assert command in words(empty_site, page)
+
+
+def test_index_answers_first(site: Path) -> None:
+    """The winner and its speed-up with bounds stand on the first page, and the counts of what was measured."""
+    page = words(site, "index.html")
+    assert "native is fastest in all 2 losses measured here." in page
+    assert re.search(r"2\.\d\d× faster than torch \(2\.\d\d to 2\.\d\d×\)", page)
+    assert "68 ok" in page
+    assert "4 wrong" in page
+    assert "8 unavailable" in page
+
+
+def test_loss_page_has_contract_reading_table_and_data(site: Path) -> None:
+    """Formula, reading, a row for everything measured, its reason, the command to measure it again, raw data."""
+    page = words(site, "loss-mse_loss.html")
+    assert "Nobody, 1900" in page
+    assert "For a training step of 16777216 in float32 on CPU, native is fastest" in page
+    assert text(site, "loss-mse_loss.html").count("<tr>") == 1 + 40
+    assert "value is 50000 ULP from the oracle" in page
+    assert "lossimpl compare mse_loss --shape 16777216 --dtype bfloat16 --device cpu --mode step" in page
+    assert len((site / "data" / "mse_loss.csv").read_text().splitlines()) == 1 + 40
+
+
+def test_formula_is_typeset() -> None:
+    """Subscripts and powers need no library, and nothing in a formula is taken for HTML."""
+    assert str(mathematics("w_y x^γ;  a < b")) == "w<sub>y</sub> x<sup>γ</sup><br>a &lt; b"
+    assert str(mathematics("pos_weight")) == "pos_weight"
+
+
+def test_history_shows_the_planted_change_only(site: Path) -> None:
+    """torch takes 1.3 times as long in the second commit; nothing else by more than a few percent."""
+    rows = re.findall(r"<tr>(.*?)</tr>", text(site, "history.html"), flags=re.DOTALL)
+    moved = [row for row in rows if (ratio := re.search(r">([\d.]+)×<", row)) and not 0.9 < float(ratio[1]) < 1.1]
+    assert len(moved) == 8
+    assert all(">torch</span>" in row and "longer" in row for row in moved)
+
+
+def test_loading_ranks_no_wrong_data(site: Path) -> None:
+    """The fastest setting delivers other data: the answer names the next one and its tie."""
+    page = words(site, "loading.html")
+    assert "Use num_workers=2, batch_size=16: 1,010 samples/s" in page
+    assert "1 other setting cannot be told from it" in page
+    assert "wrong-data" in page
+
+
+def test_conformance_cells_open_to_their_source(site: Path) -> None:
+    """Input, expected, got and source of each cell are on the page of its loss."""
+    page = words(site, "conformance-cross_entropy.html")
+    for part in ("[-inf, 0, 1], target 1", "1.31326", "value is nan", "closed form: log(1 + e)"):
+        assert part in page
+
+
+def test_environment_page_names_what_changed(site: Path) -> None:
+    """Two manifests differ in one package."""
+    assert "packages.torch : 9.9.8 → 9.9.9" in words(site, "environment.html")
+
+
+def test_manifest_links_lead_somewhere(site: Path) -> None:
+    """Every row's manifest is on the environment page."""
+    targets = set(re.findall(r'environment\.html#([^"]+)"', text(site, "loss-mse_loss.html")))
+    assert targets
+    assert targets <= set(re.findall(r' id="([^"]+)"', text(site, "environment.html")))
+
+
+def test_problems_are_shown(results: Path, tmp_path: Path) -> None:
+    """What could not be read is named on the first page, and the rest is there."""
+    folder = Path(shutil.copytree(results, tmp_path / "results"))
+    (folder / MACHINE / f"{COMMITS[0][:8]}-{ENV}.json").write_text("{")
+    page = words(build(gather(folder, made_up_losses()), tmp_path / "site").parent, "index.html")
+    assert f"{MACHINE}/{COMMITS[0][:8]}-{ENV}.json : not JSON" in page
+    assert "native is fastest in all 2 losses" in page
+
+
+def test_two_machines_are_kept_apart(results: Path, tmp_path: Path) -> None:
+    """Each machine has its own section; nothing is ranked across them."""
+    folder = Path(shutil.copytree(results, tmp_path / "results"))
+    shutil.copytree(folder / MACHINE, folder / "another-machine")
+    material = gather(folder, made_up_losses())
+    assert sorted(machine for machine, _ in material.setups) == ["another-machine", MACHINE]
+    page = text(build(material, tmp_path / "site").parent, "loss-mse_loss.html")
+    assert page.count("<h2>On CPU") == 2
+
+
+def test_traffic_of_old_rows_comes_from_the_loss(results: Path, tmp_path: Path) -> None:
+    """Rows from before there was a side-car still have a throughput: 4 MB by the made-up contract."""
+    folder = Path(shutil.copytree(results, tmp_path / "results"))
+    for path in folder.glob("*/*.rows.jsonl"):
+        path.unlink()
+    assert set(gather(folder, made_up_losses()).rows["traffic"]) == {4e6}
+
+
+def test_only_a_site_is_replaced(material: Material, tmp_path: Path) -> None:
+    """A folder with somebody's files is refused and stays as it is."""
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(typer.BadParameter, match="holds no site"):
+        build(material, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years"
+
+
+def test_summary_ranks_in_the_terminal(material: Material) -> None:
+    """The short table for `make report`: one line per loss, with the counts."""
+    printed = summary(material)
+    assert re.search(r"mse_loss\s+native\s+16\.\d ms", printed)
+    assert "68 ok, 4 wrong, 8 unavailable" in printed
