@@ -123,7 +123,7 @@ def summarise(events: Mapping[str, Mapping[str, Any]], fill: int, workers: int, 
     row["batch_seconds"] = {
         name: percentile(waits, share) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
     }
-    if found:
+    if found and free["samples"]:
         row["rate"], row["rate_low"], row["rate_high"] = median_interval(found)
         batch = max(free["samples"])
         restart = row["restart_seconds"] if row["steady_state"] else None

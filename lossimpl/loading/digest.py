@@ -38,6 +38,22 @@ def order_free(digests: Iterable[str]) -> str:
     return f"{total:0{2 * BYTES}x}"
 
 
+def types(value: Any, path: str = "sample") -> dict[str, str]:
+    """The dtype or Python type of each leaf by its path, so that drift between samples can be told.
+
+    Lists count by their container alone: their length and content may differ between good samples.
+
+    >>> types((1, 2.0))
+    {'sample[0]': 'int', 'sample[1]': 'float'}
+    """
+    if isinstance(value, Mapping):
+        return {where: kind for key, item in value.items() for where, kind in types(item, f"{path}[{key!r}]").items()}
+    if isinstance(value, tuple):
+        return {where: kind for at, item in enumerate(value) for where, kind in types(item, f"{path}[{at}]").items()}
+    dtype = getattr(value, "dtype", None)
+    return {path: type(value).__name__ if dtype is None else f"{type(value).__name__} of {dtype}"}
+
+
 def _tag(state: Any, *parts: object) -> None:
     """Feed text with its length, so that neighbours cannot run into each other."""
     for part in parts:

@@ -7,18 +7,25 @@ with its index and its digest, made where the sample was made; the wrapper passe
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate, default_convert
 
-from lossimpl.loading.digest import digest, order_free
+from lossimpl.loading.digest import digest, order_free, types
 from lossimpl.loading.job import Events
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.workload import Workload, is_iterable, length_of, loader_arguments, make
 
 OWN = ("_inner", "_length")
+
+
+def mark(item: Any) -> str:
+    """The digest of a sample, then the type of each of its leaves, as one word."""
+    return " ".join([digest(item), json.dumps(types(item))])
 
 
 class Passing:
@@ -37,7 +44,7 @@ class Passing:
 
 
 class Indexed(Passing, Dataset[Any]):
-    """A map-style dataset whose items are (index, digest of the item, item); cut to `length` items where given."""
+    """A map-style dataset whose items are (index, mark of the item, item); cut to `length` where given."""
 
     def __init__(self, inner: Any, length: int | None) -> None:
         self._inner, self._length = inner, length
@@ -47,7 +54,7 @@ class Indexed(Passing, Dataset[Any]):
 
     def __getitem__(self, index: Any) -> tuple[str, str, Any]:
         item = self._inner[index]
-        return str(index), digest(item), item
+        return str(index), mark(item), item
 
 
 class IndexedMany(Indexed):
@@ -57,7 +64,7 @@ class IndexedMany(Indexed):
         items = self._inner.__getitems__(indices)
         if len(items) != len(indices):
             raise ValueError(f"__getitems__: returned {len(items)} samples for {len(indices)} indices")
-        return [(str(index), digest(item), item) for index, item in zip(indices, items, strict=True)]
+        return [(str(index), mark(item), item) for index, item in zip(indices, items, strict=True)]
 
 
 class Streamed(Passing, IterableDataset[Any]):
@@ -68,7 +75,7 @@ class Streamed(Passing, IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[tuple[str, str, Any]]:
         for item in self._inner:
-            yield "", digest(item), item
+            yield "", mark(item), item
 
 
 class StreamedWithLength(Streamed):
@@ -94,9 +101,9 @@ class Collate:
 
     def __call__(self, triples: Any) -> tuple[list[tuple[str, str]], Any]:
         if not self.batched:
-            index, mark, item = triples
-            return [(index, mark)], self.inner(item)
-        return [(index, mark) for index, mark, _ in triples], self.inner([item for _, _, item in triples])
+            index, text, item = triples
+            return [(index, text)], self.inner(item)
+        return [(index, text) for index, text, _ in triples], self.inner([item for _, _, item in triples])
 
 
 def loader(workload: Workload, settings: Settings, length: int | None) -> Any:
@@ -115,6 +122,7 @@ def work(job: Mapping[str, Any], events: Events) -> None:
     limit = job.get("samples")
     events.phase("build")
     workload = make(job["dataset"])
+    events.phase("loader")
     source = loader(workload, settings, limit)
     planned = expected(source, workload, settings)
     iterator: Any = None
@@ -150,10 +158,14 @@ def deliver(iterator: Any, limit: int | None) -> dict[str, Any]:
     indices: list[str] = []
     marks: list[str] = []
     batches: list[str] = []
+    kinds: Counter[tuple[str, str]] = Counter()
     whole = True
     for pairs, batch in iterator:
         indices += [index for index, _ in pairs]
-        marks += [mark for _, mark in pairs]
+        for _, text in pairs:
+            found, _, leaves = text.partition(" ")
+            marks.append(found)
+            kinds.update(json.loads(leaves).items())
         batches.append(digest(batch))
         if limit is not None and len(marks) >= limit:
             whole = next(iterator, None) is None
@@ -162,6 +174,7 @@ def deliver(iterator: Any, limit: int | None) -> dict[str, Any]:
         "indices": indices,
         "samples": marks,
         "batches": batches,
+        "kinds": [[path, kind, count] for (path, kind), count in kinds.items()],
         "digest": digest(batches),
         "order_free": order_free(digest(pair) for pair in zip(indices, marks, strict=True)),
         "whole": whole,

@@ -13,7 +13,7 @@ import resource
 import signal
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lossimpl.measure.wall import now
@@ -27,11 +27,15 @@ KINDS = {
 }
 
 
+TEXT_KEPT = 8_000
+
+
 @dataclass(frozen=True)
 class Events:
     """Appends JSON lines to a file that is open only while a line is written."""
 
     path: str
+    current: list[str] = field(default_factory=lambda: ["start"])
 
     def __call__(self, event: str, **fields: Any) -> None:
         with open(self.path, "a") as file:
@@ -39,11 +43,12 @@ class Events:
 
     def phase(self, name: str) -> None:
         """Say what is done from now on, so that a death or a hang can be placed."""
+        self.current[0] = name
         self("phase", name=name)
 
 
 def run(job: Mapping[str, Any], events_path: str) -> int:
-    """Do the job; return the exit code. Whatever the dataset raises becomes an event, with its traceback."""
+    """Do the job; return the exit code. Whatever the dataset raises becomes an event, with its place."""
     faulthandler.register(signal.SIGUSR1, all_threads=False, chain=False)
     events = Events(events_path)
     try:
@@ -57,14 +62,15 @@ def run(job: Mapping[str, Any], events_path: str) -> int:
         work.work(job, events)
         events.phase("exit")
     except BaseException as error:
-        events("error", type=type(error).__name__, message=str(error), traceback=short_trace(error))
+        events(
+            "error",
+            type=type(error).__name__,
+            message=str(error)[-TEXT_KEPT:],
+            phase=events.current[0],
+            frames=[[one.filename, one.lineno, one.name] for one in traceback.extract_tb(error.__traceback__)],
+        )
         return 1
     return 0
-
-
-def short_trace(error: BaseException, kept: int = 8_000) -> str:
-    """The traceback with its end kept."""
-    return "".join(traceback.format_exception(error))[-kept:]
 
 
 def seed_everything(seed: int) -> None:

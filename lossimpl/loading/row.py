@@ -31,7 +31,11 @@ from lossimpl.measure.busy import Watch
 from lossimpl.measure.wall import now
 
 DEADLINE = 60.0  # seconds for one job, beyond what its budget allows it
-VERDICT_SAMPLES = (16, 2048)  # the fewest and the most that a verdict looks at in each epoch
+DIGEST_SECONDS = 200e-6  # a small sample with its way between processes
+VERDICT_SAMPLES = 16  # the fewest that a verdict looks at in each epoch
+
+
+NO_DATA = Diagnosis("error", "no data: the dataset is empty", "check the path or the filter that it is made from")
 
 
 @dataclass
@@ -73,15 +77,18 @@ class Bench:
         cost = self.inspect(settings).first("cost")
         return max(1e-6, float(cost["sample_seconds"])) if cost else 1e-3
 
-    def measure(self, settings: Settings, budget: float, judged: bool = True) -> dict[str, Any]:
-        """The row of one configuration; `budget` is the seconds of driving, a verdict takes about as long again."""
+    def measure(self, settings: Settings, budget: float, verdict_seconds: float = 4.0) -> dict[str, Any]:
+        """The row of one configuration: `budget` seconds of driving, then a verdict if `verdict_seconds` is not 0.
+
+        The verdict covers whole epochs where they are short enough for the time given, else their first samples.
+        """
         started, watch = now(), Watch()
         row = self.blank(settings)
-        fault = self.refusal(settings)
+        fault = self.refusal(settings) or self.hopeless(settings)
         if fault is None:
             fault = self.time(settings, budget, row)
-            if judged and fault.status == "ok":
-                fault = self.judge(settings, self.verdict_samples(settings, budget, row["rate"]), row)
+            if verdict_seconds and fault.status == "ok":
+                fault = self.judge(settings, self.verdict_samples(settings, verdict_seconds), row)
         row.update(status=fault.status, reason=fault.reason, advice=fault.advice)
         row.update(seconds=now() - started, busy=watch.verdict())
         return row
@@ -107,6 +114,15 @@ class Bench:
             return Diagnosis("skipped", reason)
         return None
 
+    def hopeless(self, settings: Settings) -> Diagnosis | None:
+        """What the inspection already showed to fail under every setting, or None."""
+        seen = self.inspect(settings)
+        if self.facts(settings).length == 0:
+            return NO_DATA
+        if seen.timed_out or seen.phase in ("start", "import", "build"):
+            return diagnose(seen)
+        return None
+
     def time(self, settings: Settings, budget: float, row: dict[str, Any]) -> Diagnosis:
         """Run the drive loop and put its numbers into the row, also those from before a failure."""
         facts = self.facts(settings)
@@ -123,7 +139,8 @@ class Bench:
         if "free" in events:
             row.update(analysis.summarise(events, settings.prefetched, settings.num_workers, facts.length))
         row["attribution"] = self.attribution(settings)
-        return diagnose(outcome)
+        fault = diagnose(outcome)
+        return NO_DATA if fault.status == "ok" and row["batches"] == 0 else fault
 
     def epoch_samples(self, settings: Settings, budget: float) -> int:
         """Epochs short enough for two of them in the budget, long enough for a steady state."""
@@ -142,19 +159,26 @@ class Bench:
         parts["copy"] = copy.get("pinned" if settings.pin_memory else "pageable") if copy else None
         return parts
 
-    def verdict_samples(self, settings: Settings, seconds: float, rate: float) -> int:
+    def verdict_samples(self, settings: Settings, seconds: float) -> int:
         """How many samples of an epoch a verdict looks at: four runs of two epochs in about `seconds`.
 
-        A power of two where it can be, so that settings share the runs of their reference.
+        The same for all settings of one batch size, so that they share the runs of their reference.
         """
-        fewest, most = VERDICT_SAMPLES
-        affordable = int(seconds / 8 * min(1 / self.sample_seconds(settings), rate))
-        return min(most, max(fewest, 2 * (settings.batch_size or 1), 1 << affordable.bit_length() >> 1))
+        fewest = max(VERDICT_SAMPLES, 2 * (settings.batch_size or 1))
+        return max(fewest, int(seconds / 8 / (self.sample_seconds(settings) + DIGEST_SECONDS)))
 
     def judge(self, settings: Settings, samples: int, row: dict[str, Any]) -> Diagnosis:
         """Digest two runs and compare them with those of `num_workers=0`."""
-        base = replace(settings, num_workers=0, prefetch_factor=None, persistent_workers=False, timeout=0.0,
-                       multiprocessing_context=None, in_order=True, pin_memory=False)  # fmt: skip
+        base = replace(
+            settings,
+            num_workers=0,
+            prefetch_factor=None,
+            persistent_workers=False,
+            timeout=0.0,
+            multiprocessing_context=None,
+            in_order=True,
+            pin_memory=False,
+        )
         key = f"{base} {samples}"
         if key not in self.references:
             runs, fault = self.deliveries(base, samples)
@@ -197,7 +221,7 @@ def measure(settings: Mapping[str, Any], dataset: str, budget_seconds: float = 1
     """Measure one configuration of one dataset: the loading row as a plain dictionary.
 
     `settings` are arguments of `DataLoader` by name (see `Settings`), `dataset` is the name of a built-in dataset or
-    `MODULE:FACTORY`. `budget_seconds` is for driving the loader; the verdict takes about half as long on top. A bad
+    `MODULE:FACTORY`. `budget_seconds` is for driving the loader; the verdict takes about as long on top. A bad
     request does not raise: the row has status `invalid`, with the reason.
 
     >>> measure({"prefetch_factor": 2}, "digits")["reason"]
@@ -211,4 +235,4 @@ def measure(settings: Mapping[str, Any], dataset: str, budget_seconds: float = 1
             "status": "invalid",
             "reason": fault,
         }
-    return Bench(dataset, shared_zygote()).measure(from_request(settings), budget_seconds)
+    return Bench(dataset, shared_zygote()).measure(from_request(settings), budget_seconds, budget_seconds)

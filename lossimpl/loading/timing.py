@@ -137,9 +137,8 @@ class Drive:
 
     def workers(self) -> list[dict[str, Any]]:
         """The workers of the current epoch: process, and exit code where one has ended."""
-        found = getattr(self.iterator or self.loader, "_workers", None)
-        if found is None:
-            found = getattr(getattr(self.loader, "_iterator", None), "_workers", [])
+        iterator = getattr(self.loader, "_iterator", None) if self.iterator is None else self.iterator
+        found = getattr(iterator, "_workers", [])
         return [{"pid": worker.pid, "exit": worker.exitcode} for worker in found]
 
 
@@ -151,6 +150,7 @@ def work(job: Mapping[str, Any], events: Events) -> None:
     workload = make(job["dataset"])
     events("built", seconds=now() - started)
     cold = page_cache.drop(workload.files) if job.get("cold") else "warm"
+    events.phase("loader")
     drive = Drive(build(workload, settings, job.get("samples")), workload.set_epoch, counter(workload, settings))
     try:
         measure_phases(drive, job, events, settings.prefetched)

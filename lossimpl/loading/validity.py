@@ -106,7 +106,13 @@ def _no_batching(settings: Settings, facts: Facts) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (_range, _workers, _context, _batch_sampler, _sampler, _iterable, _no_batching)
+def _nothing_left(settings: Settings, facts: Facts) -> str | None:
+    if settings.drop_last and facts.length and settings.batch_size and settings.batch_size > facts.length:
+        return f"drop_last: drops all {facts.length} samples, which do not fill one batch of {settings.batch_size}"
+    return None
+
+
+RULES: tuple[Rule, ...] = (_range, _workers, _context, _batch_sampler, _sampler, _iterable, _no_batching, _nothing_left)
 
 
 def invalid_reason(settings: Settings, facts: Facts) -> str | None:

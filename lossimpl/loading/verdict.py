@@ -105,10 +105,11 @@ def wrong_count(epoch: Epoch) -> str | None:
 
 def drifting(epoch: Epoch) -> str | None:
     """Samples of an epoch whose types differ from one another."""
-    kinds = epoch.get("kinds", {})
-    if len(kinds) < 2:
-        return None
-    return "the samples drift in type: " + ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+    by_path: dict[str, list[str]] = {}
+    for path, kind, count in epoch["kinds"]:
+        by_path.setdefault(path, []).append(f"{count} x {kind}")
+    found = next((path for path, kinds in by_path.items() if len(kinds) > 1), None)
+    return None if found is None else f"the samples drift in type: {found} is {', '.join(by_path[found])}"
 
 
 def wrong_multiset(epoch: Epoch, reference: Epoch, fixed: bool) -> str | None:

@@ -107,10 +107,14 @@ def is_iterable(dataset: Any) -> bool:
 
 
 def length_of(dataset: Any) -> int | None:
-    """`len(dataset)`, or None where it has none."""
+    """`len(dataset)`, or None where it has none. Raises what Python does for a length that is no whole number from 0."""
     try:
         return len(dataset)
-    except (TypeError, NotImplementedError):
+    except NotImplementedError:
+        return None
+    except TypeError as error:
+        if "interpreted as an integer" in str(error):
+            raise
         return None
 
 

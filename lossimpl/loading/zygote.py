@@ -88,7 +88,7 @@ def say(answers: TextIO, message: dict[str, Any]) -> None:
 
 
 def become_job(request: dict[str, Any], output: int) -> int:
-    """Turn this forked process into the job: own session and output, dying with the zygote, first for the OOM killer."""
+    """Turn this forked process into the job: own session and output, dying with the zygote."""
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     prctl(PR_SET_CHILD_SUBREAPER, 0)

@@ -1,0 +1,484 @@
+"""Datasets that fail, each in one way: importable, so that every start method can send them to workers."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import random
+import resource
+import signal
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+
+from lossimpl.loading import SampleRNG, Workload
+
+COUNT = 64
+FATAL = 37  # the index at which a dataset fails, so that the first batches are good
+
+
+class Good(Dataset):
+    """64 distinct samples; what the faulty ones change."""
+
+    def __len__(self):
+        return COUNT
+
+    def __getitem__(self, index):
+        if not 0 <= index < COUNT:
+            raise IndexError(index)
+        if index == FATAL:
+            self.fail()
+        return torch.full((3,), float(index))
+
+    def fail(self):
+        """Called once an epoch."""
+
+
+def failing(action):
+    """A dataset class that does `action` at the fatal index."""
+    return type("Failing", (Good,), {"fail": lambda self: action(), "__module__": __name__})
+
+
+def raising(error):
+    """Raise `error`, as a function."""
+
+    def act():
+        raise error
+
+    return act
+
+
+class Refusal(Exception):
+    """An exception that cannot be made from a message alone, as torch tries to."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+
+
+def good():
+    return Good()
+
+
+def segfault():
+    ctypes.string_at(0)
+
+
+def wait_for_ever():
+    threading.Event().wait()
+
+
+def flood():
+    for _ in range(20_000):
+        print("x" * 100)
+
+
+def close_descriptors():
+    os.closerange(3, 1024)
+
+
+def fork_and_stay():
+    if os.fork() == 0:
+        os.setsid()
+        wait_for_ever()
+
+
+def fork_and_go_on():
+    os.fork()
+
+
+def exhaust_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+    np.ones(16 << 30, dtype=np.uint8)
+
+
+def exhaust_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    held = [open(os.devnull) for _ in range(200)]  # noqa: SIM115  (held open on purpose)
+    del held
+
+
+def shared_memory_message():
+    raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)")
+
+
+def kill_parent():
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+DEATHS = {
+    "sigkill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "sigterm": lambda: os.kill(os.getpid(), signal.SIGTERM),
+    "abort": os.abort,
+    "exit0": lambda: os._exit(0),
+    "exit3": lambda: os._exit(3),
+    "segfault": segfault,
+    "kill_parent": kill_parent,
+    "system_exit": lambda: sys.exit(2),
+    "interrupt": interrupt,
+}
+ERRORS = {
+    "value_error": raising(ValueError("bad pixel")),
+    "index_error": raising(IndexError("no such sample")),
+    "key_error": raising(KeyError("label")),
+    "os_error": raising(FileNotFoundError(2, "No such file", "picture.png")),
+    "refusal": raising(Refusal(1, 2)),
+    "recursion": raising(RecursionError("too deep")),
+    "no_memory": exhaust_memory,
+    "no_descriptors": exhaust_descriptors,
+    "shared_memory": shared_memory_message,
+}
+ODDITIES = {
+    "hang": wait_for_ever,
+    "sleep": lambda: time.sleep(3600),
+    "flood": flood,
+    "close_descriptors": close_descriptors,
+    "fork_and_stay": fork_and_stay,
+    "fork_and_go_on": fork_and_go_on,
+    "stop_iteration": raising(StopIteration()),
+}
+
+
+def __getattr__(name):
+    """`loading_faults:death_sigkill` and so on: one factory for each action above."""
+    for prefix, table in (("death_", DEATHS), ("error_", ERRORS), ("odd_", ODDITIES)):
+        if name.startswith(prefix) and name.removeprefix(prefix) in table:
+            return lambda: failing(table[name.removeprefix(prefix)])()
+    raise AttributeError(name)
+
+
+class Samples(Dataset):
+    """Samples made by a function of the index."""
+
+    def __init__(self, make, length=COUNT):
+        self.make, self.length = make, length
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        if not 0 <= index < COUNT:
+            raise IndexError(index)
+        return self.make(index)
+
+
+def empty():
+    return Samples(float, 0)
+
+
+def ragged():
+    return Samples(lambda index: torch.ones(1 + index % 3))
+
+
+def ragged_arrays():
+    return Samples(lambda index: np.ones(1 + index % 3))
+
+
+def ragged_lists():
+    return Samples(lambda index: [0.0] * (1 + index % 3))
+
+
+def none():
+    return Samples(lambda index: None)
+
+
+def sometimes_none():
+    return Samples(lambda index: None if index == FATAL else torch.ones(3))
+
+
+def drop_none(samples):
+    return torch.utils.data.default_collate([sample for sample in samples if sample is not None])
+
+
+def none_dropped():
+    return Workload(sometimes_none(), collate_fn=drop_none)
+
+
+def drifting_dtype():
+    return Samples(lambda index: torch.ones(3, dtype=torch.float32 if index < FATAL else torch.float64) * index)
+
+
+def drifting_numbers():
+    return Samples(lambda index: index if index < FATAL else float(index))
+
+
+def drifting_rank():
+    return Samples(lambda index: torch.ones((3,) if index < FATAL else (3, 1)))
+
+
+def drifting_keys():
+    return Samples(lambda index: {"x": 1} if index < FATAL else {"y": 1})
+
+
+def strange_type():
+    return Samples(lambda index: object())
+
+
+def length_too_long():
+    return Samples(lambda index: torch.tensor(index), COUNT + 8)
+
+
+def length_negative():
+    return Samples(float, -1)
+
+
+def length_fraction():
+    return Samples(float, 2.5)
+
+
+class Stream(IterableDataset):
+    """Numbers in a row; each worker yields all of them."""
+
+    def __iter__(self):
+        return iter(torch.arange(float(COUNT)))
+
+
+class ShardedStream(IterableDataset):
+    """Each worker yields its own share."""
+
+    def __iter__(self):
+        info = get_worker_info()
+        first, step = (0, 1) if info is None else (info.id, info.num_workers)
+        return iter(torch.arange(float(COUNT))[first::step])
+
+
+class LyingStream(ShardedStream):
+    """States a length that is not so."""
+
+    def __init__(self, length):
+        self.length = length
+
+    def __len__(self):
+        return self.length
+
+
+class LosingStream(ShardedStream):
+    """The last worker yields nothing."""
+
+    def __iter__(self):
+        info = get_worker_info()
+        return iter(()) if info is not None and info.id == info.num_workers - 1 else super().__iter__()
+
+
+class EmptyStream(IterableDataset):
+    def __iter__(self):
+        return iter(())
+
+
+class EndlessStream(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield torch.ones(1)
+
+
+class BadGenerator(IterableDataset):
+    def __iter__(self):
+        yield torch.ones(1)
+        raise StopIteration
+
+
+def lying_short():
+    return LyingStream(COUNT - 8)
+
+
+def lying_long():
+    return LyingStream(COUNT + 8)
+
+
+class Repeating(Good):
+    """Workers deliver the sample of another index."""
+
+    def __getitem__(self, index):
+        return super().__getitem__(index if get_worker_info() is None else index // 2 * 2)
+
+
+class Unpicklable(Good):
+    """Holds a function that no process can be sent."""
+
+    def __init__(self):
+        self.transform = lambda sample: sample
+
+
+class HangsInWorker(Good):
+    def __init__(self):
+        self.parent = os.getpid()
+
+    def fail(self):
+        if os.getpid() != self.parent:
+            wait_for_ever()
+
+
+class HangsAtExit(Good):
+    def __init__(self):
+        atexit.register(wait_for_ever)
+
+
+class LeavesThread(Good):
+    def __init__(self):
+        threading.Thread(target=wait_for_ever, daemon=False).start()
+
+
+class HangsInBuild(Good):
+    def __init__(self):
+        wait_for_ever()
+
+
+class DiesInBuild(Good):
+    def __init__(self):
+        os._exit(7)
+
+
+class RaisesInBuild(Good):
+    def __init__(self):
+        raise OSError("the archive is damaged")
+
+
+class WorkerOnly(Good):
+    """Works in workers only."""
+
+    def __getitem__(self, index):
+        assert get_worker_info() is not None, "only in a worker"
+        return super().__getitem__(index)
+
+
+def hang_in_init(worker):
+    wait_for_ever()
+
+
+def die_in_init(worker):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def raise_in_init(worker):
+    raise ValueError(f"no device for worker {worker}")
+
+
+def init_hang():
+    return Workload(Good(), worker_init_fn=hang_in_init)
+
+
+def init_death():
+    return Workload(Good(), worker_init_fn=die_in_init)
+
+
+def init_error():
+    return Workload(Good(), worker_init_fn=raise_in_init)
+
+
+def hang_in_collate(samples):
+    wait_for_ever()
+
+
+def raise_in_collate(samples):
+    raise TypeError("cannot join these")
+
+
+def collate_hang():
+    return Workload(Good(), collate_fn=hang_in_collate)
+
+
+def collate_error():
+    return Workload(Good(), collate_fn=raise_in_collate)
+
+
+def with_sampler():
+    return Workload(Good(), sampler=range(COUNT))
+
+
+def with_batch_sampler():
+    return Workload(Good(), batch_sampler=[[0, 1], [2, 3]])
+
+
+def both_samplers():
+    return Workload(Good(), sampler=range(COUNT), batch_sampler=[[0, 1], [2, 3]])
+
+
+def sampler_beyond():
+    return Workload(Good(), sampler=[0, 1, COUNT])
+
+
+def bad_sampler():
+    return Workload(Good(), sampler=7)
+
+
+def not_a_dataset():
+    return 42
+
+
+def needs_argument(path):
+    return Good()
+
+
+class Noise(Good):
+    """Adds draws from one of the usual generators, which belong to the worker."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.held = np.random.default_rng(0)
+        self.cure = SampleRNG(0)
+
+    def __getitem__(self, index):
+        draws = {
+            "torch": lambda: float(torch.rand(())),
+            "numpy": np.random.random,
+            "random": random.random,
+            "held": self.held.random,
+            "unseeded": lambda: np.random.default_rng().random(),
+            "cure": lambda: self.cure(index).random(),
+        }
+        return super().__getitem__(index), draws[self.kind]()
+
+
+def noise_torch():
+    return Noise("torch")
+
+
+def noise_numpy():
+    return Noise("numpy")
+
+
+def noise_random():
+    return Noise("random")
+
+
+def noise_held():
+    return Noise("held")
+
+
+def noise_unseeded():
+    return Noise("unseeded")
+
+
+def noise_cure():
+    dataset = Noise("cure")
+    return Workload(dataset, set_epoch=dataset.cure.set_epoch)
+
+
+class Jitter(Good):
+    """Samples whose cost varies from call to call, so that workers overtake each other."""
+
+    def __getitem__(self, index):
+        time.sleep(random.SystemRandom().random() * 0.004)
+        return super().__getitem__(index)
+
+
+class Holder(Good):
+    """Holds what should not be held when workers start."""
+
+    def __init__(self):
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115  (held open on purpose)
+        self.database = sqlite3.connect(":memory:", check_same_thread=False)
+        self.lock = threading.Lock()
+        self.rng = np.random.default_rng(0)
+        self.nested = {"transform": [lambda sample: sample]}
+        self.names = [str(number) for number in range(150_000)]
