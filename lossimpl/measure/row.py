@@ -13,10 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from math import prod
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lossimpl.measure import ceilings, clock, memory, roofline, threads, workload
 from lossimpl.spec import Case, Function, Implementation, Loss, Unavailable
+
+if TYPE_CHECKING:
+    from lossimpl.agreement import Agreement
 
 CHECKED_ELEMENTS = 1 << 20  # a float64 oracle of a million elements costs a tenth of a second; of 100 million, many
 
@@ -103,25 +106,43 @@ def measure(case: Case, implementation: str, rule: clock.Rule = clock.DEFAULT_RU
 
 
 def check_and_time(row: Row, loss: Loss, chosen: Implementation, case: Case, rule: clock.Rule) -> Row:
-    """The row with its agreement and, if that is good, its time, memory and share of the ceiling.
+    """The row with its agreement and, if that is good, its time, memory and share of the ceiling."""
+    started = time.perf_counter()
+    function = chosen.load(case.device)
+    load_seconds = time.perf_counter() - started
+    agreement, ready = check(function, loss, case)
+    row = replace(row, agreement=asdict(agreement), checked_shape=bounded(case).shape_text)
+    if agreement.verdict != "ok":
+        return replace(row, status="wrong", reason=agreement.reason)
+    return held_against_ceiling(timed(row, ready, load_seconds, rule))
+
+
+def warm(case: Case, implementation: str) -> None:
+    """Do all that a row does before its clock starts, so that compilers leave their results in their caches.
+
+    Raises whatever goes wrong: who measures later makes a row of it.
+    """
+    from lossimpl import registry
+
+    threads.fix()
+    loss = registry.get(case.loss)
+    check(registry.function(case.loss, implementation, case.device), loss, case)
+
+
+def check(function: Function, loss: Loss, case: Case) -> tuple[Agreement, Ready]:
+    """How far the function stands from the oracle, on a bounded shape, and the call to be timed, run once.
 
     The first call comes before the check where both have one shape, so that its compilation is seen in its time.
     """
     from lossimpl.agreement import compare
 
-    started = time.perf_counter()
-    function = chosen.load(case.device)
-    load_seconds = time.perf_counter() - started
     checked = bounded(case)
-    ready = first_call(function, loss, case) if checked == case else None
-    agreement = compare(loss, function, checked)
-    row = replace(row, agreement=asdict(agreement), checked_shape=checked.shape_text)
-    if agreement.verdict != "ok":
-        return replace(row, status="wrong", reason=agreement.reason)
-    if ready is None:
-        forget_compiled_shapes()
+    if checked == case:
         ready = first_call(function, loss, case)
-    return held_against_ceiling(timed(row, ready, load_seconds, rule))
+        return compare(loss, function, case), ready
+    agreement = compare(loss, function, checked)
+    forget_compiled_shapes()
+    return agreement, first_call(function, loss, case)
 
 
 @dataclass(frozen=True)

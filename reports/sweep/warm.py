@@ -1,0 +1,70 @@
+"""Compile and build ahead, in as many processes as there are cores.
+
+torch.compile takes seconds for each graph, and the native kernels are built on first use; both keep what they made on
+disk. Done ahead, a row only loads it, and no core lies idle while one compiler runs. Each question is asked once in
+full, agreement and all, since agreement is looked at on a shape of its own that wants its own graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from reports.sweep.questions import Question
+
+COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}  # enters the key of torch's cache: the same here and under asv
+
+
+def needs_warmth(question: Question) -> bool:
+    """Whether a compiler runs before this row can be measured."""
+    return question.implementation in ("compiled", "native")
+
+
+def shares(questions: Sequence[Question], count: int) -> list[list[Question]]:
+    """The questions that need warmth, one loss after the other to each of `count` processes."""
+    losses = sorted({question.loss for question in questions})
+    turn = {loss: index % count for index, loss in enumerate(losses)}
+    return [[q for q in questions if needs_warmth(q) and turn[q.loss] == index] for index in range(count)]
+
+
+def start(questions: Sequence[Question], root: Path, log: Path) -> list[subprocess.Popen[str]]:
+    """One process per core, each of which appends a line to `log` for each question that it has warmed."""
+    found = []
+    for share in shares(questions, os.cpu_count() or 1):
+        with log.open("a") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "reports.sweep.warm"],
+                cwd=root,
+                env=os.environ | COMPILER,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,  # Ctrl-C reaches us alone
+            )
+        assert process.stdin is not None
+        process.stdin.write("".join(" ".join(vars(question).values()) + "\n" for question in share))
+        process.stdin.close()
+        found.append(process)
+    return found
+
+
+def warm(question: Question) -> None:
+    """Do what the row will do, up to its clock. What goes wrong is told by the row, later."""
+    from benchmarks.calls import case_of
+    from lossimpl.measure import row
+
+    with contextlib.suppress(Exception):
+        case = case_of(question.loss, question.shape, question.dtype, question.device, question.mode)
+        row.warm(case, question.implementation)
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        asked = Question(*line.split())
+        warm(asked)
+        print(asked.text, flush=True)
