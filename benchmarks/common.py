@@ -12,6 +12,7 @@ may run a torch operation or touch CUDA at import, because threads do not surviv
 import json
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch._dynamo
@@ -24,7 +25,7 @@ from lossimpl.measure.clock import Rule
 
 from .calls import case_of
 
-PARAM_NAMES = ["implementation", "shape", "dtype", "device", "mode"]
+PARAM_NAMES = ("implementation", "shape", "dtype", "device", "mode")
 
 
 def track(loss: str, *params: str) -> dict[str, object]:
@@ -44,8 +45,18 @@ def measure(loss: str, implementation: str, shape: str, dtype: str, device: str,
     """The record of one row, measured now."""
     case = case_of(loss, shape, dtype, device, mode)
     rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
-    identity = {"benchmark": name_of(loss), "params": texts((implementation, shape, dtype, device, mode))}
-    return identity | asdict(row.measure(case, implementation, rule))
+    params = (implementation, shape, dtype, device, mode)
+    return started(name_of(loss), params) | asdict(row.measure(case, implementation, rule))
+
+
+def started(benchmark: str, params: tuple[object, ...]) -> dict[str, object]:
+    """The fields that say which row this is, where it is measured and when it was begun."""
+    return {
+        "benchmark": benchmark,
+        "params": texts(params),
+        "manifest": environment.manifest()["id"],
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def name_of(loss: str) -> str:
@@ -59,13 +70,13 @@ def texts(params: tuple[object, ...]) -> list[str]:
 
 
 def keep(record: dict[str, object]) -> dict[str, object]:
-    """Append the record to the side-car, its manifest too if that is new there, and return the record."""
+    """Append the record to the side-car, after its manifest if that is new there, and return the record."""
     path = os.environ.get("LOSSIMPL_ROWS")
     if path:
-        append(Path(path), record)
         manifests = Path(path.replace(".rows.jsonl", ".manifest.jsonl"))
         if all(known["id"] != record["manifest"] for known in lines(manifests)):
             append(manifests, environment.manifest())
+        append(Path(path), record)
     return record
 
 

@@ -24,74 +24,86 @@ LARGE = {
 DENSE = "16384x1024"  # every other loss
 
 
+LOADING = "loading.Loading.track_seconds_per_sample"
+
+
 @dataclass(frozen=True)
 class Question:
-    """One row to be measured: a loss and the five parameters, in the order in which asv asks."""
+    """One row to be measured: asv's name of a benchmark, and the values of its parameters."""
 
-    loss: str
-    implementation: str
-    shape: str
-    dtype: str
-    device: str
-    mode: str
+    benchmark: str
+    values: tuple[object, ...]
 
     @property
     def params(self) -> tuple[str, ...]:
         """The parameters as asv writes them."""
-        values = (self.implementation, self.shape, self.dtype, self.device, self.mode)
-        return tuple(map(repr, values))
+        return tuple(map(repr, self.values))
 
     @property
-    def benchmark(self) -> str:
-        """asv's name of the benchmark."""
-        return f"{self.loss}.{class_name(self.loss)}.track_seconds"
+    def stem(self) -> str:
+        """The benchmark's file: a loss, or `loading`."""
+        return self.benchmark.partition(".")[0]
 
     @property
     def text(self) -> str:
         """The row as people read it while it runs."""
-        return f"{self.loss} {self.implementation} {self.shape} {self.dtype} {self.device} {self.mode}"
+        return " ".join(map(str, (self.stem, *self.values)))
 
 
-def class_name(loss: str) -> str:
-    """The class that holds the benchmark of a loss.
+def benchmark_of(loss: str) -> str:
+    """asv's name of the benchmark of a loss.
 
-    >>> class_name("smooth_l1_loss")
-    'SmoothL1Loss'
+    >>> benchmark_of("smooth_l1_loss")
+    'smooth_l1_loss.SmoothL1Loss.track_seconds'
     """
-    return loss.title().replace("_", "")
+    return f"{loss}.{loss.title().replace('_', '')}.track_seconds"
 
 
-def grid(loss: str) -> Iterator[Question]:
-    """Every row of a loss, in asv's order."""
-    benchmark = getattr(importlib.import_module(f"benchmarks.{loss}"), class_name(loss))
-    for values in itertools.product(*benchmark.params):
-        yield Question(loss, *values)
+def grid(benchmark: str) -> Iterator[Question]:
+    """Every row of a benchmark, in asv's order."""
+    stem, name, _ = benchmark.split(".")
+    params = getattr(importlib.import_module(f"benchmarks.{stem}"), name).params
+    for values in itertools.product(*params):
+        yield Question(benchmark, values)
 
 
 def quick(question: Question) -> bool:
     """Whether a quick sweep asks this."""
-    if question.dtype != "float32":
+    if question.benchmark == LOADING:
+        return quick_loading(*question.values)
+    return quick_loss(question.stem, *map(str, question.values))
+
+
+def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
+    """Steps in float32 at three shapes, and the forward pass of `native` at the largest."""
+    del device
+    large = LARGE.get(loss, DENSE)
+    if dtype != "float32" or shape not in (TINY, CACHED, large):
         return False
-    large = LARGE.get(question.loss, DENSE)
-    name, step = question.implementation, question.mode == "step"
-    if question.shape == TINY:
-        return step and name != "compiled"
-    if question.shape == CACHED:
-        return step and name not in ("compiled", "naive")
-    if question.shape != large or name == "naive" or (name == "vectorized" and large == DENSE):
+    if shape == TINY:
+        return mode == "step" and implementation != "compiled"
+    if shape == CACHED:
+        return mode == "step" and implementation not in ("compiled", "naive")
+    if implementation == "naive" or (implementation == "vectorized" and large == DENSE):
         return False
-    return step or name == "native"
+    return mode == "step" or implementation == "native"
+
+
+def quick_loading(dataset: object, num_workers: object, pin_memory: object, batch_size: object) -> bool:
+    """No worker, one and two at one batch size; pinned memory is for a machine with a GPU and a full sweep."""
+    return not pin_memory and num_workers in (0, 1, 2) and batch_size == (16 if dataset == "photographs" else 64)
 
 
 def select(losses: Iterable[str], devices: Iterable[str], full: bool) -> list[Question]:
     """The rows of a sweep on these devices, in the order in which asv measures them."""
-    served = tuple(devices)
-    rows = itertools.chain.from_iterable(grid(loss) for loss in sorted(losses))
-    return [row for row in rows if row.device in served and (full or quick(row))]
+    absent = {"cpu", "cuda"} - set(devices)
+    benchmarks = sorted([*map(benchmark_of, losses), LOADING])
+    rows = itertools.chain.from_iterable(map(grid, benchmarks))
+    return [row for row in rows if not absent & set(row.values) and (full or quick(row))]
 
 
 def patterns(questions: Iterable[Question]) -> list[str]:
-    """Regular expressions, one a loss, that find exactly these rows among asv's names of parametrised benchmarks."""
+    """Regular expressions, one a benchmark, that find exactly these rows among asv's names."""
     found = []
     for benchmark, rows in itertools.groupby(questions, key=lambda each: each.benchmark):
         params = "|".join(re.escape(", ".join(row.params)) for row in rows)

@@ -21,14 +21,14 @@ COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}  # enters the key of torch's c
 
 def needs_warmth(question: Question) -> bool:
     """Whether a compiler runs before this row can be measured."""
-    return question.implementation in ("compiled", "native")
+    return question.stem != "loading" and question.values[0] in ("compiled", "native")
 
 
 def shares(questions: Sequence[Question], count: int) -> list[list[Question]]:
-    """The questions that need warmth, one loss after the other to each of `count` processes."""
-    losses = sorted({question.loss for question in questions})
-    turn = {loss: index % count for index, loss in enumerate(losses)}
-    return [[q for q in questions if needs_warmth(q) and turn[q.loss] == index] for index in range(count)]
+    """The questions, dealt out to `count` processes; what has one benchmark stays together."""
+    stems = sorted({question.stem for question in questions})
+    turn = {stem: index % count for index, stem in enumerate(stems)}
+    return [[question for question in questions if turn[question.stem] == index] for index in range(count)]
 
 
 def start(questions: Sequence[Question], root: Path, log: Path) -> list[subprocess.Popen[str]]:
@@ -47,24 +47,22 @@ def start(questions: Sequence[Question], root: Path, log: Path) -> list[subproce
                 start_new_session=True,  # Ctrl-C reaches us alone
             )
         assert process.stdin is not None
-        process.stdin.write("".join(" ".join(vars(question).values()) + "\n" for question in share))
+        process.stdin.write("".join(question.text + "\n" for question in share))
         process.stdin.close()
         found.append(process)
     return found
 
 
-def warm(question: Question) -> None:
+def warm(loss: str, implementation: str, *params: str) -> None:
     """Do what the row will do, up to its clock. What goes wrong is told by the row, later."""
     from benchmarks.calls import case_of
     from lossimpl.measure import row
 
     with contextlib.suppress(Exception):
-        case = case_of(question.loss, question.shape, question.dtype, question.device, question.mode)
-        row.warm(case, question.implementation)
+        row.warm(case_of(loss, *params), implementation)
 
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        asked = Question(*line.split())
-        warm(asked)
-        print(asked.text, flush=True)
+        warm(*line.split())
+        print(line, end="", flush=True)
