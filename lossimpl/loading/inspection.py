@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lossimpl.loading import preflight, stages
+from lossimpl.loading import limits, preflight, stages
 from lossimpl.loading.job import Events
+from lossimpl.loading.pickling import pickled_size
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.workload import facts_of, make
 from lossimpl.measure.wall import now
@@ -20,8 +21,12 @@ def work(job: Mapping[str, Any], events: Events) -> None:
     started = now()
     workload = make(job["dataset"])
     facts = facts_of(workload)
-    events("facts", facts=asdict(facts), files=len(workload.files), build_seconds=now() - started)
-    events("findings", findings=[asdict(one) for one in preflight.of_workload(workload)])
+    has = {name: getattr(workload, name) is not None for name in ("collate_fn", "worker_init_fn", "sampler")}
+    events("facts", facts=asdict(facts), files=len(workload.files), build_seconds=now() - started, has=has)
+    events.phase("preflight")
+    pickled = {name: pickled_size(part) for name, part in preflight.parts(workload)}
+    findings = [asdict(one) for one in preflight.of_workload(workload)]
+    events("preflight", findings=findings, machine=asdict(limits.machine()), pickled_bytes=pickled)
     if facts.length == 0:
         return
     events.phase("samples")

@@ -8,8 +8,11 @@ The schema of a line, here and in every file that `lossimpl loaders` writes:
 (with the wait at an epoch's start; what is ranked); `build_seconds`, `iter_seconds`, `first_batch_seconds`,
 `restart_seconds`, `shutdown_seconds`; `batch_seconds` {p50, p95, p99} (wait for a batch); `stall_fraction` at `step`
 seconds of a `consumer`; `cpu_cores` (processor seconds per second); `pss_bytes`, `pss_growth_bytes`; `page_cache`
-(warm or cold); `verdict`, `verdict_reason`, `notes`; `digest` (order-free digests of the epochs, chained);
-`attribution` (seconds per batch by stage); `busy` (a warning about other processes); `seconds` (what this row cost).
+(warm or cold); `verdict`, `verdict_reason`, `notes`; `verdict_samples` (of each epoch) and `verdict_whole` (those were
+all); `digest` (order-free digests of the epochs, chained); `attribution` (seconds per batch by stage); `findings` (what
+the settings need that the machine may lack); `busy` (a warning about other processes); `seconds` (what this row cost).
+Lines of `kind` "argument" have `argument`, `scenario` and the verdict; the last line has `kind` "summary" (see
+`lossimpl.loading.summary`).
 A number that could not be measured is null or absent, never 0.
 """
 
@@ -24,7 +27,9 @@ from lossimpl.loading import analysis, verdict
 from lossimpl.loading.advice import Diagnosis, diagnose
 from lossimpl.loading.digest import digest
 from lossimpl.loading.launcher import Outcome, Zygote
+from lossimpl.loading.limits import Finding, Machine, of_settings
 from lossimpl.loading.settings import Settings, from_request, request_fault
+from lossimpl.loading.space import without_workers
 from lossimpl.loading.validity import Facts, has_driver, invalid_reason, skip_reason
 from lossimpl.loading.workload import resolve
 from lossimpl.measure.busy import Watch
@@ -38,9 +43,12 @@ VERDICT_SAMPLES = 16  # the fewest that a verdict looks at in each epoch
 NO_DATA = Diagnosis("error", "no data: the dataset is empty", "check the path or the filter that it is made from")
 
 
+Delivery = list[dict[str, Any]]  # the epochs that one process delivered, as `fingerprint` wrote them
+
+
 @dataclass
 class Bench:
-    """Measures configurations of one dataset: a zygote, the facts of the dataset, and the runs of the references.
+    """Measures configurations of one dataset: a zygote, the facts of the dataset, and what was delivered so far.
 
     `step` and `consumer` stand for the training step; `deadline` bounds each job; `seed` is what a training script
     would set.
@@ -53,7 +61,7 @@ class Bench:
     deadline: float = DEADLINE
     seed: int = 0
     inspected: dict[str, Outcome] = field(default_factory=dict)
-    references: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
+    delivered: dict[tuple[Settings, int], list[Delivery]] = field(default_factory=dict)
 
     def job(self, kind: str, settings: Settings, seconds: float, **more: Any) -> Outcome:
         """Run one job of a kind; `seconds` is what it is expected to take, the deadline comes on top."""
@@ -139,6 +147,7 @@ class Bench:
         if "free" in events:
             row.update(analysis.summarise(events, settings.prefetched, settings.num_workers, facts.length))
         row["attribution"] = self.attribution(settings)
+        row["findings"] = [asdict(one) for one in self.predicted(settings)]
         fault = diagnose(outcome)
         return NO_DATA if fault.status == "ok" and row["batches"] == 0 else fault
 
@@ -148,6 +157,14 @@ class Bench:
         batch = settings.batch_size or 1
         fewest = batch * (settings.prefetched + 1 + 2 * max(2, settings.num_workers))
         return max(fewest, batch * int(per_second * budget / 3 / batch))
+
+    def predicted(self, settings: Settings) -> list[Finding]:
+        """What these settings need that the machine may not have."""
+        seen = self.inspect(settings)
+        cost, looked = seen.first("cost"), seen.first("preflight")
+        if cost is None or looked is None:
+            return []
+        return of_settings(settings, cost["tensors"], cost["bytes"], Machine(**looked["machine"]))
 
     def attribution(self, settings: Settings) -> dict[str, Any]:
         """Seconds per batch of each stage, as the inspection found them."""
@@ -167,48 +184,44 @@ class Bench:
         fewest = max(VERDICT_SAMPLES, 2 * (settings.batch_size or 1))
         return max(fewest, int(seconds / 8 / (self.sample_seconds(settings) + DIGEST_SECONDS)))
 
-    def judge(self, settings: Settings, samples: int, row: dict[str, Any]) -> Diagnosis:
-        """Digest two runs and compare them with those of `num_workers=0`."""
-        base = replace(
-            settings,
-            num_workers=0,
-            prefetch_factor=None,
-            persistent_workers=False,
-            timeout=0.0,
-            multiprocessing_context=None,
-            in_order=True,
-            pin_memory=False,
-        )
-        key = f"{base} {samples}"
-        if key not in self.references:
-            runs, fault = self.deliveries(base, samples)
-            if fault.status != "ok":
-                return replace(fault, reason=f"with num_workers=0: {fault.reason}")
-            self.references[key] = runs
-        runs, fault = (
-            (self.references[key], Diagnosis("ok")) if settings == base else self.deliveries(settings, samples)
-        )
+    def judge(
+        self, settings: Settings, samples: int, row: dict[str, Any], against: Settings | None = None
+    ) -> Diagnosis:
+        """Compare what the settings deliver with `against`, by default the same settings without workers.
+
+        A fault of the data ends as `wrong-data`, and so does one that `num_workers=0` already has.
+        """
+        base = against or replace(without_workers(settings), pin_memory=False)
+        reference, fault = self.deliveries(base, samples)
+        if fault.status != "ok":
+            return replace(fault, reason=f"with num_workers=0: {fault.reason}")
+        runs, fault = self.deliveries(settings, samples)
         if fault.status != "ok":
             return fault
-        found = verdict.judge(runs, self.references[key])
+        found = verdict.judge(runs, reference)
         row.update(verdict=found.kind, verdict_reason=found.reason, notes=list(found.notes))
-        row.update(
-            digest=digest([epoch["order_free"] for epoch in runs[0]]), verdict_samples=len(runs[0][0]["samples"])
-        )
-        if found.wrong:
-            return Diagnosis("wrong-data", found.reason, "see the advice for this dataset")
-        return Diagnosis("ok")
+        row.update(digest=digest([epoch["order_free"] for epoch in runs[0]]))
+        row.update(verdict_samples=len(runs[0][0]["samples"]), verdict_whole=runs[0][0]["whole"])
+        return Diagnosis("wrong-data", found.reason, found.advice) if found.wrong else Diagnosis("ok")
 
-    def deliveries(self, settings: Settings, samples: int) -> tuple[list[list[dict[str, Any]]], Diagnosis]:
-        """What two fresh processes deliver, and what became of them."""
-        runs = []
-        for _ in range(2):
-            outcome = self.job("verdict", settings, 0.0, samples=samples)
-            fault = diagnose(outcome)
-            if fault.status != "ok":
-                return [], fault
-            runs.append([event for event in outcome.events if event["event"] == "epoch"])
-        return runs, Diagnosis("ok")
+    def deliveries(self, settings: Settings, samples: int) -> tuple[list[Delivery], Diagnosis]:
+        """What fresh processes deliver, and what became of them; asked once.
+
+        Two processes, and two more where `in_order` is off: a pair that happens to be equal proves nothing then.
+        """
+        key = (settings, samples)
+        if key not in self.delivered:
+            runs: list[Delivery] = []
+            for _ in range(2 if settings.in_order else 4):
+                outcome = self.job("verdict", settings, 0.0, samples=samples)
+                fault = diagnose(outcome)
+                if fault.status != "ok":
+                    return [], fault
+                runs.append([event for event in outcome.events if event["event"] == "epoch"])
+                if runs[-1] and not verdict.identical(runs[0], runs[-1]):
+                    break
+            self.delivered[key] = runs
+        return self.delivered[key], Diagnosis("ok")
 
 
 @cache

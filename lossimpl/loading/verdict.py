@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 SAME = "bitwise same"
@@ -22,6 +22,24 @@ Epoch = Mapping[str, Any]
 Run = Sequence[Epoch]
 
 
+COUNT = (
+    "make `__len__` agree with what is yielded; a StopIteration in `__getitem__` ends the epoch without a word, so "
+    "raise IndexError; with drop_last each worker drops its own incomplete batch"
+)
+SHARE = "share the stream between the workers: in `__iter__` yield only what belongs to `get_worker_info().id`"
+TYPES = "return the same types for every sample, and none that the collate function leaves out"
+CONTENT = "let a sample depend on its index alone, not on the worker that makes it"
+MULTISET = "each sample must come once: look at the sampler, and at what the dataset does in `worker_init_fn`"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the data are wrong, and the cure."""
+
+    what: str
+    cure: str
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One of `KINDS`, and what was seen, in words; `notes` are warnings that do not change the kind."""
@@ -29,6 +47,7 @@ class Verdict:
     kind: str
     reason: str = ""
     notes: tuple[str, ...] = ()
+    advice: str = ""
 
     @property
     def wrong(self) -> bool:
@@ -40,7 +59,7 @@ def judge(candidate: Sequence[Run], reference: Sequence[Run]) -> Verdict:
     """The verdict on the candidate's runs against those of the reference (the same settings with 0 workers)."""
     fault = next((fault for run in candidate if (fault := incomplete(run, reference))), None)
     if fault:
-        return Verdict(WRONG, fault)
+        return Verdict(WRONG, fault.what, advice=fault.cure)
     notes = tuple(note for note in (frozen_augmentation(candidate[0], reference[0]),) if note)
     first, second = candidate[0], candidate[-1]
     if not identical(first, second):
@@ -82,7 +101,7 @@ def comparable(run: Run) -> bool:
     return all(Counter(order_of(epoch)) == Counter(order_of(run[0])) for epoch in run)
 
 
-def incomplete(run: Run, reference: Sequence[Run]) -> str | None:
+def incomplete(run: Run, reference: Sequence[Run]) -> Fault | None:
     """What is missing, superfluous or of changed content in a run, or None."""
     for number, epoch in enumerate(run):
         fault = wrong_count(epoch) or drifting(epoch)
@@ -91,38 +110,43 @@ def incomplete(run: Run, reference: Sequence[Run]) -> str | None:
         if fault is None and constant(reference):
             fault = changed_content(epoch, reference[0][0])
         if fault:
-            return f"epoch {number}: {fault}"
+            return replace(fault, what=f"epoch {number}: {fault.what}")
     return None
 
 
-def wrong_count(epoch: Epoch) -> str | None:
+def wrong_count(epoch: Epoch) -> Fault | None:
     """Against the length that dataset or sampler states."""
     planned, delivered = epoch["planned"], len(epoch["samples"])
     if planned is None or not epoch["whole"] or planned == delivered:
         return None
-    return f"{delivered} samples delivered where len says {planned}"
+    return Fault(f"{delivered} samples delivered where len says {planned}", COUNT)
 
 
-def drifting(epoch: Epoch) -> str | None:
+def drifting(epoch: Epoch) -> Fault | None:
     """Samples of an epoch whose types differ from one another."""
     by_path: dict[str, list[str]] = {}
     for path, kind, count in epoch["kinds"]:
         by_path.setdefault(path, []).append(f"{count} x {kind}")
     found = next((path for path, kinds in by_path.items() if len(kinds) > 1), None)
-    return None if found is None else f"the samples drift in type: {found} is {', '.join(by_path[found])}"
+    if found is None:
+        return None
+    return Fault(f"the samples drift in type: {found} is {', '.join(by_path[found])}", TYPES)
 
 
-def wrong_multiset(epoch: Epoch, reference: Epoch, fixed: bool) -> str | None:
+def wrong_multiset(epoch: Epoch, reference: Epoch, fixed: bool) -> Fault | None:
     """Against the samples that the reference delivers; by number alone where each epoch draws its own samples."""
     if not (epoch["whole"] and reference["whole"]):
         return None
     found, wanted = Counter(order_of(epoch)), Counter(order_of(reference))
-    if sum(found.values()) != sum(wanted.values()):
-        return f"{sum(found.values())} samples delivered where num_workers=0 delivers {sum(wanted.values())}"
+    delivered, due = sum(found.values()), sum(wanted.values())
+    if delivered != due:
+        cure = MULTISET if any(epoch["indices"]) else SHARE if delivered > due else COUNT
+        return Fault(f"{delivered} samples delivered where num_workers=0 delivers {due}", cure)
     if fixed and found != wanted:
-        return f"{sum((wanted - found).values())} samples missing, {sum((found - wanted).values())} too many"
+        lost, extra = sum((wanted - found).values()), sum((found - wanted).values())
+        return Fault(f"{lost} samples missing, {extra} too many", MULTISET)
     if not fixed and any(epoch["indices"]) and max(found.values()) > max(wanted.values()):
-        return f"a sample came {max(found.values())} times"
+        return Fault(f"a sample came {max(found.values())} times", MULTISET)
     return None
 
 
@@ -142,15 +166,14 @@ def constant(reference: Sequence[Run]) -> bool:
     )
 
 
-def changed_content(epoch: Epoch, reference: Epoch) -> str | None:
+def changed_content(epoch: Epoch, reference: Epoch) -> Fault | None:
     """Samples whose bytes differ although nothing in the reference ever changes."""
     wanted = contents(reference)
     changed = [index for index, mark in contents(epoch).items() if wanted.get(index, mark) != mark]
     if not changed:
         return None
-    return (
-        f"{len(changed)} samples have other bytes than with num_workers=0, where they never change (index {changed[0]})"
-    )
+    what = f"{len(changed)} samples have other bytes than with num_workers=0, where they never change"
+    return Fault(f"{what} (index {changed[0]})", CONTENT)
 
 
 def frozen_augmentation(run: Run, reference: Run) -> str | None:

@@ -107,7 +107,7 @@ def is_iterable(dataset: Any) -> bool:
 
 
 def length_of(dataset: Any) -> int | None:
-    """`len(dataset)`, or None where it has none. Raises what Python does for a length that is no whole number from 0."""
+    """`len(dataset)`, or None where it has none. A length that is no whole number from 0 raises what Python raises."""
     try:
         return len(dataset)
     except NotImplementedError:

@@ -1,0 +1,168 @@
+"""`lossimpl loaders`: the fastest DataLoader settings that still deliver the same training data."""
+
+from __future__ import annotations
+
+import itertools
+import json as json_module
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lossimpl.loading.row import Bench
+    from lossimpl.loading.search import Search
+
+MILLISECOND = 1e-3
+
+
+def loaders(
+    dataset: Annotated[str, typer.Option(help="A built-in dataset, or MODULE:FACTORY of your own.")] = "photographs",
+    batch_size: Annotated[
+        list[int] | None, typer.Option(help="Samples in a batch; repeat to compare; default 32.")
+    ] = None,
+    step_time: Annotated[float, typer.Option(help="Milliseconds of your training step.", min=0.0)] = 10.0,
+    consumer: Annotated[str, typer.Option(help="What the step does meanwhile: sleep (a GPU) or compute.")] = "sleep",
+    budget: Annotated[float, typer.Option(help="Seconds for the whole search.", min=1.0)] = 90.0,
+    stall_bound: Annotated[float, typer.Option(help="Percent of waiting that you accept.", min=0.0, max=100.0)] = 5.0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE[,VALUE]: only these values of a DataLoader argument.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Results, a line each; an interrupted sweep goes on from them.")] = Path(
+        "lossimpl-loaders.jsonl"
+    ),
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Find the fastest settings of torch's DataLoader for your dataset that still deliver the same training data."""
+    from rich.console import Console
+
+    from lossimpl.loading.consumer import KINDS
+    from lossimpl.loading.launcher import Zygote
+    from lossimpl.loading.row import Bench
+    from lossimpl.loading.summary import show, summarise
+    from lossimpl.loading.workload import resolve
+
+    try:
+        resolve(dataset)
+        pinned = parse_all(settings or [])
+        if consumer not in KINDS:
+            raise ValueError(f"consumer: expected one of {', '.join(KINDS)}, got {consumer!r}")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if batch_size:
+        pinned["batch_size"] = list(batch_size)
+    with Zygote() as zygote:
+        bench = Bench(
+            dataset, zygote, step=step_time * MILLISECOND, consumer=consumer, deadline=min(60.0, max(10.0, budget))
+        )
+        search = prepare(bench, pinned, budget, output)
+        interrupted = run(search, pinned, Console(stderr=True))
+        summary = summarise(search, stall_bound / 100, interrupted)
+    search.store.put(summary)
+    if json:
+        typer.echo(json_module.dumps(summary, indent=2, default=str))
+    else:
+        show(summary, Console())
+    if interrupted or not summary["best"]:
+        raise typer.Exit(130 if interrupted else 1)
+
+
+def prepare(bench: Bench, pinned: dict[str, list[Any]], budget: float, output: Path) -> Search:
+    """The search over this dataset, with the user's values in place of the usual ones."""
+    from dataclasses import replace
+
+    from lossimpl.loading.search import Search
+    from lossimpl.loading.settings import Settings
+    from lossimpl.loading.space import default_axes
+    from lossimpl.loading.store import Store
+    from lossimpl.measure.threads import usable_cores
+
+    base = Settings()
+    facts = bench.facts(base)
+    if facts.has_batch_sampler:
+        base = replace(base, batch_size=1)
+    fixed = {name: values[0] for name, values in pinned.items() if len(values) == 1 and name not in WORKER_ARGUMENTS}
+    axes = {
+        **default_axes(usable_cores(), facts),
+        **{name: values for name, values in pinned.items() if name not in fixed},
+    }
+    return Search(bench, Settings(**{**vars(base), **fixed}), axes, budget, Store(output))
+
+
+WORKER_ARGUMENTS = (
+    "num_workers",
+    "prefetch_factor",
+    "persistent_workers",
+    "multiprocessing_context",
+    "timeout",
+    "in_order",
+)
+
+
+def run(search: Search, pinned: dict[str, list[Any]], console: Any) -> bool:
+    """Run the search with a bar; whether it was interrupted. What the user asked for in vain is told as `invalid`."""
+    from lossimpl.loading.settings import Settings
+    from lossimpl.loading.validity import invalid_reason
+
+    names = list(pinned)
+    with progress(search, console):
+        try:
+            for values in itertools.product(*pinned.values()):
+                asked = Settings(**{**vars(search.base), **dict(zip(names, values, strict=True))})
+                if invalid_reason(asked, search.bench.facts(asked)):
+                    search.measure(asked, 0.0)
+            search.run()
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+@contextmanager
+def progress(search: Search, console: Any) -> Iterator[None]:
+    """A bar over the budget, with what is measured now and the time left."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
+        task = bar.add_task("inspecting the dataset", total=search.budget)
+
+        def tell(what: str) -> None:
+            bar.update(task, completed=min(search.budget, search.budget - search.left), description=what)
+
+        search.tell = tell
+        yield
+
+
+def parse_all(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """The user's values by argument. ValueError names what is not understood."""
+    from lossimpl.loading.settings import type_fault
+
+    pinned: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not values:
+            raise ValueError(f"--set {text!r}: expected NAME=VALUE or NAME=VALUE,VALUE")
+        pinned[name] = [value_of(one) for one in values.split(",")]
+        for value in pinned[name]:
+            if fault := type_fault(name, value):
+                raise ValueError(f"--set {text!r}: {fault}")
+    return pinned
+
+
+def value_of(text: str) -> Any:
+    """A value as it is written in Python or in JSON: numbers, true, false, none, else text.
+
+    >>> [value_of(text) for text in ("2", "0.5", "True", "none", "spawn")]
+    [2, 0.5, True, None, 'spawn']
+    """
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,130 @@
+"""The summary of a sweep: one record for programs, and the same as text, the answer first.
+
+The record: `kind` "summary"; `dataset`; `sentence` (the answer); `best`, `tied`, `smallest`, `reordered`, `pareto`,
+`refused` (rows, see `lossimpl.loading.row`); `arguments` (the matrix); `facts`, `findings`, `cost` (the inspection);
+`stall_bound`, `budget`, `seconds`, `interrupted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lossimpl.loading import answer
+from lossimpl.loading.search import Search
+from lossimpl.loading.store import Record, key_of
+
+WORDS = (
+    "Dataset: where sample number i comes from. Sampler: the order of the numbers. Batch: samples that collate_fn joins.",
+    "Iteration: one batch through the training step. Epoch: every sample once. Stall: the share of time spent waiting.",
+)
+
+
+def latest(rows: Sequence[Record]) -> list[Record]:
+    """One row for each setting: the one with the longest budget, which has the verdict where any has."""
+    best: dict[str, Record] = {}
+    for row in rows:
+        key = key_of(row["scenario"])
+        if key not in best or (bool(row.get("verdict")), row["budget"]) >= (
+            bool(best[key].get("verdict")),
+            best[key]["budget"],
+        ):
+            best[key] = row
+    return list(best.values())
+
+
+def summarise(search: Search, stall_bound: float, interrupted: bool) -> Record:
+    """The record of a sweep, finished or not."""
+    found = answer.choose(latest(search.rows), stall_bound)
+    looked = search.bench.inspect(search.base)
+    parts = {name: looked.first(name) or {} for name in ("facts", "preflight", "cost")}
+    return {
+        "key": key_of({"kind": "summary", "dataset": search.bench.dataset, "seconds": search.budget - search.left}),
+        "kind": "summary",
+        "dataset": search.bench.dataset,
+        "sentence": answer.sentence(found.best) if found.best else nothing(found),
+        **asdict(found),
+        "arguments": search.effects,
+        "facts": parts["facts"].get("facts"),
+        "findings": parts["preflight"].get("findings", []),
+        "cost": {name: value for name, value in parts["cost"].items() if name not in ("event", "at")},
+        "stall_bound": stall_bound,
+        "budget": search.budget,
+        "seconds": search.budget - search.left,
+        "interrupted": interrupted,
+    }
+
+
+def nothing(found: answer.Answer) -> str:
+    """Why there is no answer."""
+    if found.reordered:
+        return "no setting keeps the order of num_workers=0"
+    if found.refused:
+        row = found.refused[0]
+        return f"no setting can be used: {row['status']}: {row['reason']}"
+    return "nothing was measured yet"
+
+
+def show(summary: Record, console: Console) -> None:
+    """The summary as text: the answer, the tables, what to look out for, the words."""
+    best = summary["best"]
+    console.print(
+        f"[bold]Use[/bold] {summary['sentence']}" if best else f"[bold]No answer[/bold]: {summary['sentence']}"
+    )
+    if summary["tied"]:
+        names = "; ".join(answer.settings_of(row).text for row in summary["tied"])
+        console.print(f"Not to be told from it: {names}")
+    if summary["smallest"]:
+        console.print(
+            f"Smallest with a stall of at most {summary['stall_bound']:.0%}: {answer.sentence(summary['smallest'])}"
+        )
+    if summary["reordered"]:
+        console.print(f"Where another order is fine: {answer.sentence(summary['reordered'])}")
+    if summary["pareto"]:
+        console.print(rows_table("Not beaten in throughput, stall and memory together", summary["pareto"]))
+    if summary["arguments"]:
+        console.print(arguments_table(summary["arguments"]))
+    for row in summary["refused"]:
+        console.print(
+            f"{row['status']}: {answer.settings_of(row).text}: {row['reason']} -> {row['advice']}", style="yellow"
+        )
+    for one in summary["findings"]:
+        console.print(f"{one['check']}: {one['what']} -> {one['advice']}", style="yellow")
+    for line in WORDS:
+        console.print(line, style="dim")
+
+
+def rows_table(title: str, rows: Sequence[Record]) -> Table:
+    """Rows as a table, fastest first."""
+    table = Table(title=title, title_justify="left")
+    for name in ("settings", "samples/s", "95% interval", "stall", "MiB", "first batch s", "data"):
+        table.add_column(name, justify="left" if name in ("settings", "data") else "right")
+    for row in rows:
+        stall = row.get("stall_fraction")
+        table.add_row(
+            answer.settings_of(row).text,
+            f"{row['epoch_rate']:,.0f}",
+            f"{row['epoch_rate_low']:,.0f}..{row['epoch_rate_high']:,.0f}",
+            "" if stall is None else f"{stall:.0%}",
+            f"{row['pss_bytes'] / 2**20:.0f}",
+            f"{row['first_batch_seconds']:.2f}",
+            row.get("verdict") or "",
+        )
+    return table
+
+
+def arguments_table(effects: Sequence[Record]) -> Table:
+    """What each argument changes on this dataset, with the cure once."""
+    table = Table(title="What each argument changes here, against num_workers=0", title_justify="left")
+    for name in ("argument", "settings", "data", "how"):
+        table.add_column(name)
+    for row in effects:
+        notes = "; ".join([row.get("verdict_reason") or row["reason"], *row.get("notes", [])])
+        table.add_row(row["argument"], answer.settings_of(row).text, row.get("verdict") or row["status"], notes)
+    cures: list[Any] = sorted({row["advice"] for row in effects if row["advice"]})
+    table.caption = "Cure: " + " / ".join(cures) if cures else None
+    return table
