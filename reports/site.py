@@ -17,6 +17,7 @@ from reports import wording
 from reports.figures.style import GLYPHS, css_name, look, themes
 from reports.material import Material, gather
 from reports.pages import agreement, ceilings, conformance, environment, gate, history, index, loading, loss
+from reports.summary import summary
 from reports.view import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,12 +38,12 @@ def site(
     results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="Folder to write; the site it holds is replaced.")] = Path("site"),
 ) -> None:
-    """Build the static site from stored results and print the path of its first page."""
+    """Build the static site from stored results and print a ranked summary and its path."""
     material = gather(results)
     first = build(material, out)
     for problem in material.results.problems:
         typer.echo(f"not read: {problem}", err=True)
-    typer.echo(str(first.resolve()))
+    typer.echo(f"{summary(material)}\n{first.resolve()}")
 
 
 def build(material: Material, out: Path) -> Path:

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from reports.figures.style import in_order, look, plot_panel
+from reports.figures.style import PAPER, in_order, look, plot_panel
 from reports.figures.throughput import plain_ticks
 
 EXACT = 0.1  # ULP: where anything nearer to the oracle is drawn, since a logarithm has no zero
@@ -21,7 +21,7 @@ def error_speed(rows: pd.DataFrame) -> Figure:
     sns.scatterplot(
         data=points, x="speed", y="error", hue="implementation", style="implementation", hue_order=names,
         style_order=names, palette={name: look(name)[0] for name in names},
-        markers={name: look(name)[1] for name in names}, s=64, ax=axes, legend=False,
+        markers={name: look(name)[1] for name in names}, s=64, edgecolor=PAPER, ax=axes, legend=False,
     )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")

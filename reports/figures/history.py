@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.style import INK, in_order, look, plot_panel
+from reports.figures.throughput import MARKS
 
 
 def history(rows: pd.DataFrame, changes: list[str]) -> Figure:
@@ -36,4 +37,4 @@ def _line(axes: Axes, one: pd.DataFrame, name: str) -> None:
     low, high = one["low"].clip(lower=0) / first, one["high"] / first
     axes.fill_between(one["place"], low, high, color=colour, alpha=0.18, linewidth=0)
     data = one.assign(relative=one["value"] / first)
-    sns.lineplot(data=data, x="place", y="relative", ax=axes, color=colour, marker=marker, markersize=6, errorbar=None)
+    sns.lineplot(data=data, x="place", y="relative", ax=axes, color=colour, marker=marker, **MARKS)

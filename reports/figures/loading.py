@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from reports.figures.style import INK, LOOKS, RULE, panel
+from reports.figures.style import INK, LOOKS, PAPER, RULE, panel
 
 BEST, OTHER = LOOKS["native"][0], LOOKS["naive"][0]
 
@@ -33,7 +33,7 @@ def pareto(rows: pd.DataFrame) -> Figure:
     """Samples/s against memory; the line joins the configurations that no other beats in both."""
     figure, axes = panel(5.0, 3.4)
     points = in_mib(rows)
-    sns.scatterplot(data=points, x="mib", y="rate", color=OTHER, s=60, ax=axes, zorder=3)
+    sns.scatterplot(data=points, x="mib", y="rate", color=OTHER, s=60, edgecolor=PAPER, ax=axes, zorder=3)
     front = unbeaten(points)
     axes.plot(
         front["mib"],

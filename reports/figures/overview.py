@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.figures.style import INK, in_order, look, panel
+from reports.figures.style import INK, PAPER, in_order, look, panel
 
 
 def overview(rows: pd.DataFrame, legend: bool = False) -> Figure:
@@ -16,12 +16,14 @@ def overview(rows: pd.DataFrame, legend: bool = False) -> Figure:
     figure, axes = panel(6.4, 1.0 + 0.36 * len(losses))
     names = in_order(set(rows["implementation"]))
     points = rows.assign(percent=rows["share"] * 100, place=rows["loss"].map(losses.index))
+    points = points.sort_values("implementation", key=lambda one: one.map(names.index), ascending=False)  # ours on top
     reach = points.groupby("place")["percent"].agg(["min", "max"])
     axes.hlines(reach.index.to_numpy(), reach["min"], reach["max"], color=INK, linewidth=0.6, alpha=0.4)
     sns.scatterplot(
         data=points, x="percent", y="place", hue="implementation", style="implementation", hue_order=names,
         style_order=names, palette={name: look(name)[0] for name in names},
-        markers={name: look(name)[1] for name in names}, s=70, ax=axes, legend=False, zorder=3, clip_on=False,
+        markers={name: look(name)[1] for name in names}, s=70, edgecolor=PAPER, ax=axes, legend=False, zorder=3,
+        clip_on=False,
     )  # fmt: skip
     axes.set_yticks(range(len(losses)), losses)
     axes.invert_yaxis()

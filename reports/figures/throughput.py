@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from reports import wording
-from reports.figures.style import INK, in_order, look, plot_panel
+from reports.figures.style import INK, PAPER, in_order, look, plot_panel
+
+MARKS = {"markersize": 7, "markeredgecolor": PAPER, "errorbar": None}
 
 
 def gigabytes(rows: pd.DataFrame) -> Figure:
@@ -48,7 +50,7 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     for name in in_order(set(rows["implementation"])):
         one = rows[rows["implementation"] == name].sort_values("elements")
         colour, marker = look(name)
-        sns.lineplot(data=one, x="elements", y="y", ax=axes, color=colour, marker=marker, markersize=7, errorbar=None)
+        sns.lineplot(data=one, x="elements", y="y", ax=axes, color=colour, marker=marker, **MARKS)
         bounded = one[one["below"].gt(0) & one["above"].gt(0)]
         axes.vlines(bounded["elements"], bounded["below"], bounded["above"], color=colour, linewidth=1.6)
     axes.set_xscale("log")

@@ -12,6 +12,7 @@ from reports import wording
 from reports.figures.history import history
 from reports.figures.style import in_order
 from reports.material import Material
+from reports.pages.change_points import ChangePoints
 from reports.pages.loss import file_name
 from reports.ranking import rankable
 from reports.view import Cell, Drawing, Page, Table, drawing
@@ -26,28 +27,30 @@ STEPS = (
 
 def pages(material: Material) -> list[Page]:
     rows = material.history[rankable(material.history)]
-    several = rows[rows.groupby(["machine", *PANEL[1:], "loss", "implementation"])["commit"].transform("nunique") > 1]
+    several = rows[rows.groupby([*PANEL, "loss", "implementation"])["commit"].transform("nunique") > 1]
     by_loss = {name: several[several["loss"] == name] for name in material.loss_names}
+    points = ChangePoints(material.history)
     values = {
         "commits": int(rows["commit"].nunique()),
-        "sections": [_section(name, one) for name, one in by_loss.items() if len(one)],
+        "sections": [_section(name, one, points) for name, one in by_loss.items() if len(one)],
         "steps": _steps(several),
-        "changes": None,
+        **points.tables(),
     }
     return [Page("history.html", "History", "history.html", values)]
 
 
-def _section(name: str, rows: pd.DataFrame) -> dict[str, Any]:
+def _section(name: str, rows: pd.DataFrame, points: ChangePoints) -> dict[str, Any]:
     names = in_order(set(rows["implementation"]))
-    return {"loss": name, "file": file_name(name), "names": names, "figures": list(_figures(name, rows))}
+    return {"loss": name, "file": file_name(name), "names": names, "figures": list(_figures(name, rows, points))}
 
 
-def _figures(name: str, rows: pd.DataFrame) -> Iterator[Drawing]:
+def _figures(name: str, rows: pd.DataFrame, points: ChangePoints) -> Iterator[Drawing]:
+    """One figure per case: those people train with first, the largest first."""
     order = rows.assign(other=(rows["dtype"] != "float32") * 2 + (rows["mode"] != "step"), small=-rows["elements"])
     for (_, _, *key), one in order.groupby(["other", "small", *PANEL]):
         machine, shape, dtype, device, mode = map(str, key)
         caption = f"{wording.shape(shape)}, {dtype}, {mode}, {device.upper()}, {machine}; bands are 99 % intervals."
-        yield drawing(history(one, []), caption, name, *key)
+        yield drawing(history(one, points.on(one)), caption, name, *key)
 
 
 def _steps(rows: pd.DataFrame) -> Table | None:

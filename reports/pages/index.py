@@ -98,8 +98,12 @@ def _card(one: Answer) -> dict[str, Any]:
         "interval": wording.interval(best["value"], best["low"], best["high"]),
         "share": best["share"] if wording.known(best["share"]) else None,
         "ceiling": f"{wording.percent(best['share'])} of the {best['ceiling_name']} ceiling",
-        "error": f"value {wording.ulp(best['value_ulp'])}, gradient {wording.ulp(best['grad_ulp'])}",
+        "error": f"value {_short(best['value_ulp'])}, gradient {_short(best['grad_ulp'])} ULP",
     }
+
+
+def _short(error: Any) -> str:
+    return f"{error:.2g}" if wording.known(error) else wording.NOTHING
 
 
 def _excluded(row: pd.Series) -> bool:

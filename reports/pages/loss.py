@@ -62,6 +62,8 @@ def _groups(prefix: str, right: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Figures per dtype and mode, those people train with first."""
     order = right.assign(first=(right["dtype"] != "float32") * 2 + (right["mode"] != "step"))
     for (_, dtype, mode), rows in order.groupby(["first", "dtype", "mode"]):
+        if len(rows) < 2:
+            continue  # one point is no figure; it stands in the table
         title = f"{dtype}, {mode}"
         yield {"title": title, "figures": list(_figures(slug(prefix, dtype, mode), rows, title))}
 

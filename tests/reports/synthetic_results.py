@@ -24,14 +24,14 @@ CLASSES = {"cross_entropy": "CrossEntropy", "mse_loss": "MSELoss"}
 Record = dict[str, Any]
 
 
-def write(folder: Path, commits: tuple[str, ...] = COMMITS) -> Path:
+def write(folder: Path, commits: tuple[str, ...] = COMMITS, dtypes: tuple[str, ...] = DTYPES) -> Path:
     """A results folder with `commits`, newest last: asv's files, side-cars, manifest, machine.json."""
     for place, commit in enumerate(commits):
         stem = f"{commit[:8]}-{ENV}"
         results = Results({"machine": MACHINE}, {}, commit, 1_700_000_000_000 + place * 86_400_000, "3.11", ENV, {})
         rows: list[Record] = []
         for loss in SHAPES:
-            rows += _add_loss(results, loss, place)
+            rows += _add_loss(results, loss, dtypes, place)
         results.save(str(folder))
         _lines(folder / MACHINE / f"{stem}.rows.jsonl", rows + loading_rows())
         _lines(folder / MACHINE / f"{stem}.manifest.jsonl", [manifest(place)])
@@ -48,8 +48,8 @@ def _lines(path: Path, records: list[Record]) -> None:
     path.write_text("".join(json.dumps(one) + "\n" for one in records))
 
 
-def _add_loss(results: Results, loss: str, place: int) -> list[Record]:
-    axes = (tuple(SPEED), SHAPES[loss], DTYPES, DEVICES, MODES)
+def _add_loss(results: Results, loss: str, dtypes: tuple[str, ...], place: int) -> list[Record]:
+    axes = (tuple(SPEED), SHAPES[loss], dtypes, DEVICES, MODES)
     params = [[repr(value) for value in axis] for axis in axes]
     name = f"{loss}.{CLASSES[loss]}.track_seconds"
     rows = [_row(name, loss, values, place) for values in product(*axes)]
