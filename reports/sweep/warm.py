@@ -14,14 +14,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.sweep.questions import Question
+from reports.sweep.questions import TINY, Question
 
 COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}  # enters the key of torch's cache: the same here and under asv
 
 
 def needs_warmth(question: Question) -> bool:
-    """Whether a compiler runs before this row can be measured."""
-    return question.stem != "loading" and question.values[0] in ("compiled", "native")
+    """Whether a compiler runs before this row can be measured: a graph for each shape, a kernel for all of them."""
+    if question.stem == "loading":
+        return False
+    return question.values[0] == "compiled" or question.values[:2] == ("native", TINY)
 
 
 def shares(questions: Sequence[Question], count: int) -> list[list[Question]]:

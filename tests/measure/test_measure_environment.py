@@ -1,0 +1,48 @@
+"""The manifest: the same in every process of one environment, and nobody's name in it."""
+
+import getpass
+import json
+import os
+import socket
+import subprocess
+import sys
+
+from lossimpl import environment
+
+
+def test_the_identity_is_that_of_another_process():
+    """What is not in the environment (time, load, process id) is not in the manifest."""
+    command = [sys.executable, "-c", "from lossimpl import environment; print(environment.manifest()['id'])"]
+    other = subprocess.run(command, capture_output=True, text=True, check=True, cwd=os.getcwd()).stdout.strip()
+    assert other == environment.manifest.__wrapped__()["id"]
+
+
+def test_no_name_of_host_or_user_and_no_path():
+    """The text of the manifest, searched for this machine's and this user's."""
+    text = json.dumps(environment.manifest())
+    names = [socket.gethostname(), os.path.expanduser("~"), os.getcwd(), sys.prefix, "/home/", "/usr/", "/tmp"]
+    user = getpass.getuser()
+    assert [name for name in names if len(name) > 3 and name in text] == []
+    assert f'"{user}"' not in text
+
+
+def test_preloaded_libraries_are_named_without_their_path(monkeypatch):
+    """An allocator that is preloaded changes speed, where it lies does not."""
+    monkeypatch.setenv("LD_PRELOAD", "/opt/private/libjemalloc.so.2:/x/libtcmalloc.so")
+    assert environment.allocator()["preloaded"] == ["libjemalloc.so.2", "libtcmalloc.so"]
+
+
+def test_what_a_measurement_depends_on_changes_the_identity(monkeypatch):
+    """Another thread count, variable or commit is another environment."""
+    known = {environment.manifest.__wrapped__()["id"]}
+    for name, value in (("LOSSIMPL_THREADS", "7"), ("MALLOC_ARENA_MAX", "1"), ("ASV_COMMIT", "0" * 40)):
+        monkeypatch.setenv(name, value)
+        known.add(environment.manifest.__wrapped__()["id"])
+    assert len(known) == 4
+
+
+def test_differences_name_the_fields():
+    """Nested fields by their path, whatever is only on one side too, the identity never."""
+    one = {"id": "a", "cpu": {"model": "A", "cores": 2}, "gpu": None}
+    other = {"id": "b", "cpu": {"model": "A", "cores": 4}, "gpu": {"model": "H"}}
+    assert environment.differences(one, other) == [("cpu.cores", 2, 4), ("gpu", None, {"model": "H"})]

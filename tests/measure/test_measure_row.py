@@ -1,0 +1,146 @@
+"""A row: agreement before time, and each way not to be ranked. The implementations here are planted."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lossimpl import registry
+from lossimpl.measure import clock, row
+from lossimpl.spec import Case, Implementation, Unavailable
+
+FAST = clock.Rule(max_seconds=0.02)
+SMALL = Case("mse_loss", (8, 4))
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """Put a function among the implementations of mse_loss for one test, and measure it."""
+
+    def measure(function, case=SMALL, **fields):
+        one = Implementation("planted", lambda device: function, **fields)
+        monkeypatch.setitem(registry.get("mse_loss").implementations, "planted", one)
+        return row.measure(case, "planted", FAST)
+
+    return measure
+
+
+def test_a_right_implementation_is_timed(planted):
+    """torch's own mse_loss is right: samples, agreement, ceiling, share, memory and manifest are all there."""
+    found = planted(F.mse_loss)
+    assert (found.status, found.reason) == ("ok", "")
+    assert len(found.samples) >= 7
+    assert found.agreement["verdict"] == "ok"
+    assert (found.ceiling_name, found.level) == ("copy", "L2")
+    assert 0 < found.share < 1
+    assert found.traffic == registry.get("mse_loss").traffic(SMALL)
+    assert found.threads == torch.get_num_threads()
+    assert found.manifest
+    assert json.loads(json.dumps(dataclasses.asdict(found)))["samples"] == list(found.samples)
+
+
+@pytest.mark.parametrize("mode", ["forward", "step", "backward"])
+def test_every_mode_is_timed(planted, mode):
+    """A forward pass is held against the read ceiling, what has a gradient against the copy."""
+    found = planted(F.mse_loss, dataclasses.replace(SMALL, mode=mode))
+    assert (found.status, found.ceiling_name) == ("ok", "read" if mode == "forward" else "copy")
+
+
+def test_a_forward_pass_builds_no_graph(planted):
+    """The inputs of a forward case ask for no gradient."""
+    asked = []
+
+    def function(input, target, reduction="mean"):
+        asked.append(input.requires_grad)
+        return F.mse_loss(input, target, reduction=reduction)
+
+    planted(function, dataclasses.replace(SMALL, mode="forward"))
+    assert not any(asked[-10:])
+
+
+def test_a_wrong_value_is_wrong_and_not_timed(planted):
+    """One percent too much is far beyond float32's tolerance."""
+    found = planted(lambda input, target, reduction="mean": 1.01 * F.mse_loss(input, target, reduction=reduction))
+    assert (found.status, found.samples, found.share) == ("wrong", (), None)
+    assert found.reason
+
+
+def test_a_wrong_gradient_is_wrong(planted):
+    """The value is right and the gradient is none of this input's: detached, and replaced by that of a sum."""
+
+    def function(input, target, reduction="mean"):
+        value = F.mse_loss(input, target, reduction=reduction)
+        return value.detach() + (input - input.detach()).sum()
+
+    assert planted(function).status == "wrong"
+
+
+def test_an_error_is_a_row_with_its_first_line(planted):
+    """Whatever an implementation raises is told, by type and first line."""
+
+    def function(input, target, reduction="mean"):
+        raise RuntimeError("\n  shape not served\nlong trace")
+
+    found = planted(function)
+    assert (found.status, found.reason) == ("error", "RuntimeError: shape not served")
+
+
+def test_unavailable_is_a_row_with_the_reason(planted):
+    """Said beforehand for the device, beforehand for the case, or by the call itself."""
+
+    def refuses(input, target, reduction="mean"):
+        raise Unavailable("only on Sundays")
+
+    found = [
+        planted(F.mse_loss, available=lambda device: "no such device"),
+        planted(F.mse_loss, serves=lambda case: "too large"),
+        planted(refuses),
+    ]
+    assert [(one.status, one.reason) for one in found] == [
+        ("unavailable", "no such device"),
+        ("unavailable", "too large"),
+        ("unavailable", "only on Sundays"),
+    ]
+
+
+def test_work_that_is_skipped_where_nobody_checks_is_impossible(planted):
+    """Agreement is looked at on a million elements; above, this one returns at once. 128 MiB in microseconds is not."""
+
+    def cheats(input, target, reduction="mean"):
+        if input.numel() > row.CHECKED_ELEMENTS:
+            return input[0, 0]
+        return F.mse_loss(input, target, reduction=reduction)
+
+    found = planted(cheats, Case("mse_loss", (4096, 4096), mode="forward"))
+    assert found.status == "impossible"
+    assert "times the ceiling" in found.reason
+    assert found.checked_shape == "256x4096"
+
+
+def test_unknown_names_are_errors_that_list_the_known():
+    """Nothing was measured, so there is no row."""
+    with pytest.raises(ValueError, match="vectorized"):
+        row.measure(SMALL, "vectorised")
+    with pytest.raises(ValueError, match="mse_loss"):
+        row.measure(Case("mse", (2, 2)), "torch")
+
+
+def test_a_bounded_case_keeps_its_columns():
+    """Rows go, columns stay: a vocabulary of 50257 is still checked as one."""
+    assert row.bounded(Case("cross_entropy", (2048, 50257))).shape == (20, 50257)
+    assert row.bounded(Case("mse_loss", (1 << 24,))).shape == (1 << 20,)
+    assert row.bounded(SMALL) is SMALL
+
+
+def test_no_gradient_is_left_behind(planted):
+    """Each step starts as `set_to_none` leaves it, or later steps would only add."""
+    seen = []
+
+    def function(input, target, reduction="mean"):
+        seen.append(input.grad is None)
+        return F.mse_loss(input, target, reduction=reduction)
+
+    planted(function)
+    assert all(seen)
