@@ -1,0 +1,81 @@
+"""`python -m reports gate`: compare two revisions, and say by the exit code what came of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reports.gate import render
+from reports.gate.outcome import UNMEASURED, Outcome
+from reports.gate.run import Plan, compare
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def gate(
+    base: Annotated[str, typer.Option(help="The revision to compare with.")] = "",
+    head: Annotated[str, typer.Option(help="The revision to judge; uncommitted changes are not measured.")] = "HEAD",
+    budget: Annotated[str, typer.Option(help="How long to measure, after the builds: 90s, 15m, 1h.")] = "15m",
+    everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot reach.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with 3 if a row stays undecided.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds that one row may take before it counts as hung.")] = 300.0,
+    as_json: Annotated[Path | None, typer.Option("--json", help="Write everything that was measured here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the comment for a pull request here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write gate.html into this folder.")] = None,
+    self_test: Annotated[bool, typer.Option("--self-test", help="Measure the gate itself on this machine.")] = False,
+) -> None:
+    """Compare two revisions: 0 nothing is slower, 1 something is, 2 not measured, 3 (with --strict) undecided."""
+    if self_test:
+        from reports.gate.selftest import self_test as run_self_test
+
+        run_self_test(Path.cwd(), head)
+        return
+    if not base:
+        raise typer.BadParameter("expected a revision to compare with, got none", param_hint="--base")
+    plan = Plan(Path.cwd(), base, head, seconds_of(budget), everything, timeout, seed=_seed(base, head))
+    with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as folder:
+        outcome = compare(plan, Path(folder))
+    print(render.markdown(outcome))
+    written = _write(outcome, as_json, markdown, out)
+    code = outcome.exit_code(strict)
+    raise typer.Exit(code if written or code else UNMEASURED)
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of a duration such as 90s, 15m or 1h.
+
+    >>> seconds_of("15m"), seconds_of("1.5h")
+    (900.0, 5400.0)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if found is None or float(found[1]) == 0:
+        raise typer.BadParameter(f"expected a duration such as 90s, 15m or 1h, got {text!r}", param_hint="--budget")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _seed(base: str, head: str) -> int:
+    """Coins that a repetition of the same comparison tosses alike."""
+    return sum((index + 1) * ord(letter) for index, letter in enumerate(f"{base}..{head}"))
+
+
+def _write(outcome: Outcome, as_json: Path | None, markdown: Path | None, out: Path | None) -> bool:
+    """Write what was asked for; what a full disk refuses goes to the terminal, so that nothing measured is lost."""
+    texts = {as_json: json.dumps(outcome.as_json(), indent=1), markdown: render.markdown(outcome)}
+    texts |= {out / "gate.html": render.page(outcome)} if out else {}
+    written = True
+    for path, text in texts.items():
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            written = False
+            print(f"{path}: {error.strerror}; its content follows\n{text}", file=sys.stderr)
+    return written

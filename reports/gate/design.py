@@ -1,0 +1,170 @@
+"""The sequential design: which rows to measure next, and when a verdict stands. Pure; knows no clock and no process.
+
+Every row starts in screening. Looks come after 6, 9, 14, 21, ... blocks (a block is two process pairs, see
+`reports.statistics`). At a look a row may turn out
+
+- `same`: two one-sided tests show that the change is smaller than the effect threshold, at `spend(SAME_RATE, look)`;
+- a suspect: its estimate passes the threshold and p <= `SUSPICION`. It goes to confirmation.
+
+Confirmation starts from nothing: only pairs measured after the suspicion count. Suspects that were named at the same
+look form a cohort, which is tested when each of its rows has enough blocks to be flagged alone. The k-th test of a
+cohort in this run uses the rate `spend(rate, k)` and Benjamini-Hochberg over the cohort; rows that screening dropped
+were never candidates, and leaving them out costs nothing, since fresh pairs do not know why a row was chosen. A row is
+`slower` or `faster` if it is a discovery and its estimate, from the fresh pairs, passes the effect threshold.
+
+The error rate: on identical code a test of a cohort flags any row with probability at most `spend(rate, k)`, since
+Benjamini-Hochberg keeps the chance of any discovery at its rate where nothing is to be discovered. The parts add up to
+`rate` over all looks, however many, so a whole run on identical code flags any row at all with probability `rate`
+at most. Where some rows did change, the share of false ones among the flagged has the same bound. A verdict of `same`
+hides a change beyond the threshold with probability `SAME_RATE` at most, row by row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from reports.statistics import (
+    Estimate,
+    benjamini_hochberg,
+    block_values,
+    detectable_ratio,
+    equivalence_p,
+    estimate,
+    minimum_pairs,
+    pairs_needed,
+    shift_p,
+    spend,
+    spread,
+)
+
+Key = TypeVar("Key", bound=Hashable)
+
+RATE = 0.01  # the chance that a run on identical code flags anything
+SAME_RATE = 0.05  # the chance that a row called same has changed beyond the threshold
+SUSPICION = 0.10  # a suspect costs pairs, not credibility: a low bar
+FIRST_LOOK = 6  # blocks; the fewest that can show equivalence at spend(SAME_RATE, 1)
+GROWTH = 1.5  # each look at half as much data again
+MOST_BLOCKS = 100  # a row that is undecided after 200 pairs stays so
+
+OPEN = ("screening", "confirming")
+
+
+@dataclass
+class Progress:
+    """A row on its way to a verdict: the log ratios of its pairs, two per block, in either stage."""
+
+    stage: str = "screening"
+    screened: list[float] = field(default_factory=list)
+    confirmed: list[float] = field(default_factory=list)
+    looks: int = 0
+    next_look: int = FIRST_LOOK
+
+    @property
+    def ratios(self) -> list[float]:
+        """The pairs that the verdict rests on: the fresh ones, once there are any."""
+        return self.confirmed or self.screened
+
+    @property
+    def blocks(self) -> int:
+        """Blocks measured in the present stage."""
+        return len(self.screened if self.stage == "screening" else self.confirmed) // 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the design says of a row: `pairs` counts both stages, `estimate` rests on the deciding one only.
+
+    `detectable` is the smallest ratio that the pairs measured could have shown, and `pairs_needed` how many a change
+    of the effect threshold takes, both at the run's rate and with 90 % power.
+    """
+
+    verdict: str
+    estimate: Estimate
+    pairs: int
+    detectable: float
+    pairs_needed: int
+
+
+class Design(Generic[Key]):
+    """The state of all rows of one run; `wanted`, then `observe` each block, then `look`, until nothing is wanted."""
+
+    def __init__(self, rows: Iterable[Key], effect: float = 0.05, rate: float = RATE) -> None:
+        if not 0 < effect < 1:
+            raise ValueError(f"effect must be between 0 and 1, not {effect}")
+        self.effect, self.rate = effect, rate
+        self.progress: dict[Key, Progress] = {row: Progress() for row in rows}
+        self.cohorts: list[list[Key]] = []
+        self.tests = 0
+
+    def wanted(self) -> list[Key]:
+        """The rows that one more block may decide."""
+        return [row for row, one in self.progress.items() if one.stage in OPEN and one.blocks < MOST_BLOCKS]
+
+    def observe(self, row: Key, pairs: tuple[float, float]) -> None:
+        """Add a block of two log ratios to a row."""
+        one = self.progress[row]
+        (one.screened if one.stage == "screening" else one.confirmed).extend(pairs)
+
+    def drop(self, row: Key) -> None:
+        """Measure a row no more; its verdict is what its pairs show so far."""
+        self.progress[row].stage = "dropped"
+
+    def look(self, final: bool = False) -> None:
+        """Decide what can be decided. `final` looks at every row once more, whatever is still to come."""
+        for cohort in self.cohorts:
+            self._look_at_cohort([row for row in cohort if self.progress[row].stage == "confirming"], final)
+        suspects = [row for row, one in self.progress.items() if self._screening_look(one, final)]
+        if suspects:
+            self._start_confirming(suspects)
+
+    def _screening_look(self, one: Progress, final: bool) -> bool:
+        """Look at a row in screening; whether it is a suspect now."""
+        if one.stage != "screening" or not one.screened or (one.blocks < one.next_look and not final):
+            return False
+        self._look_for_same(one)
+        found = estimate(one.screened)
+        suspect = abs(math.log(found.ratio)) >= math.log1p(self.effect) and found.p_value <= SUSPICION
+        return suspect and one.stage == "screening"
+
+    def _look_for_same(self, one: Progress) -> None:
+        one.looks += 1
+        one.next_look = math.ceil(GROWTH * max(one.blocks, one.next_look))
+        if equivalence_p(one.ratios, self.effect) <= spend(SAME_RATE, one.looks):
+            one.stage = "same"
+
+    def _start_confirming(self, suspects: list[Key]) -> None:
+        enough = minimum_pairs(len(suspects), spend(self.rate, self.tests + 1)) // 2
+        for row in suspects:
+            one = self.progress[row]
+            one.stage, one.next_look = "confirming", enough
+        self.cohorts.append(suspects)
+
+    def _look_at_cohort(self, cohort: list[Key], final: bool) -> None:
+        rows = {row: self.progress[row] for row in cohort if self.progress[row].confirmed}
+        ready = len(rows) == len(cohort) and all(one.blocks >= one.next_look for one in rows.values())
+        if not rows or not (ready or final):
+            return
+        self.tests += 1
+        flags = benjamini_hochberg([shift_p(one.confirmed) for one in rows.values()], spend(self.rate, self.tests))
+        for one, flagged in zip(rows.values(), flags, strict=True):
+            ratio = estimate(one.confirmed).ratio
+            if flagged and abs(math.log(ratio)) >= math.log1p(self.effect):
+                one.stage = "slower" if ratio > 1 else "faster"
+            else:
+                self._look_for_same(one)
+
+    def verdict(self, row: Key) -> Verdict:
+        """The verdict on a row as things stand; `inconclusive` where nothing is shown."""
+        one = self.progress[row]
+        values, total = block_values(one.ratios), len(one.screened) + len(one.confirmed)
+        noise = spread(values) if values.size else math.inf
+        return Verdict(
+            verdict=one.stage if one.stage in ("slower", "faster", "same") else "inconclusive",
+            estimate=estimate(one.ratios),
+            pairs=total,
+            detectable=detectable_ratio(noise, len(one.ratios), self.rate),
+            pairs_needed=pairs_needed(noise, 1 + self.effect, self.rate),
+        )

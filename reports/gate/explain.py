@@ -1,0 +1,102 @@
+"""Why a row became slower: what changed around the code, where the time goes now, and which commits lie between.
+
+torch's profiler splits a call by operator. Its own cost makes a profiled call slower, so a split says where a change
+is, and the blocks say how large it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reports.gate.processes import Answer
+from reports.gate.rows import Row
+from reports.gate.session import Session
+from reports.gate.sides import run
+
+PARTS = ("host overhead", "kernel", "allocation", "autograd", "data wait")
+LARGEST = 5  # operators that a row's explanation names
+IGNORED = ("ProfilerStep", "[memory]")
+SELF_CPU, SELF_DEVICE, CALLS, BYTES = range(4)  # the columns of an operator in a worker's answer
+
+
+def part_of(operator: str) -> str:
+    """Which part of a call an operator belongs to.
+
+    >>> part_of("aten::empty_like"), part_of("autograd::engine::evaluate_function: Mean"), part_of("aten::sub")
+    ('allocation', 'autograd', 'kernel')
+    """
+    name = operator.lower()
+    if "dataloader" in name:
+        return "data wait"
+    if any(word in name for word in ("autograd", "backward", "accumulategrad")) and not name.startswith("aten::"):
+        return "autograd"
+    if any(word in name for word in ("empty", "resize", "cudamalloc", "cudafree")):
+        return "allocation"
+    return "host overhead" if name.startswith("cuda") else "kernel"
+
+
+def split(answer: Answer) -> dict[str, float]:
+    """Seconds per call by part; what no operator accounts for is the overhead of the host."""
+    parts = dict.fromkeys(PARTS, 0.0)
+    for name, columns in _operators(answer).items():
+        parts[part_of(name)] += columns[SELF_DEVICE] or columns[SELF_CPU]
+    parts["host overhead"] += max(0.0, answer["seconds"] - sum(parts.values()))
+    return parts
+
+
+def why(base: Answer, head: Answer) -> dict[str, Any]:
+    """The split of both sides, and the operators whose time, calls or bytes changed most."""
+    before, after = split(base), split(head)
+    operators = sorted(_moves(_operators(base), _operators(head)), key=lambda move: -abs(move["seconds"]))
+    return {
+        "parts": [{"part": part, "base": before[part], "head": after[part]} for part in PARTS],
+        "operators": operators[:LARGEST],
+    }
+
+
+def _operators(answer: Answer) -> dict[str, list[float]]:
+    return {name: one for name, one in answer["operators"].items() if not name.startswith(IGNORED)}
+
+
+def _moves(base: Mapping[str, list[float]], head: Mapping[str, list[float]]) -> Iterable[dict[str, Any]]:
+    for name in {**base, **head}:
+        before, after = base.get(name, [0.0] * 4), head.get(name, [0.0] * 4)
+        seconds = (after[SELF_DEVICE] or after[SELF_CPU]) - (before[SELF_DEVICE] or before[SELF_CPU])
+        yield {
+            "operator": name,
+            "seconds": seconds,
+            "calls": after[CALLS] - before[CALLS],
+            "bytes": after[BYTES] - before[BYTES],
+        }
+
+
+def explained(session: Session, rows: list[Row]) -> dict[Row, dict[str, Any]]:
+    """The explanation of every row that both sides could profile."""
+    found = [session.ask(side, "profile", rows).rows() for side in session.sides.values()] if rows else [{}, {}]
+    return {row: why(found[0][row], found[1][row]) for row in rows if all(row in one for one in found)}
+
+
+def environment(session: Session) -> list[str]:
+    """What differs between the manifests of the two sides, the revision apart."""
+    said = [session.ask(side, "environment").said for side in session.sides.values()]
+    manifests: list[dict[str, Any]] = [
+        next((one["manifest"] for one in answers if "manifest" in one), {}) for answers in said
+    ]
+    base, head = map(_flat, manifests)
+    names = sorted({*base, *head} - {"id", "revision"})
+    return [f"{name}: {base.get(name)} -> {head.get(name)}" for name in names if base.get(name) != head.get(name)]
+
+
+def _flat(manifest: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields by dotted name."""
+    found: dict[str, Any] = {}
+    for name, value in manifest.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
+def commits(repository: Path, base: str, head: str) -> list[str]:
+    """The commits between the two revisions, newest first, one line each."""
+    return run(["git", "log", "--oneline", "--no-decorate", f"{base}..{head}"], repository).stdout.splitlines()

@@ -1,0 +1,140 @@
+"""The channel without noise: instructions per call under Callgrind, compared row by row.
+
+A process counts many rows, since importing torch there takes half a minute. Each row is dumped at two repeat counts,
+and their difference has neither the fixed costs nor the request itself. Every side is counted by two processes; how far
+two processes of one side disagree is the row's own tolerance. Small rows only: they are the ones whose time is mostly
+instructions, and Valgrind runs them fifty times slower. Its model of the processor has no AVX-512, so libraries are
+asked for AVX2 kernels, and `compiled` rows are left out: their code was generated for the processor at hand.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import statistics
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from reports.gate.outcome import Change
+from reports.gate.processes import Answers, ask, row_of
+from reports.gate.rows import Row
+from reports.gate.sides import Side
+
+MOST_SECONDS = 2e-3  # a slower call is mostly memory traffic, and would take long to count
+WARMUP, REPEATS = 3, (1, 6)
+FLOOR = 0.01  # a change below 1 % of the instructions is reported to nobody
+SAFETY = 3  # times the disagreement of two processes on one side
+SILENCE = 240.0
+RESTARTS = 3  # a row that dies under Valgrind costs the rest of its process one import of torch
+EMULATED = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "OMP_NUM_THREADS": "1",
+    "LOSSIMPL_THREADS": "1",
+}
+
+Counts = dict[Row, float]
+
+
+def unavailable() -> str | None:
+    """Why nothing can be counted here, or None."""
+    missing = [name for name in ("valgrind", "cc") if shutil.which(name) is None]
+    if missing:
+        return f"no {' and no '.join(missing)}"
+    return None if Path("/usr/include/valgrind/callgrind.h").exists() else "no valgrind/callgrind.h"
+
+
+def countable(rows: Iterable[Row]) -> list[Row]:
+    """The rows whose instructions mean something under Valgrind."""
+    return [row for row in rows if row.device == "cpu" and row.implementation != "compiled"]
+
+
+def count_sides(base: Side, head: Side, rows: list[Row], folder: Path) -> tuple[list[Counts], list[str]]:
+    """Counts of base, head, base and head again, two processes at a time, and what could not be counted."""
+    folder.mkdir()
+    marks = folder / "marks.so"
+    source = Path(__file__).with_name("marks.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", marks, source], check=True, capture_output=True)
+    with ThreadPoolExecutor(2) as lanes:
+        jobs = [
+            lanes.submit(_count, side, rows, folder / f"run{index}", marks)
+            for index, side in enumerate([base, head] * 2)
+        ]
+        done = [job.result() for job in jobs]
+    return [counts for counts, _ in done], [note for _, notes in done for note in notes]
+
+
+def _count(side: Side, rows: list[Row], folder: Path, marks: Path) -> tuple[Counts, list[str]]:
+    counts: Counts = {}
+    notes: list[str] = []
+    waiting = list(rows)
+    for attempt in range(RESTARTS):
+        place = folder / str(attempt)
+        place.mkdir(parents=True)
+        answers = _run(side, waiting, place, marks)
+        counts |= read_dumps(place)
+        if answers.failure is None:
+            return counts, notes
+        notes.append(f"instructions of {answers.failure.row or 'nothing'} on {side.name}: {answers.failure}")
+        waiting = [row for row in waiting if row not in answers.rows() and row != answers.failure.row]
+        if not waiting or answers.failure.row is None:
+            break
+    return counts, notes
+
+
+def _run(side: Side, rows: list[Row], folder: Path, marks: Path) -> Answers:
+    callgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder / 'out'}"]
+    job = {
+        "task": "counts",
+        "suite": str(side.suite),
+        "marks": str(marks),
+        "warmup": WARMUP,
+        "repeats": REPEATS,
+        "rows": [[row.benchmark, row.params] for row in rows],
+    }
+    return ask([*callgrind, *side.python], job, {**side.environment, **EMULATED}, SILENCE)
+
+
+def read_dumps(folder: Path) -> Counts:
+    """Instructions per call of every row that was dumped at both repeat counts."""
+    totals: dict[Row, dict[int, int]] = defaultdict(dict)
+    for path in folder.glob("out.*"):
+        text = path.read_text(errors="replace")
+        label = re.search(r"^desc: Trigger: Client Request: (\[.*\])$", text, re.MULTILINE)
+        total = re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)
+        if label and total:
+            benchmark, params, repeats = json.loads(label[1])
+            totals[row_of([benchmark, params])][repeats] = int(total[1])
+    few, many = REPEATS
+    return {row: (one[many] - one[few]) / (many - few) for row, one in totals.items() if {few, many} <= set(one)}
+
+
+def compared(row: Row, runs: list[Counts]) -> dict[str, float]:
+    """Counts, ratio and tolerance of one row; empty unless all four processes counted it.
+
+    >>> row = Row("a.A.track_seconds", ())
+    >>> compared(row, [{row: 1000.0}, {row: 1020.0}, {row: 1001.0}, {row: 1021.0}])["ratio"]
+    1.0199900049975012
+    """
+    if not all(run.get(row, 0) > 0 for run in runs):
+        return {}
+    bases, heads = [run[row] for run in runs[0::2]], [run[row] for run in runs[1::2]]
+    disagreement = max(abs(math.log(one[0] / one[1])) for one in (bases, heads))
+    base, head = statistics.mean(bases), statistics.mean(heads)
+    tolerance = max(FLOOR, math.expm1(SAFETY * disagreement))
+    return {"base": base, "head": head, "ratio": head / base, "tolerance": tolerance}
+
+
+def change(counted: dict[str, float]) -> tuple[Change, ...]:
+    """The change beyond the row's tolerance, if there is one."""
+    if not counted or abs(math.log(counted["ratio"])) <= math.log1p(counted["tolerance"]):
+        return ()
+    base, head, ratio = counted["base"], counted["head"], counted["ratio"]
+    text = f"instructions per call: {base:,.0f} -> {head:,.0f} ({ratio - 1:+.1%}, tolerance {counted['tolerance']:.1%})"
+    return (Change("instructions", base, head, ratio > 1, text),)

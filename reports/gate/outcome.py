@@ -1,0 +1,107 @@
+"""Everything that is known when the gate ends, and what its exit code says. JSON keeps it, every pair included."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+FINE, REGRESSION, UNMEASURED, UNDECIDED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that no noise excuses: agreement, peak memory, saved bytes or instructions, and whether it is worse."""
+
+    what: str
+    base: float | None
+    head: float | None
+    worse: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What could not be measured: a row, or a whole step if `row` is empty, with the first lines of the error."""
+
+    row: str
+    side: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RowOutcome:
+    """One row: its verdict by time with all that it rests on, its other changes, and why it became slower.
+
+    `base_seconds` and `head_seconds` are the medians of the processes, pair by pair, in the order measured. `reasons`
+    are codes: too-few-pairs, machine-busy, clock-throttled, bimodal, drift.
+    """
+
+    benchmark: str
+    params: tuple[str, ...]
+    verdict: str
+    ratio: float
+    low: float
+    high: float
+    p_value: float
+    pairs: int
+    detectable: float
+    pairs_needed: int
+    reasons: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    instructions: dict[str, float] = field(default_factory=dict)
+    device: dict[str, float] = field(default_factory=dict)
+    base_seconds: tuple[float, ...] = ()
+    head_seconds: tuple[float, ...] = ()
+    why: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """asv's name of the row."""
+        return f"{self.benchmark}({', '.join(map(repr, self.params))})"
+
+    @property
+    def regressed(self) -> bool:
+        """Whether the row is slower, or worse in anything else."""
+        return self.verdict == "slower" or any(change.worse for change in self.changes)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of the gate. `one_sided` is what only one revision has, `left_out` what did not fit the budget."""
+
+    base: str
+    head: str
+    effect: float
+    rate: float
+    budget_seconds: float
+    spent_seconds: float
+    rows: tuple[RowOutcome, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    one_sided: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def exit_code(self, strict: bool = False) -> int:
+        """1 something regressed, 2 something could not be measured, 3 (strict) something is undecided, else 0."""
+        if any(row.regressed for row in self.rows):
+            return REGRESSION
+        if self.faults:
+            return UNMEASURED
+        undecided = self.left_out or any(row.verdict == "inconclusive" for row in self.rows)
+        return UNDECIDED if strict and undecided else FINE
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values; what is not finite (no interval yet, no reach) is null."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,152 @@
+"""A worker as a child process: its answers as they come, its end whatever happens, its last words kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from reports.gate.rows import Row
+
+WORKER = Path(__file__).with_name("worker.py")
+LAST_WORDS = 40  # lines of stderr that are kept
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row, or a whole process, that could not be measured: `kind` is error, crashed or timeout."""
+
+    kind: str
+    text: str
+    row: Row | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+@dataclass
+class Answers:
+    """What a worker said, and how it ended: `failure` is None if it came to its end."""
+
+    said: list[Answer] = field(default_factory=list)
+    failure: Failure | None = None
+
+    def rows(self) -> dict[Row, Answer]:
+        """The answers that belong to a row."""
+        return {row_of(answer["row"]): answer for answer in self.said if "row" in answer}
+
+
+def row_of(pair: list[Any]) -> Row:
+    """A row from the form that it has in JSON."""
+    return Row(pair[0], tuple(pair[1]))
+
+
+def ask(command: list[str], job: Mapping[str, Any], environment: Mapping[str, str], silence: float = 300.0) -> Answers:
+    """Run a worker and collect what it says; more than `silence` seconds without a word is a timeout.
+
+    The child has its own process group, and nothing of that group outlives this call, Ctrl-C included.
+    """
+    child = subprocess.Popen(
+        [*command, "-P", str(WORKER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(environment),
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    last_words: deque[str] = deque(maxlen=LAST_WORDS)
+    readers = [
+        threading.Thread(target=_forward, args=(child.stdout, lines), daemon=True),
+        threading.Thread(target=last_words.extend, args=(child.stderr,), daemon=True),
+    ]
+    try:
+        for reader in readers:
+            reader.start()
+        _send(child.stdin, job)
+        return _collect(child, lines, last_words, readers, silence)
+    finally:
+        _end(child)
+
+
+def _send(stdin: IO[str], job: Mapping[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError), stdin:  # one that died at once says why by how it ended
+        json.dump(job, stdin)
+
+
+def _forward(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def _collect(
+    child: subprocess.Popen[str],
+    lines: queue.SimpleQueue[str | None],
+    last_words: deque[str],
+    readers: list[threading.Thread],
+    silence: float,
+) -> Answers:
+    answers, started = Answers(), None
+    while True:
+        try:
+            line = lines.get(timeout=silence)
+        except queue.Empty:
+            answers.failure = Failure("timeout", f"nothing heard for {silence:g} s", started)
+            return answers
+        if line is None:
+            break
+        answer = json.loads(line)
+        started = row_of(answer["start"]) if "start" in answer else started
+        answers.said.append(answer)
+    code = child.wait()
+    readers[1].join(timeout=5)
+    if not (answers.said and answers.said[-1].get("done")):
+        answers.failure = _failure(code, last_words, started)
+    return answers
+
+
+def _failure(code: int, last_words: deque[str], row: Row | None) -> Failure:
+    """A Python error is told by its last line, a killed process by its signal."""
+    said = [line.strip() for line in last_words if line.strip()]
+    if code < 0:
+        return Failure("crashed", f"killed by {signal.Signals(-code).name}" + _after(said), row)
+    if code > 128 and code - 128 in {one.value for one in signal.Signals}:
+        return Failure("crashed", f"killed by {signal.Signals(code - 128).name}" + _after(said), row)
+    return Failure("error" if said else "crashed", said[-1] if said else f"ended with code {code}", row)
+
+
+def _after(said: list[str]) -> str:
+    return f"; last words: {said[-1]}" if said else ""
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def side_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker: ours, without what could lead it to another lossimpl, and with `variables`.
+
+    Programs beside the running interpreter (ninja) stay in reach.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return {**kept, "PATH": path, "PYTHONHASHSEED": "0", **variables}

@@ -1,0 +1,206 @@
+"""One run of the gate from two revisions to an outcome, whatever happens on the way."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from reports.gate import explain, instructions, quality, reasons
+from reports.gate.design import RATE, Design
+from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
+from reports.gate.rows import Row, spread_out
+from reports.gate.session import WRONG, Session
+from reports.gate.sides import Side, Unmeasurable, build, commit_of, run
+from reports.gate.touched import touched
+
+EFFECT = 0.05  # a change of time below this is nobody's business
+SECONDS_PER_ROW = 20  # of the budget: what a row costs in its check, its count and some thirty pairs
+RESERVED = 0.1  # of the budget, for the explanation
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the user asked for; `silence` is how many seconds a benchmark process may say nothing."""
+
+    repository: Path
+    base: str
+    head: str = "HEAD"
+    budget: float = 900.0
+    everything: bool = False
+    silence: float = 300.0
+    seed: int = 0
+
+
+@dataclass
+class Draft:
+    """The outcome while it grows; whatever interrupts the run finds here all that was measured."""
+
+    plan: Plan
+    started: float = field(default_factory=time.monotonic)
+    base: str = ""
+    head: str = ""
+    session: Session | None = None
+    design: Design[Row] = field(default_factory=lambda: Design([], EFFECT, RATE))
+    changes: dict[Row, tuple[Change, ...]] = field(default_factory=dict)
+    counted: dict[Row, dict[str, float]] = field(default_factory=dict)
+    why: dict[Row, dict[str, Any]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    one_sided: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    environment: list[str] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def outcome(self) -> Outcome:
+        """Everything so far, as it is reported."""
+        return Outcome(
+            base=self.base or self.plan.base,
+            head=self.head or self.plan.head,
+            effect=EFFECT,
+            rate=RATE,
+            budget_seconds=self.plan.budget,
+            spent_seconds=time.monotonic() - self.started,
+            rows=tuple(self._row(row) for row in {**self.changes, **self.design.progress}),
+            faults=(*self.faults, *(self.session.faults if self.session else ())),
+            one_sided=tuple(self.one_sided),
+            left_out=tuple(self.left_out),
+            environment=tuple(self.environment),
+            commits=tuple(self.commits),
+            notes=tuple(self.notes),
+        )
+
+    def _row(self, row: Row) -> RowOutcome:
+        assert self.session is not None
+        verdict, pairs = self._design_of(row).verdict(row), self.session.pairs[row]
+        codes = reasons.of_row(verdict, pairs.base, pairs.head, EFFECT)
+        return RowOutcome(
+            benchmark=row.benchmark,
+            params=row.params,
+            verdict=verdict.verdict,
+            ratio=verdict.estimate.ratio,
+            low=verdict.estimate.low,
+            high=verdict.estimate.high,
+            p_value=verdict.estimate.p_value,
+            pairs=verdict.pairs,
+            detectable=verdict.detectable,
+            pairs_needed=verdict.pairs_needed,
+            reasons=(*codes, *reasons.of_machine(self.session.machine)),
+            changes=(*self.changes.get(row, ()), *instructions.change(self.counted.get(row, {}))),
+            instructions=self.counted.get(row, {}),
+            device=pairs.device_medians(),
+            base_seconds=tuple(pairs.base),
+            head_seconds=tuple(pairs.head),
+            why=self.why.get(row, {}),
+        )
+
+    def _design_of(self, row: Row) -> Design[Row]:
+        """The run's design, or an empty one for a row that was never timed."""
+        return self.design if row in self.design.progress else Design([row], EFFECT, RATE)
+
+
+def compare(plan: Plan, folder: Path) -> Outcome:
+    """Measure two revisions in `folder` (empty, on this machine's disk) and say what changed."""
+    draft = Draft(plan)
+    try:
+        _build(draft, folder)
+        measure(draft, folder)
+    except Unmeasurable as error:
+        draft.faults.append(Fault("", "", str(error)))
+    except OSError as error:
+        draft.faults.append(Fault("", "", f"{type(error).__name__}: {error}"))
+    except KeyboardInterrupt:
+        draft.faults.append(Fault("", "", "interrupted; what was measured until then is reported"))
+    return draft.outcome()
+
+
+def _build(draft: Draft, folder: Path) -> None:
+    """Both sides; the base runs the head's benchmarks, so that both are asked the same questions."""
+    plan = draft.plan
+    draft.base, draft.head = commit_of(plan.repository, plan.base), commit_of(plan.repository, plan.head)
+    draft.commits = explain.commits(plan.repository, draft.base, draft.head)
+    base, head = (build(plan.repository, name, commit, folder) for name, commit in _sides(draft))
+    draft.session = Session(replace(base, suite=head.suite), head, plan.silence, plan.seed)
+    draft.started = time.monotonic()
+
+
+def _sides(draft: Draft) -> list[tuple[str, str]]:
+    return [("base", draft.base), ("head", draft.head)]
+
+
+def measure(draft: Draft, folder: Path) -> None:
+    """Choose the rows, check them, count their instructions, time them in blocks, explain what became slower."""
+    session, plan = draft.session, draft.plan
+    assert session is not None
+    base, head = session.sides["base"], session.sides["head"]
+    draft.environment = explain.environment(session)
+    rows = _chosen(draft, _comparable(draft, session, replace(base, suite=base.folder / "suite")), head)
+    known = {name: session.check(side, rows) for name, side in session.sides.items()}
+    rows = [row for row in rows if row in known["base"] and row in known["head"]]
+    draft.changes = {row: quality.changes(known["base"][row], known["head"][row]) for row in rows}
+    timed = [row for row in rows if all(known[name][row].get("status") != WRONG for name in known)]
+    _count(draft, base, head, [row for row in timed if _is_short(known["head"][row])], folder)
+    draft.design = Design(timed, EFFECT, RATE)
+    session.measure(draft.design, draft.started + (1 - RESERVED) * plan.budget)
+    draft.why = explain.explained(session, [row for row in timed if draft.design.verdict(row).verdict == "slower"])
+
+
+def _comparable(draft: Draft, session: Session, base_alone: Side) -> list[Row]:
+    """The rows that both sides can run; what only one of them has is named."""
+    on_head, on_base = session.names(session.sides["head"]), session.names(session.sides["base"])
+    own = session.names(base_alone)
+    gone = {row.benchmark for row in own} - {row.benchmark for row in on_head}
+    new = {row.benchmark for row in on_head} - {row.benchmark for row in own}
+    draft.one_sided += [f"{name}: only base has it{_renamed(name, own, on_head, new)}" for name in sorted(gone)]
+    draft.one_sided += [f"{name}: only head has it" for name in sorted(new)]
+    for row, refusal in on_head.items():
+        if row in on_base and (refusal is None) != (on_base[row] is None):
+            side = "head" if refusal is None else "base"
+            draft.one_sided.append(f"{row}: runs on {side} only: {refusal or on_base[row]}")
+    return [row for row, refusal in on_head.items() if refusal is None and on_base.get(row, "") is None]
+
+
+def _renamed(name: str, own: dict[Row, str | None], on_head: dict[Row, str | None], new: set[str]) -> str:
+    """A hint at the new name: a benchmark that only head has, with the same parameters."""
+    params = {row.params for row in own if row.benchmark == name}
+    twins = [other for other in sorted(new) if {row.params for row in on_head if row.benchmark == other} == params]
+    return f"; renamed to {twins[0]}?" if twins else ""
+
+
+def _chosen(draft: Draft, rows: list[Row], head: Side) -> list[Row]:
+    """The rows that the diff can reach and the budget can hold."""
+    plan = draft.plan
+    if not plan.everything:
+        changed = run(["git", "diff", "--name-only", draft.base, draft.head], plan.repository).stdout.splitlines()
+        reached = touched(rows, changed, head.source, package_of(head.source))
+        draft.notes.append(f"the diff can reach {len(reached)} of {len(rows)} rows")
+        rows = reached
+    chosen = spread_out(rows, max(1, int(plan.budget / SECONDS_PER_ROW)))
+    draft.left_out = [str(row) for row in rows if row not in set(chosen)]
+    return chosen
+
+
+def package_of(source: Path) -> str:
+    """The import name of the project that a revision's pyproject.toml names."""
+    try:
+        name: str = tomllib.loads((source / "pyproject.toml").read_text())["project"]["name"]
+    except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
+        raise Unmeasurable(f"pyproject.toml names no project: {error}") from error
+    return name.replace("-", "_")
+
+
+def _is_short(record: quality.Record) -> bool:
+    return bool(record.get("samples")) and min(record["samples"]) <= instructions.MOST_SECONDS
+
+
+def _count(draft: Draft, base: Side, head: Side, rows: list[Row], folder: Path) -> None:
+    rows = instructions.countable(rows)
+    absent = instructions.unavailable()
+    if absent or not rows:
+        draft.notes.append(f"no instructions were counted: {absent or 'no row is short enough'}")
+        return
+    counts, notes = instructions.count_sides(base, head, rows, folder / "instructions")
+    draft.notes += notes
+    draft.counted = {row: instructions.compared(row, counts) for row in rows}

@@ -1,0 +1,149 @@
+"""The order of the work within the budget: which rows there are, one check of each, instructions, then time in blocks.
+
+Whatever goes wrong becomes a `Fault` and the rest goes on; Ctrl-C ends the measuring and keeps everything so far.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from reports.gate import quality
+from reports.gate.design import Design
+from reports.gate.outcome import Fault
+from reports.gate.processes import Answer, Answers, Failure, ask
+from reports.gate.rows import Row
+from reports.gate.sides import Side
+from reports.statistics import log_ratios
+
+CHECK_SECONDS = "0.02"  # the check needs agreement and memory; the blocks measure the time
+WRONG = "wrong"  # a record's status where the implementation disagrees with the oracle
+MOST_FAILURES = 2  # a row that fails once in a process may have met a passing trouble
+
+Machine = dict[str, float]
+
+
+@dataclass
+class Pairs:
+    """What the processes measured of one row, pair by pair, whichever side stood first."""
+
+    base: list[float] = field(default_factory=list)
+    head: list[float] = field(default_factory=list)
+    device: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def device_medians(self) -> dict[str, float]:
+        """The medians of what a GPU said beside the wall clock: device seconds and cycles of each side."""
+        return {name: statistics.median(values) for name, values in self.device.items() if values}
+
+
+class Session:
+    """One run over two sides; `silence` is how long a worker may say nothing, `seed` what the coins are drawn from."""
+
+    def __init__(self, base: Side, head: Side, silence: float, seed: int) -> None:
+        self.sides = {"base": base, "head": head}
+        self.silence = silence
+        self.coin = random.Random(seed)
+        self.faults: list[Fault] = []
+        self.pairs: dict[Row, Pairs] = defaultdict(Pairs)
+        self.machine: list[Machine] = []
+        self.failures: dict[Row, list[Fault]] = defaultdict(list)
+
+    def ask(self, side: Side, task: str, rows: list[Row] | None = None, **variables: str) -> Answers:
+        """Run one worker on one side."""
+        job: dict[str, Any] = {"task": task, "suite": str(side.suite)}
+        job["rows"] = [[row.benchmark, row.params] for row in rows or []]
+        return ask(side.python, job, {**side.environment, **variables}, self.silence)
+
+    def names(self, side: Side) -> dict[Row, str | None]:
+        """Every row of the suite with the reason why this side cannot run it, or None."""
+        answers = self.ask(side, "names")
+        for row, answer in answers.rows().items():
+            if "error" in answer:
+                self.faults.append(Fault(row.benchmark, side.name, answer["error"]))
+        if answers.failure:
+            self._fault(side, answers.failure)
+        return {row: answer["refusal"] for row, answer in answers.rows().items() if "refusal" in answer}
+
+    def check(self, side: Side, rows: list[Row]) -> dict[Row, quality.Record]:
+        """Run every row once on one side; what fails is a fault, what runs leaves a record (empty without a side-car).
+
+        A process that dies takes one row with it; the next process goes on behind it.
+        """
+        cars = side.folder / "check.rows.jsonl"
+        said: dict[Row, Answer] = {}
+        waiting = list(rows)
+        while waiting:
+            answers = self.ask(side, "check", waiting, LOSSIMPL_ROWS=str(cars), LOSSIMPL_SECONDS=CHECK_SECONDS)
+            said |= answers.rows()
+            if answers.failure is None:
+                break
+            self._fault(side, answers.failure)
+            if answers.failure.row is None:
+                break
+            waiting = [row for row in waiting if row not in said and row != answers.failure.row]
+        return self._checked(side, said, quality.records(cars))
+
+    def _checked(
+        self, side: Side, said: dict[Row, Answer], known: dict[Row, quality.Record]
+    ) -> dict[Row, quality.Record]:
+        """The records of the rows that ran, or that disagree with the oracle; any other error is a fault."""
+        found = {}
+        for row, answer in said.items():
+            record = known.get(row, {})
+            if "error" in answer and record.get("status") != WRONG:
+                self.faults.append(Fault(str(row), side.name, answer["error"]))
+            elif "refusal" not in answer:
+                found[row] = record
+        return found
+
+    def measure(self, design: Design[Row], deadline: float) -> None:
+        """Blocks of the rows that the design wants, until it wants none or the next would end after `deadline`."""
+        longest = 0.0
+        while design.wanted() and time.monotonic() + longest <= deadline:
+            started = time.monotonic()
+            self.block(design)
+            design.look()
+            longest = time.monotonic() - started
+        design.look(final=True)
+
+    def block(self, design: Design[Row]) -> None:
+        """Four fresh processes in the order of the coin, all with the same rows in the same order."""
+        rows = design.wanted()
+        self.coin.shuffle(rows)
+        first, second = self.coin.choice([("base", "head"), ("head", "base")])
+        answers = [(name, self._times(name, rows)) for name in (first, second, second, first)]
+        for row in rows:
+            if all(row in found for _, found in answers):
+                design.observe(row, self._pairs(row, [(name, found[row]) for name, found in answers]))
+            elif len(self.failures[row]) >= MOST_FAILURES:
+                self.faults.append(self.failures[row][-1])
+                design.drop(row)
+
+    def _times(self, name: str, rows: list[Row]) -> dict[Row, Answer]:
+        answers = self.ask(self.sides[name], "times", rows)
+        self.machine += [answer["machine"] for answer in answers.said if "machine" in answer]
+        if answers.failure:
+            for row in [answers.failure.row] if answers.failure.row else rows:
+                self.failures[row].append(Fault(str(row), name, str(answers.failure)))
+        return {row: answer for row, answer in answers.rows().items() if "seconds" in answer}
+
+    def _pairs(self, row: Row, four: list[tuple[str, Answer]]) -> tuple[float, float]:
+        """File the four answers as two pairs and return their log ratios."""
+        by_side = {name: [answer for other, answer in four if other == name] for name in ("base", "head")}
+        base, head = ([answer["seconds"] for answer in by_side[name]] for name in ("base", "head"))
+        self.pairs[row].base += base
+        self.pairs[row].head += head
+        for name, found in by_side.items():
+            for kind in ("device_seconds", "cycles"):
+                self.pairs[row].device[f"{name}_{kind}"] += [answer[kind] for answer in found if kind in answer]
+        first, second = log_ratios(base, head)
+        return float(first), float(second)
+
+    def _fault(self, side: Side, failure: Failure) -> None:
+        fault = Fault(str(failure.row) if failure.row else "", side.name, str(failure))
+        if fault not in self.faults:
+            self.faults.append(fault)

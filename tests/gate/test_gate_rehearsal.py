@@ -1,0 +1,235 @@
+"""The PR gate from commits to exit code, on a toy project with a simulated clock: everything real but the times."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reports.gate.run import Plan, compare
+
+sys.path.insert(0, str(Path(__file__).parent))
+from toy import Toy, verdicts
+
+ROOT = Path(__file__).parents[2]
+SLOW_NATIVE = ('"native": 1e-3', '"native": 1.2e-3')
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOY_DRAWS", str(tmp_path / "draws"))
+    return Toy(tmp_path / "project")
+
+
+def judged(toy, folder, **plan):
+    plan = {"budget": 120.0, "silence": 20.0, **plan}
+    folder.mkdir()
+    return compare(Plan(toy.folder, toy.base, "HEAD", **plan), folder)
+
+
+def test_planted_slowdown_is_flagged_and_nothing_else(toy, tmp_path):
+    """+20 % in `native` alone: both its rows slower, by an interval that holds 1.2; `naive` is the same; exit 1."""
+    toy.replace("toy/__init__.py", *SLOW_NATIVE)
+    toy.commit("Slow down native")
+    outcome = judged(toy, tmp_path / "work")
+    assert outcome.faults == ()
+    assert verdicts(outcome) == {
+        '["naive", "8"]': "same",
+        '["native", "8"]': "slower",
+        '["naive", "64"]': "same",
+        '["native", "64"]': "slower",
+    }
+    assert all(row.low <= 1.2 <= row.high for row in outcome.rows if row.verdict == "slower")
+    assert outcome.commits[0].endswith("Slow down native")
+    assert outcome.exit_code() == 1
+
+
+def test_planted_speedup_is_faster_and_no_failure(toy, tmp_path):
+    """-30 % in `naive`: faster, exit 0."""
+    toy.replace("toy/__init__.py", '"naive": 4e-3', '"naive": 2.8e-3')
+    toy.commit("Speed up naive")
+    outcome = judged(toy, tmp_path / "work")
+    assert [row.verdict for row in outcome.rows if row.params[0] == "naive"] == ["faster", "faster"]
+    assert outcome.exit_code(strict=True) == 0
+
+
+def test_agreement_memory_and_saved_bytes_regress_alone(toy, tmp_path):
+    """Times as before, error, peak memory and saved bytes up: three regressions per row, exit 1."""
+    toy.replace("toy/__init__.py", "1e-6", "9e-6")
+    toy.replace("toy/__init__.py", "1_000_000", "1_500_000")
+    toy.replace("toy/__init__.py", "500_000,", "750_000,")
+    toy.commit("Lose digits and memory")
+    outcome = judged(toy, tmp_path / "work")
+    for row in outcome.rows:
+        assert [change.what for change in row.changes if change.worse] == ["value_max_rel", "peak_bytes", "saved_bytes"]
+        assert row.verdict == "same"
+    assert outcome.exit_code() == 1
+
+
+def test_base_that_does_not_build(toy, tmp_path):
+    """A broken pyproject.toml on the base: no row, a fault that names the side and quotes the error, exit 2."""
+    good = (toy.folder / "pyproject.toml").read_text()
+    toy.write("pyproject.toml", good.replace("packages = [", "packages = [[["))
+    toy.base = toy.commit("Break the build")
+    toy.write("pyproject.toml", good)
+    toy.commit("Mend the build")
+    outcome = judged(toy, tmp_path / "work")
+    (fault,) = outcome.faults
+    assert fault.text.startswith("build base: ")
+    assert "error" in fault.text.lower()
+    assert outcome.exit_code() == 2
+
+
+def test_benchmark_on_one_side_only_and_a_renamed_one(toy, tmp_path):
+    """A new file, whose code the base lacks, and a renamed class are named; the new name is still compared."""
+    toy.replace("benchmarks/loss.py", "class Loss", "class Renamed")
+    toy.replace("benchmarks/loss.py", "loss.Loss.track", "loss.Renamed.track")
+    toy.replace("benchmarks/loss.py", '("naive", "native")', '("naive", "native", "fused")')
+    toy.replace("toy/__init__.py", '"native": 1e-3', '"native": 1e-3, "fused": 5e-4')
+    toy.replace("toy/__init__.py", "return None", "return None  # fused is new")
+    toy.replace("benchmarks/calls.py", "return toy.refusal(*params)", RUNS_IF_KNOWN)
+    toy.commit("Rename a benchmark, add an implementation")
+    outcome = judged(toy, tmp_path / "work")
+    assert "loss.Loss.track_seconds: only base has it" in outcome.one_sided
+    assert "loss.Renamed.track_seconds('fused', '8'): runs on head only: no fused" in outcome.one_sided
+    assert {row.benchmark for row in outcome.rows} == {"loss.Renamed.track_seconds"}
+    assert set(verdicts(outcome).values()) == {"same"}
+    assert (outcome.faults, outcome.exit_code()) == ((), 0)
+
+
+RUNS_IF_KNOWN = """try:
+        toy.seconds(*params)
+    except KeyError as missing:
+        return f"no {missing.args[0]}"
+    return None"""
+
+
+@pytest.mark.parametrize(
+    ("work", "text"),
+    [
+        ("import os; os.abort()", "crashed: killed by SIGABRT"),
+        ("import time; time.sleep(60)", "timeout: nothing heard for 3 s"),
+        ("raise ValueError('no such kernel')", "ValueError: no such kernel"),
+    ],
+)
+def test_a_row_that_breaks_is_named_and_the_others_are_measured(toy, tmp_path, work, text):
+    """`native` at 64 crashes, hangs or raises on the head: a fault with its words; three rows measured; exit 2."""
+    toy.replace("toy/__init__.py", "    pass\n", f"    if params == ('native', '64'):\n        {work}\n")
+    toy.commit("Break one row")
+    outcome = judged(toy, tmp_path / "work", silence=3.0)
+    (fault,) = outcome.faults
+    assert (fault.row, fault.side) == ("loss.Loss.track_seconds('native', '64')", "head")
+    assert text in fault.text
+    assert len(verdicts(outcome)) == 3
+    assert set(verdicts(outcome).values()) == {"same"}
+    assert outcome.exit_code() == 2
+
+
+def test_a_benchmark_file_that_cannot_be_imported_is_a_fault(toy, tmp_path):
+    """A new file with a missing import: the fault names the file; the rows of the other file are measured; exit 2."""
+    toy.write("benchmarks/broken.py", "import nothing_of_this_name\n")
+    toy.commit("Add a broken benchmark")
+    outcome = judged(toy, tmp_path / "work", everything=True)
+    assert {fault.row for fault in outcome.faults} == {"broken"}
+    assert "nothing_of_this_name" in outcome.faults[0].text
+    assert len(outcome.rows) == 4
+    assert outcome.exit_code() == 2
+
+
+def test_a_change_out_of_reach_measures_nothing(toy, tmp_path):
+    """A change of the documentation reaches no row: nothing is run, exit 0."""
+    toy.write("README.md", "words\n")
+    toy.commit("Write words")
+    outcome = judged(toy, tmp_path / "work")
+    assert (outcome.rows, outcome.faults, outcome.exit_code()) == ((), (), 0)
+    assert "the diff can reach 0 of 4 rows" in outcome.notes
+
+
+def test_a_revision_that_does_not_exist(toy, tmp_path):
+    """The fault says which revision is none; exit 2."""
+    toy.base = "no-such-branch"
+    outcome = judged(toy, tmp_path / "work")
+    assert outcome.faults[0].text == "'no-such-branch' is no revision of this repository"
+    assert outcome.exit_code() == 2
+
+
+def command(toy, *arguments, **variables):
+    everything = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    return [sys.executable, "-m", "reports", "gate", "--base", toy.base, *arguments], {
+        "cwd": toy.folder,
+        "env": everything,
+        "text": True,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
+
+
+def test_command_writes_comment_json_and_page(toy, tmp_path):
+    """The command's exit code, its Markdown on the terminal, and the three files, which keep every process."""
+    toy.replace("toy/__init__.py", *SLOW_NATIVE)
+    toy.commit("Slow down native")
+    files = [tmp_path / "gate.json", tmp_path / "comment.md", tmp_path / "site"]
+    arguments = ["--budget", "2m", "--json", files[0], "--markdown", files[1], "--out", files[2]]
+    line, options = command(toy, *map(str, arguments))
+    done = subprocess.run(line, **options)
+    assert done.returncode == 1, done.stderr
+    assert "### Performance gate: 2 slower, 2 same" in done.stdout
+    assert files[1].read_text().strip() in done.stdout
+    rows = json.loads(files[0].read_text())["rows"]
+    assert all(len(row["base_seconds"]) == len(row["head_seconds"]) == row["pairs"] for row in rows)
+    html = (files[2] / "gate.html").read_text()
+    assert html.count("<circle") == sum(2 * row["pairs"] for row in rows)
+    assert "http" not in html
+
+
+def test_full_disk_loses_nothing(toy, tmp_path):
+    """With files capped at zero bytes no report can be written: its content is printed, and the exit code is 2."""
+    toy.commit("Nothing changed")
+    script = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    script += "from reports.gate import command;"
+    script += "write = command._write;"
+    script += "limit = lambda *a: (resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)), write(*a))[1];"
+    script += "command._write = limit; sys.argv[0] = 'reports'; runpy.run_module('reports', run_name='__main__')"
+    line, options = command(toy, "--all", "--budget", "40s", "--json", str(tmp_path / "gate.json"))
+    done = subprocess.run([sys.executable, "-c", script, *line[3:]], **options)
+    assert done.returncode == 2, done.stderr
+    assert "File too large" in done.stderr
+    assert '"base_seconds"' in done.stderr
+    assert "### Performance gate" in done.stdout
+
+
+def test_full_disk_while_building(toy, tmp_path, monkeypatch):
+    """No room for the build: a fault in plain words instead of a traceback, exit 2."""
+
+    def no_room(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("reports.gate.sides.export", no_room)
+    outcome = judged(toy, tmp_path / "work")
+    assert "No space left on device" in outcome.faults[0].text
+    assert outcome.exit_code() == 2
+
+
+def test_interrupt_keeps_what_was_measured(toy, tmp_path):
+    """Ctrl-C in the middle: exit 2, the rows measured so far are reported, and no worker is left behind."""
+    toy.replace("benchmarks/calls.py", "int(draws.read_text() or 0)", "int(draws.read_text() or 0)")
+    toy.replace("toy/__init__.py", "    pass\n", "    import time; time.sleep(0.02)\n")
+    toy.commit("Take long enough to be interrupted")
+    line, options = command(toy, "--all", "--budget", "5m", "--json", str(tmp_path / "gate.json"))
+    running = subprocess.Popen(line, **options, start_new_session=True)
+    while not (tmp_path / "draws").exists() or int((tmp_path / "draws").read_text() or 0) < 14:
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 2, err
+    assert "interrupted" in out
+    outcome = json.loads((tmp_path / "gate.json").read_text())
+    assert len(outcome["rows"]) == 4
+    assert any(row["pairs"] for row in outcome["rows"])
+    left = subprocess.run(["pgrep", "-g", str(running.pid)], capture_output=True, text=True).stdout
+    assert left == ""

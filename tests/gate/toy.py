@@ -1,0 +1,131 @@
+"""A tiny project with benchmarks whose clock is simulated: real commits, builds and processes, times that repeat.
+
+`benchmarks/calls.py` puts the worker's clock under its control: a call lasts what `toy.seconds` says, times a noise
+that a process draws once, from a counter that the environment variable TOY_DRAWS names. A test knows what is planted.
+"""
+
+import json
+import subprocess
+import textwrap
+
+PYPROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "toy"
+version = "1"
+
+[tool.setuptools]
+packages = ["toy"]
+"""
+
+CALLS = """
+import os
+import random
+import time
+from pathlib import Path
+
+import toy
+
+draws = Path(os.environ["TOY_DRAWS"])
+draw = int(draws.read_text() or 0) if draws.exists() else 0
+draws.write_text(str(draw + 1))
+noise = random.Random(draw).lognormvariate(0, NOISE)
+now = [0.0]
+time.perf_counter = lambda: now[0]
+
+
+def refusal(stem, *params):
+    return toy.refusal(*params)
+
+
+def ready(stem, *params):
+    seconds = toy.seconds(*params) * noise
+
+    def call():
+        now[0] += seconds
+        toy.work(*params)
+
+    return call
+"""
+
+BENCHMARK = """
+import json
+import os
+
+from . import calls
+import toy
+
+
+class Loss:
+    params = (IMPLEMENTATIONS, ("8", "64"))
+
+    def track_seconds(self, *params):
+        path = os.environ.get("LOSSIMPL_ROWS")
+        toy.work(*params)
+        if path:
+            line = {"benchmark": "loss.Loss.track_seconds", "params": [repr(one) for one in params], "status": "ok"}
+            with open(path, "a") as file:
+                file.write(json.dumps({**line, **toy.record(*params)}) + "\\n")
+        return {"samples": [calls.toy.seconds(*params)], "number": 1}
+"""
+
+PACKAGE = """
+def refusal(*params):
+    return None
+
+
+def seconds(implementation, size):
+    return {"naive": 4e-3, "native": 1e-3}[implementation] * (1 + int(size) / 64)
+
+
+def work(*params):
+    pass
+
+
+def record(*params):
+    return {"peak_bytes": 1_000_000, "saved_bytes": 500_000, "agreement": {"value_max_rel": 1e-6, "verdict": "ok"}}
+"""
+
+
+class Toy:
+    """The repository in `folder`; every `commit` makes a revision of what the files say then."""
+
+    def __init__(self, folder, noise=0.02):
+        self.folder = folder
+        self.write("pyproject.toml", PYPROJECT)
+        self.write("benchmarks/__init__.py", "")
+        self.write("benchmarks/calls.py", CALLS.replace("NOISE", str(noise)))
+        self.write("benchmarks/loss.py", BENCHMARK.replace("IMPLEMENTATIONS", '("naive", "native")'))
+        self.write("toy/__init__.py", PACKAGE)
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.base = self.commit("base")
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+    def replace(self, name, old, new):
+        text = (self.folder / name).read_text()
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def git(self, *arguments):
+        identity = ["-c", "user.name=toy", "-c", "user.email=toy@example.org"]
+        done = subprocess.run(
+            ["git", *identity, *arguments], cwd=self.folder, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, message):
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+
+def verdicts(outcome):
+    """The verdict by row name, without the benchmark's part of it."""
+    return {json.dumps(row.params): row.verdict for row in outcome.rows}
