@@ -19,7 +19,7 @@ import torch._dynamo
 import torch._inductor.compile_fx  # noqa: F401  # imported once, before the fork
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-from lossimpl import environment
+from lossimpl import environment, registry
 from lossimpl.measure import row
 from lossimpl.measure.clock import Rule
 
@@ -43,10 +43,13 @@ def track(loss: str, *params: str) -> dict[str, object]:
 
 def measure(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> dict[str, object]:
     """The record of one row, measured now."""
-    case = case_of(loss, shape, dtype, device, mode)
-    rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
     params = (implementation, shape, dtype, device, mode)
-    return started(name_of(loss), params) | asdict(row.measure(case, implementation, rule))
+    head = started(name_of(loss), params)
+    if implementation not in registry.get(loss).implementations:
+        named = {"loss": loss, **dict(zip(PARAM_NAMES, params, strict=True))}
+        return head | named | {"status": "unavailable", "reason": "not there: this version or this machine lacks it"}
+    rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
+    return head | asdict(row.measure(case_of(loss, shape, dtype, device, mode), implementation, rule))
 
 
 def started(benchmark: str, params: tuple[object, ...]) -> dict[str, object]:

@@ -77,15 +77,13 @@ def test_levels_follow_the_sizes(monkeypatch):
 
 
 def test_shared_caches_are_counted_once(tmp_path, monkeypatch):
-    """Two cores with 1 MiB each and 32 MiB together, as the kernel lists them; instructions have caches of their own."""
+    """Two cores with 1 MiB each and 32 MiB together, as the kernel lists them; caches of instructions do not count."""
     for core in (0, 1):
-        for index, (kind, level, shared, size) in enumerate(
-            [("Data", 1, str(core), "32K"), ("Instruction", 1, str(core), "32K")]
-            + [("Unified", 2, str(core), "1024K"), ("Unified", 3, "0-1", "32768K")]
-        ):
+        own = [("Data", 1, str(core), "32K"), ("Instruction", 1, str(core), "32K"), ("Unified", 2, str(core), "1024K")]
+        for index, values in enumerate([*own, ("Unified", 3, "0-1", "32768K")]):
             folder = tmp_path / f"cpu{core}" / "cache" / f"index{index}"
             folder.mkdir(parents=True)
-            for name, value in (("type", kind), ("level", level), ("shared_cpu_list", shared), ("size", size)):
+            for name, value in zip(("type", "level", "shared_cpu_list", "size"), values, strict=True):
                 (folder / name).write_text(f"{value}\n")
     monkeypatch.setattr(caches, "CORES", tmp_path)
     monkeypatch.setattr(caches.os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
