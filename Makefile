@@ -7,9 +7,11 @@ HEAD ?= HEAD
 VENV ?= .venv
 ifdef PYTHON
 READY :=
+READY_DEV :=
 else
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
 endif
 FLAG := $(if $(FULL),--full,)
 
@@ -19,10 +21,10 @@ report: $(READY)  ## measure this machine, build site/index.html, print the rank
 	$(PYTHON) -m reports sweep $(FLAG)
 	$(PYTHON) -m reports site
 
-test: $(READY) lint  ## everything that proves the suite right
+test: $(READY_DEV) lint  ## everything that proves the suite right
 	sh tests/run.sh $(PYTHON) $(if $(FULL),full,)
 
-lint: $(READY)
+lint: $(READY_DEV)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
@@ -38,8 +40,12 @@ gate: $(READY)  ## make gate BASE=rev [HEAD=rev]: is HEAD slower or less exact t
 site: $(READY)  ## build site/ from results/ without measuring
 	$(PYTHON) -m reports site
 
-setup: $(READY)
+setup: $(READY_DEV)  ## all that a contributor needs
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	sh tools/setup.sh $(VENV)
+	sh tools/setup.sh $(VENV) report,data
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	sh tools/setup.sh $(VENV) report,data,dev
 	touch $@
