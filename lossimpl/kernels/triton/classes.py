@@ -1,0 +1,249 @@
+# mypy: ignore-errors
+# Reason: kernels are Triton's language, their arguments have no Python types.
+"""Losses over rows of class logits with class indices as targets: cross entropy, softmax focal loss.
+
+A row of logits starts anywhere in memory, so it is walked as: an edge of fewer than VECTOR elements up to the first
+16-byte boundary, whole vectors, an edge of fewer than VECTOR elements. Both edges make one tile of 2 x VECTOR. A tile
+of the middle is LANES x VECTOR; a lane (a vector, held by one thread) keeps its own running maximum m and sum of
+exp(x - m), so that the loop over a long row has no exchange between threads; the lanes are merged once at the end.
+
+The target's logit is kept out of m and the sum. With `rest` the sum over the other classes, relative to the overall
+maximum, 1 - p_target = rest / (rest + e_target) has no cancellation however confident the row is, and neither has
+-log p_target = log1p(rest) where the target is the maximum.
+"""
+
+import triton
+import triton.language as tl
+
+from .numerics import FP64, finite_reference, log1p, multiply, power
+
+
+@triton.jit
+def fold(x, c, state, SMOOTH: tl.constexpr):
+    """Take a tile x [L, V] into each lane's maximum m and s = sum exp(x - m).
+
+    With SMOOTH into k = sum c and d = sum c (x - m) too. Elements outside are -inf with c = 0.
+    """
+    m, s, k, d = state
+    new = tl.maximum(m, tl.max(x, axis=1))
+    reference = finite_reference(new)
+    s = s * tl.exp(m - reference) + tl.sum(tl.exp(x - reference[:, None]), axis=1)
+    if SMOOTH:
+        d = d + k * (finite_reference(m) - reference) + tl.sum(multiply(c, x - reference[:, None]), axis=1)
+        k = k + tl.sum(c, axis=1)
+    return new, s, k, d
+
+
+@triton.jit
+def merge(state, top, SMOOTH: tl.constexpr):
+    """The lanes' sums s, k, d, all relative to the maximum `top`."""
+    m, s, k, d = state
+    reference = finite_reference(top)
+    s = tl.sum(s * tl.exp(m - reference), axis=0)
+    if SMOOTH:
+        d = tl.sum(d + k * (finite_reference(m) - reference), axis=0)
+        k = tl.sum(k, axis=0)
+        return s, k, d
+    return s, s, s
+
+
+@triton.jit
+def class_weights(weight_ptr, columns, mask, SMOOTH: tl.constexpr, COMPUTE: tl.constexpr):
+    """What smoothing weighs these classes by: 1 where there are no weights, 0 outside the mask; unused without it."""
+    if not SMOOTH:
+        return 0.0
+    if weight_ptr is None:
+        return tl.where(mask, 1.0, 0.0).to(COMPUTE)
+    return tl.load(weight_ptr + columns, mask=mask, other=0.0).to(COMPUTE)
+
+
+@triton.jit
+def fold_others(x, columns, mask, weight_ptr, target, state, SMOOTH: tl.constexpr, COMPUTE: tl.constexpr):
+    """`fold` without the target's column."""
+    other = mask & (columns != target)
+    c = class_weights(weight_ptr, columns, other, SMOOTH, COMPUTE)
+    return fold(tl.where(columns == target, float("-inf"), x), c, state, SMOOTH)
+
+
+@triton.jit
+def empty_state(LANES: tl.constexpr, COMPUTE: tl.constexpr):
+    """What `fold` starts from."""
+    zero = tl.zeros([LANES], dtype=COMPUTE)
+    return tl.full([LANES], float("-inf"), COMPUTE), zero, zero, zero
+
+
+@triton.jit
+def edges(start, width, VECTOR: tl.constexpr):
+    """Columns [2, VECTOR] and mask of the two edges of a row at `start`, the first whole column, whole vectors."""
+    head = tl.minimum((start + VECTOR - 1) // VECTOR * VECTOR - start, width).to(tl.int32)
+    vectors = (width - head) // VECTOR
+    tail = width - head - vectors * VECTOR
+    part = tl.arange(0, 2)[:, None]
+    lane = tl.arange(0, VECTOR)[None, :]
+    columns = tl.where(part == 0, lane, width - tail + lane)
+    return columns, lane < tl.where(part == 0, head, tail), head, vectors
+
+
+@triton.jit
+def row_terms(
+    x_target, weight_target, weight_sum, deviation, rest, other_top, top, smoothing, alpha, gamma, classes,
+    FOCAL: tl.constexpr, SMOOTH: tl.constexpr,
+):  # fmt: skip
+    """The row's loss; the gradient as `a * exp(x - top)` for other classes (less smoothing), and for the target."""
+    e_target = tl.exp(x_target - finite_reference(top))
+    total = rest + e_target
+    log_total = tl.where(x_target >= other_top, log1p(rest), tl.log(total))
+    log_p = (x_target - top) - log_total
+    q = rest / total
+    if FOCAL:
+        # d/dp of -(1-p)^gamma log p, times p: with q^(gamma-1) log p = q^gamma (log p / q), finite as q vanishes.
+        p = e_target / total
+        modulation = power(q, gamma)
+        decay = tl.where(q == 0, -1.0, multiply(p, log_p) / q)
+        slope = alpha * weight_target * modulation * (1.0 - gamma * decay)
+        return -alpha * weight_target * multiply(modulation, log_p), slope / total, -slope * q
+    if SMOOTH:
+        own = weight_target * (1.0 - smoothing)
+        spread = smoothing / classes
+        loss = -own * log_p + spread * (weight_sum * log_total - deviation)
+        at_target = spread * (weight_sum * (e_target / total) - weight_target) - own * q
+        return loss, (own + spread * weight_sum) / total, at_target
+    return -weight_target * log_p, weight_target / total, -weight_target * q
+
+
+@triton.jit
+def store_gradient(
+    grad_ptr, offsets, mask, x, columns, target, weight_ptr, top, terms, spread, scale,
+    SMOOTH: tl.constexpr, COMPUTE: tl.constexpr,
+):  # fmt: skip
+    """One tile of the gradient: slope * exp(x - top) less the smoothing's share, and at_target for the target."""
+    _, slope, at_target = terms
+    grad = slope * tl.exp(x - finite_reference(top))
+    if SMOOTH:
+        grad = grad - spread * class_weights(weight_ptr, columns, mask, SMOOTH, COMPUTE)
+    grad = tl.where(columns == target, at_target, grad) * scale
+    tl.store(grad_ptr + offsets, grad.to(grad_ptr.dtype.element_ty), mask=mask, cache_modifier=".cs")
+
+
+@triton.jit
+def row_scale(row, divisor_ptr, upstream_ptr, upstream_stride, COMPUTE: tl.constexpr):
+    """What this row's gradient is multiplied by."""
+    scale = tl.full([], 1.0, COMPUTE)
+    if upstream_ptr is not None:
+        scale = scale * tl.load(upstream_ptr + row * upstream_stride).to(COMPUTE)
+    if divisor_ptr is not None:
+        scale = scale / tl.load(divisor_ptr).to(COMPUTE)
+    return scale
+
+
+@triton.jit
+def class_rows_kernel(
+    x_ptr,  # [rows, width] logits, unit stride along a row
+    target_ptr,  # [rows] class indices
+    weight_ptr,  # [width] class weights, or None
+    upstream_ptr,  # [rows] or [1], or None
+    divisor_ptr,  # [1] or None
+    loss_ptr,  # [rows] or None
+    grad_ptr,  # [rows, width] with the strides of x, or None
+    width,
+    x_stride,
+    upstream_stride,
+    ignore_index,
+    smoothing: FP64,
+    alpha: FP64,
+    gamma: FP64,
+    FOCAL: tl.constexpr,
+    SMOOTH: tl.constexpr,
+    EDGES: tl.constexpr,
+    WHOLE: tl.constexpr,
+    FIRST_READ: tl.constexpr,
+    COMPUTE: tl.constexpr,
+    LANES: tl.constexpr,
+    VECTOR: tl.constexpr,
+):
+    """One row a program: loss, gradient, or both. WHOLE: the row's middle is one tile and stays on chip."""
+    row = tl.program_id(0).to(tl.int64)
+    target = tl.load(target_ptr + row)
+    start = row * x_stride
+    edge_columns, edge_mask, head, vectors = edges(start, width, VECTOR)
+    inner = tl.arange(0, LANES)[:, None] * VECTOR + tl.arange(0, VECTOR)[None, :]
+    lane = tl.arange(0, LANES)[:, None]
+    # start + head, written so that the compiler sees a multiple of VECTOR and moves 16 bytes at once.
+    aligned = (start + VECTOR - 1) // VECTOR * VECTOR
+    x_row, x_body = x_ptr + start, x_ptr + aligned
+    tiles = tl.cdiv(vectors, LANES)
+    if grad_ptr is not None:
+        grad_row, grad_body = grad_ptr + start, grad_ptr + aligned
+
+    if target == ignore_index:
+        if loss_ptr is not None:
+            tl.store(loss_ptr + row, 0.0)
+        if grad_ptr is not None:
+            if EDGES:
+                tl.store(grad_row + edge_columns, tl.zeros_like(edge_columns).to(grad_ptr.dtype.element_ty), edge_mask)
+            for tile in range(tiles):
+                zero = tl.zeros([LANES, VECTOR], dtype=grad_ptr.dtype.element_ty)
+                tl.store(grad_body + (tile * (LANES * VECTOR) + inner), zero, mask=tile * LANES + lane < vectors)
+        return
+
+    tl.device_assert((target >= 0) & (target < width), "class target out of bounds")
+    target = target.to(tl.int32)
+    edge_state = empty_state(2, COMPUTE)
+    if EDGES:
+        x_edge = tl.load(x_row + edge_columns, mask=edge_mask, other=float("-inf")).to(COMPUTE)
+        edge_state = fold_others(x_edge, edge_columns, edge_mask, weight_ptr, target, edge_state, SMOOTH, COMPUTE)
+    state = empty_state(LANES, COMPUTE)
+    if WHOLE:
+        whole_mask = lane < vectors
+        x_whole = tl.load(x_body + inner, mask=whole_mask, other=float("-inf")).to(COMPUTE)
+        state = fold_others(x_whole, head + inner, whole_mask, weight_ptr, target, state, SMOOTH, COMPUTE)
+    else:
+        for tile in range(tiles):
+            first = tile * (LANES * VECTOR)
+            mask = tile * LANES + lane < vectors
+            x = tl.load(x_body + (first + inner), mask=mask, other=float("-inf"), eviction_policy=FIRST_READ)
+            state = fold_others(x.to(COMPUTE), head + first + inner, mask, weight_ptr, target, state, SMOOTH, COMPUTE)
+
+    x_target = tl.load(x_row + target).to(COMPUTE)
+    weight_target = tl.full([], 1.0, COMPUTE)
+    if weight_ptr is not None:
+        weight_target = tl.load(weight_ptr + target).to(COMPUTE)
+    other_top = tl.maximum(tl.max(state[0], axis=0), tl.max(edge_state[0], axis=0))
+    top = tl.maximum(other_top, x_target)
+    rest, weight_sum, deviation = merge(state, top, SMOOTH)
+    if EDGES:
+        edge_rest, edge_weight_sum, edge_deviation = merge(edge_state, top, SMOOTH)
+        rest, weight_sum, deviation = rest + edge_rest, weight_sum + edge_weight_sum, deviation + edge_deviation
+    weight_sum += weight_target
+    deviation += multiply(weight_target, x_target - finite_reference(top))
+    smoothing = tl.full([], smoothing, COMPUTE)
+    terms = row_terms(
+        x_target, weight_target, weight_sum, deviation, rest, other_top, top, smoothing,
+        tl.full([], alpha, COMPUTE), tl.full([], gamma, COMPUTE), width, FOCAL, SMOOTH,
+    )  # fmt: skip
+    if loss_ptr is not None:
+        tl.store(loss_ptr + row, terms[0].to(loss_ptr.dtype.element_ty))
+
+    if grad_ptr is not None:
+        scale = row_scale(row, divisor_ptr, upstream_ptr, upstream_stride, COMPUTE)
+        spread = smoothing / width
+        if EDGES:
+            store_gradient(
+                grad_row, edge_columns, edge_mask, x_edge, edge_columns, target, weight_ptr, top, terms, spread, scale,
+                SMOOTH, COMPUTE,
+            )  # fmt: skip
+        if WHOLE:
+            store_gradient(
+                grad_body, inner, whole_mask, x_whole, head + inner, target, weight_ptr, top, terms, spread, scale,
+                SMOOTH, COMPUTE,
+            )  # fmt: skip
+        else:
+            for k in range(tiles):
+                tile = tiles - 1 - k
+                first = tile * (LANES * VECTOR)
+                mask = tile * LANES + lane < vectors
+                x = tl.load(x_body + (first + inner), mask=mask, other=float("-inf"), eviction_policy="evict_first")
+                store_gradient(
+                    grad_body, first + inner, mask, x.to(COMPUTE), head + first + inner, target, weight_ptr, top, terms,
+                    spread, scale, SMOOTH, COMPUTE,
+                )  # fmt: skip

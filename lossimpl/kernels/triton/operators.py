@@ -1,0 +1,173 @@
+"""Kernels as torch operators `lossimpl_triton::<loss>`: registration, fake kernels, and one rule for every backward.
+
+An operator takes its tensors first, then its numbers, then `reduction`, the loss's `dtype`, and one `need_*` flag for
+each differentiable tensor. It returns the loss and one gradient for each differentiable tensor, empty where none was
+needed.
+
+**Where the gradient is computed.** In a training step the forward writes it while the inputs are on chip, for an
+upstream gradient of one. Reduction `none` and float16 do it in backward instead: with `none` the upstream gradient is
+no scalar, and in float16 a gradient divided by the number of elements may underflow before a loss scale has
+multiplied it.
+
+**What backward does with a saved gradient.** Where the graph is freed by this backward nobody can ask for the saved
+tensor again, so it is scaled in place (by a kernel that returns at once where the upstream gradient is one) and
+handed out. Where the graph is kept (`retain_graph`), a product is handed out and the saved gradient stays as it is,
+as autograd may accumulate into what it gets. The price of a backward without a pass over memory: a bf16 gradient is
+rounded twice where the upstream gradient is no power of two.
+
+**Double backward** (`create_graph`) goes through torch operations: the loss's `vectorized` implementation.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .launch import INTERPRETED
+from .sums import scale_in_place
+
+NAMESPACE = "lossimpl_triton"
+LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")  # type: ignore[no-untyped-call]  # torch's is untyped
+
+Grads = Sequence[Tensor | None]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What one loss brings. The first `differentiable` of its `tensors` tensor arguments may need a gradient.
+
+    `forward(tensors, numbers, reduction, dtype, losses, grads)` fills `losses` (per sample; None unless the reduction
+    is `none`) and those `grads` that are not None, and returns the loss. `backward(upstream, tensors, numbers,
+    reduction, grads)` fills the gradients. `losses(input, dtype)` and `gradient(tensor)` allocate outputs, fake ones
+    too. `public(tensors, numbers)` is the same call as keyword arguments of the public loss `loss`.
+    """
+
+    name: str
+    loss: str
+    arguments: str
+    tensors: int
+    differentiable: int
+    forward: Callable[[Any, Any, str, torch.dtype, Tensor | None, Grads], Tensor]
+    backward: Callable[[Tensor, Any, Any, str, Grads], None]
+    losses: Callable[[Tensor, torch.dtype], Tensor]
+    gradient: Callable[[Tensor], Tensor]
+    public: Callable[[Any, Any], dict[str, Any]]
+
+    def split(self, arguments: Sequence[Any]) -> tuple[Any, Any, str, torch.dtype, Sequence[bool]]:
+        """The operator's arguments as tensors, numbers, reduction, dtype, needs."""
+        k, d = self.tensors, self.differentiable
+        return arguments[:k], arguments[k : -d - 2], arguments[-d - 2], arguments[-d - 1], arguments[-d:]
+
+    def outputs(self, tensors: Sequence[Tensor], needs: Sequence[bool]) -> Grads:
+        """Memory for the gradients that are needed."""
+        return [self.gradient(tensor) if need else None for tensor, need in zip(tensors, needs, strict=False)]
+
+
+def register(one: Operator) -> Any:
+    """Register an operator and its backward for the devices that serve them; return the operator."""
+    needs = ", ".join(f"bool need_{k}" for k in range(one.differentiable))
+    arguments = f"{one.arguments}, str reduction, ScalarType dtype, {needs}"
+    results = ", ".join(["Tensor"] * one.differentiable)
+
+    def forward(*given: Any) -> tuple[Tensor, ...]:
+        tensors, numbers, reduction, dtype, needed = one.split(given)
+        grads = one.outputs(tensors, needed)
+        losses = one.losses(tensors[0], dtype) if reduction == "none" else None
+        return one.forward(tensors, numbers, reduction, dtype, losses, grads), *_present(tensors[0], grads)
+
+    def backward(upstream: Tensor, *given: Any) -> Tensor | tuple[Tensor, ...]:
+        tensors, numbers, reduction, _, needed = one.split(given)
+        grads = one.outputs(tensors, needed)
+        one.backward(upstream, tensors, numbers, reduction, grads)
+        return _one_or_all(_present(tensors[0], grads))
+
+    def fake_forward(*given: Any) -> tuple[Tensor, ...]:
+        tensors, _, reduction, dtype, needed = one.split(given)
+        loss = one.losses(tensors[0], dtype) if reduction == "none" else tensors[0].new_empty((), dtype=dtype)
+        return loss, *_present(tensors[0], one.outputs(tensors, needed))
+
+    def fake_backward(upstream: Tensor, *given: Any) -> Tensor | tuple[Tensor, ...]:
+        tensors, _, _, _, needed = one.split(given)
+        return _one_or_all(_present(tensors[0], one.outputs(tensors, needed)))
+
+    _define(one.name, f"({arguments}) -> (Tensor, {results})", forward, fake_forward)
+    _define(f"{one.name}_backward", f"(Tensor upstream, {arguments}) -> ({results})", backward, fake_backward)
+    operators = getattr(torch.ops, NAMESPACE)
+    operator = getattr(operators, one.name).default
+    _differentiate(one, getattr(operators, f"{one.name}_backward").default)
+    return operator
+
+
+def _define(name: str, signature: str, kernel: Callable[..., Any], fake: Callable[..., Any] | None) -> None:
+    """Define one operator: on CUDA, and on CPU tensors too where kernels run in the interpreter."""
+    LIBRARY.define(name + signature, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]  # torch's is untyped
+    for key in ("CUDA", "CPU") if INTERPRETED else ("CUDA",):
+        LIBRARY.impl(name, kernel, key)  # type: ignore[no-untyped-call]  # torch's is untyped
+    if fake is not None:
+        torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=LIBRARY)
+
+
+def _differentiate(one: Operator, backward_operator: Any) -> None:
+    """Attach the autograd rule of the module's docstring."""
+
+    def setup_context(ctx: Any, inputs: Sequence[Any], output: Sequence[Tensor]) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*inputs[: one.tensors], *output[1:])
+        ctx.options = inputs[one.tensors :]
+
+    def backward(ctx: Any, upstream: Tensor | None, *unused: Tensor | None) -> tuple[Tensor | None, ...]:
+        rest = (None,) * (one.tensors - one.differentiable + len(ctx.options))
+        wanted = ctx.needs_input_grad[: one.differentiable]
+        if upstream is None:
+            return (*[None] * one.differentiable, *rest)
+        tensors, saved = ctx.saved_tensors[: one.tensors], ctx.saved_tensors[one.tensors :]
+        if torch.is_grad_enabled():
+            return (*_again_in_torch(one, upstream, tensors, ctx.options, wanted), *rest)
+        if all(need for need, asked in zip(ctx.options[-one.differentiable :], wanted, strict=True) if asked):
+            return (
+                *[_scaled(grad, upstream) if asked else None for grad, asked in zip(saved, wanted, strict=True)],
+                *rest,
+            )
+        found = backward_operator(upstream, *tensors, *ctx.options[: -one.differentiable], *wanted)
+        grads = found if isinstance(found, tuple) else (found,)
+        return (*[grad if asked else None for grad, asked in zip(grads, wanted, strict=True)], *rest)
+
+    torch.library.register_autograd(f"{NAMESPACE}::{one.name}", backward, setup_context=setup_context, lib=LIBRARY)
+
+
+def _scaled(grad: Tensor, upstream: Tensor) -> Tensor:
+    """A saved gradient times the upstream gradient: in place where the graph dies with this backward."""
+    if torch._C._autograd._get_current_graph_task_keep_graph():
+        return grad * upstream
+    torch.ops.lossimpl_triton.scale_(grad, upstream)
+    return grad
+
+
+def _again_in_torch(
+    one: Operator, upstream: Tensor, tensors: Sequence[Any], options: Sequence[Any], wanted: Sequence[bool]
+) -> list[Tensor | None]:
+    """The gradients by torch operations that can be differentiated once more."""
+    from lossimpl import get  # here: the registry imports this package only when it is asked for
+
+    numbers, reduction = options[: -one.differentiable - 2], options[-one.differentiable - 2]
+    vectorized = get(one.loss).implementations["vectorized"].load(upstream.device.type)
+    loss = vectorized(**one.public(tensors, numbers), reduction=reduction)
+    asked = [tensor for tensor, want in zip(tensors, wanted, strict=False) if want]
+    found = iter(torch.autograd.grad(loss, asked, upstream.to(loss.dtype), create_graph=True))
+    return [next(found) if want else None for want in wanted]
+
+
+def _present(like: Tensor, grads: Grads) -> list[Tensor]:
+    """The gradients, with an empty tensor of its own for each absent one: operators return no None."""
+    return [like.new_empty(0) if grad is None else grad for grad in grads]
+
+
+def _one_or_all(grads: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """As the dispatcher wants it: a lone result is no tuple."""
+    return grads[0] if len(grads) == 1 else tuple(grads)
+
+
+_define("scale_", "(Tensor(a!) grad, Tensor upstream) -> ()", scale_in_place, lambda grad, upstream: None)

@@ -1,0 +1,86 @@
+# mypy: ignore-errors
+# Reason: kernels are Triton's language, their arguments have no Python types.
+"""Kernels that add up in a fixed order (no atomics: two equal runs give equal bits), and one that scales a gradient."""
+
+import triton
+import triton.language as tl
+
+from .numerics import FP64
+
+
+@triton.jit
+def finish_kernel(
+    partial_ptr,  # [n] partial sums
+    divisor_ptr,  # [1] or None
+    out_ptr,  # [1]
+    n,
+    factor: FP64,
+    BLOCK: tl.constexpr,
+):
+    """out = sum(partial) * factor / divisor, summed in float64: some thousand additions, and no digits lost in them."""
+    lanes = tl.arange(0, BLOCK)
+    total = tl.zeros([BLOCK], dtype=tl.float64)
+    for start in range(0, n, BLOCK):
+        total += tl.load(partial_ptr + start + lanes, mask=start + lanes < n, other=0.0).to(tl.float64)
+    value = tl.sum(total, axis=0) * factor
+    if divisor_ptr is not None:
+        value = value / tl.load(divisor_ptr).to(tl.float64)
+    if out_ptr.dtype.element_ty != tl.float64:
+        value = value.to(tl.float32)
+    tl.store(out_ptr, value.to(out_ptr.dtype.element_ty))
+
+
+@triton.jit
+def partial_sum_kernel(
+    values_ptr,  # [n]
+    partial_ptr,  # [programs]
+    n,
+    BLOCK: tl.constexpr,
+):
+    """Each program adds up one block of values."""
+    offsets = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    values = tl.load(values_ptr + offsets, mask=offsets < n, other=0.0)
+    tl.store(partial_ptr + tl.program_id(0), tl.sum(values, axis=0))
+
+
+@triton.jit
+def valid_weight_kernel(
+    target_ptr,  # [n] class indices
+    weight_ptr,  # [classes] or None
+    partial_ptr,  # [programs]
+    n,
+    ignore_index,
+    classes,
+    blocks,  # blocks of targets that a program walks
+    BLOCK: tl.constexpr,
+):
+    """The sum of the weights (1 where there are none) of the targets that are not ignored: the divisor of the mean."""
+    total = tl.zeros([BLOCK], dtype=partial_ptr.dtype.element_ty)
+    first = tl.program_id(0).to(tl.int64) * blocks
+    for block in range(blocks):
+        offsets = (first + block) * BLOCK + tl.arange(0, BLOCK)
+        target = tl.load(target_ptr + offsets, mask=offsets < n, other=ignore_index)
+        valid = (target != ignore_index) & (offsets < n)
+        if weight_ptr is None:
+            total += valid.to(total.dtype)
+        else:
+            inside = valid & (target >= 0) & (target < classes)
+            total += tl.load(weight_ptr + target, mask=inside, other=0.0).to(total.dtype)
+    tl.store(partial_ptr + tl.program_id(0), tl.sum(total, axis=0))
+
+
+@triton.jit
+def scale_kernel(
+    grad_ptr,  # [n] a saved gradient, scaled in place
+    upstream_ptr,  # [1]
+    n,
+    COMPUTE: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """grad *= upstream, decided on the device: where upstream is one, no program touches the gradient."""
+    upstream = tl.load(upstream_ptr).to(COMPUTE)
+    if upstream != 1.0:
+        for block in range(tl.program_id(0), tl.cdiv(n, BLOCK), tl.num_programs(0)):
+            offsets = tl.full([], block, tl.int64) * BLOCK + tl.arange(0, BLOCK)
+            grad = tl.load(grad_ptr + offsets, mask=offsets < n)
+            tl.store(grad_ptr + offsets, (grad.to(COMPUTE) * upstream).to(grad.dtype), mask=offsets < n)

@@ -1,0 +1,58 @@
+"""What every public function of this package checks and decides before it calls its operator."""
+
+import torch
+from torch import Tensor
+
+from lossimpl.spec import REDUCTIONS, Unavailable
+
+from .launch import INTERPRETED
+
+FLOATING = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+HALF = (torch.bfloat16, torch.float16)
+
+
+def require_floating(*tensors: Tensor) -> None:
+    """The kernels take float64, float32, bfloat16 and float16 tensors on one device."""
+    device = tensors[0].device
+    for tensor in tensors:
+        if tensor.dtype not in FLOATING:
+            raise Unavailable(f"native takes float64, float32, bfloat16 or float16 tensors, got {tensor.dtype}")
+        if tensor.device != device:
+            raise RuntimeError(f"tensors on one device are expected, got {device} and {tensor.device}")
+    if device.type != "cuda" and not INTERPRETED:
+        raise Unavailable(f"the Triton kernels take CUDA tensors, got a tensor on {device}")
+
+
+def require_reduction(reduction: str) -> None:
+    """One of none, mean, sum."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+
+
+def loss_dtype(*tensors: Tensor) -> torch.dtype:
+    """The loss's type: the promoted type of the tensors; float32 for half types under autocast, as torch has it."""
+    dtype = tensors[0].dtype
+    for tensor in tensors[1:]:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    if dtype in HALF and torch.is_autocast_enabled(tensors[0].device.type):
+        return torch.float32
+    return dtype
+
+
+def needs(reduction: str, *tensors: Tensor) -> tuple[bool, ...]:
+    """Which gradients the forward shall compute; see `operators` for why never with `none` or in float16."""
+    half = any(tensor.dtype == torch.float16 for tensor in tensors)
+    if reduction == "none" or half or not torch.is_grad_enabled():
+        return (False,) * len(tensors)
+    return tuple(tensor.requires_grad for tensor in tensors)
+
+
+def require_same_shape(x: Tensor, t: Tensor) -> None:
+    """Losses that do not broadcast."""
+    if x.shape != t.shape:
+        raise ValueError(f"target size ({t.shape}) must be the same as input size ({x.shape})")
+
+
+def on_host(tensor: Tensor) -> bool:
+    """Whether values may be looked at: on CUDA that would wait for the device, so there the kernel asserts instead."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()

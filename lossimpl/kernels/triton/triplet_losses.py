@@ -1,0 +1,112 @@
+"""Triplet margin loss as an operator, and as a function with the loss's public signature."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossimpl.spec import Unavailable
+
+from . import tuning
+from .launch import compute_dtype, compute_type, launch
+from .operators import Grads, Operator, register
+from .probability_losses import mean_factor
+from .rows import row_losses, upstream_stride
+from .sums import finish
+from .support import loss_dtype, needs, require_floating, require_reduction
+from .triplet import triplet_kernel
+
+ARGUMENTS = "Tensor anchor, Tensor positive, Tensor negative, float margin, float p, float eps, bool swap"
+
+
+def norm_kind(p: float) -> int:
+    """The kernel's constant for a norm: 1, 2, 0 for infinity, 3 for any other."""
+    if p in (1.0, 2.0):
+        return int(p)
+    return 0 if math.isinf(p) else 3
+
+
+def unit_stride(x: Tensor) -> Tensor:
+    """Rows whose elements lie side by side."""
+    return x if x.stride(1) == 1 else x.contiguous()
+
+
+def run(
+    tensors: Any, numbers: Any, losses: Tensor | None, grads: Grads, factor: float, upstream: Tensor | None = None
+) -> None:
+    """Launch the kernel: some rows a program."""
+    a, p, n = (unit_stride(tensor) for tensor in tensors)
+    margin, norm, eps, swap = numbers
+    count, width = a.shape
+    if count == 0:
+        return
+    columns = min(tuning.power_of_two(width), tuning.TRIPLET_TILE)
+    rows = min(tuning.TRIPLET_TILE // columns, tuning.power_of_two(count))
+    launch(
+        triplet_kernel, a.device, -(-count // rows),
+        a, p, n, upstream, losses, *grads, count, width, a.stride(0), p.stride(0), n.stride(0),
+        upstream_stride(upstream), margin, norm, eps, factor,
+        NORM=norm_kind(norm), SWAP=swap, COMPUTE=compute_type(a, p, n), ROWS=rows, WIDTH=columns,
+        WHOLE=width <= columns, num_warps=tuning.TRIPLET_WARPS,
+    )  # fmt: skip
+
+
+def _forward(
+    tensors: Any, numbers: Any, reduction: str, dtype: torch.dtype, losses: Tensor | None, grads: Grads
+) -> Tensor:
+    """The loss, and the gradients for an upstream gradient of one, in one pass."""
+    factor = mean_factor(tensors[0], reduction)
+    rows = row_losses(tensors[0], compute_dtype(*tensors)) if losses is None else losses
+    run(tensors, numbers, rows, grads, factor)
+    return finish(rows, None, factor, dtype) if losses is None else losses
+
+
+def _backward(upstream: Tensor, tensors: Any, numbers: Any, reduction: str, grads: Grads) -> None:
+    """The gradients, from the inputs once more."""
+    run(tensors, numbers, None, grads, mean_factor(tensors[0], reduction), upstream)
+
+
+def _public(tensors: Any, numbers: Any) -> dict[str, Any]:
+    """The call by its public argument names."""
+    names = ("anchor", "positive", "negative", "margin", "p", "eps", "swap")
+    return dict(zip(names, (*tensors, *numbers), strict=True))
+
+
+OPERATOR = register(
+    Operator(
+        "triplet_margin_loss", "triplet_margin_loss", ARGUMENTS, 3, 3, _forward, _backward, row_losses,
+        gradient=lambda x: x.new_empty(x.shape), public=_public,
+    )
+)  # fmt: skip
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """Hinge of margin + distance to the positive - distance to the negative; see `lossimpl.triplet_margin_loss`."""
+    require_floating(anchor, positive, negative)
+    require_reduction(reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not p > 0:
+        raise Unavailable(f"native takes p > 0, got {p}")
+    if not 0 < anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError("anchor, positive and negative must have the same number of dimensions, at least one")
+    tensors = (anchor, positive, negative)
+    if not anchor.shape == positive.shape == negative.shape:
+        tensors = torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]  # torch's is untyped
+    shape = tensors[0].shape
+    if shape[-1] == 0:
+        raise Unavailable("native takes vectors of at least one element")
+    rows = [tensor if tensor.dim() == 2 else tensor.reshape(-1, shape[-1]) for tensor in tensors]
+    dtype = loss_dtype(*tensors)
+    loss = OPERATOR(*rows, margin, p, eps, swap, reduction, dtype, *needs(reduction, *tensors))[0]
+    return loss.reshape(shape[:-1]) if reduction == "none" else loss  # type: ignore[no-any-return]  # torch.ops is untyped

@@ -1,0 +1,60 @@
+"""Every choice of block size and number of warps, in one table, with the reason of each.
+
+Facts behind them: a Hopper multiprocessor holds 65,536 registers and 2,048 threads; bandwidth needs some 20 KB in
+flight on each of its multiprocessors (3 TB/s at about 0.8 us, over 132 of them); the widest load is 16 bytes a thread.
+`python -m pytest tests/kernels/triton/test_compile.py` holds what the compiler makes of them: spills, width of loads.
+"""
+
+from dataclasses import dataclass
+
+# Elementwise: 4 warps x 16 elements a thread. In bf16 two 16-byte loads of each operand are in flight, in float32 four.
+ELEMENTWISE_BLOCK = 2048
+ELEMENTWISE_WARPS = 4
+
+# A grid of this many programs a multiprocessor strides over the elements, so that partial sums stay some thousands.
+PROGRAMS_PER_MULTIPROCESSOR = 16
+
+# A row of at most so many elements stays in registers between the loss and the gradient: 16 warps x 32 elements leave
+# room for two rows on a multiprocessor. A longer row is read twice, the second time backwards: the end of the row is
+# what the L2 cache still holds (measured in the project's issue: 0.94 of the copy ceiling at 32,000 bf16 columns).
+ROW_ON_CHIP = 16384
+LONG_ROW_TILE = 8192
+LONG_ROW_WARPS = 16
+ELEMENTS_PER_THREAD = 16
+
+# Reductions of partial results and of the divisor: one program, or this many elements a program first.
+REDUCE_BLOCK = 4096
+REDUCE_WARPS = 8
+
+# Triplet: a program takes as many rows as make a tile of this many elements; longer rows are walked in such tiles.
+TRIPLET_TILE = 2048
+TRIPLET_WARPS = 4
+
+
+@dataclass(frozen=True)
+class RowTile:
+    """How one program covers a row: `lanes` vectors of `vector` elements at a time, by `warps` warps."""
+
+    lanes: int
+    vector: int
+    warps: int
+
+
+def power_of_two(n: int) -> int:
+    """The smallest power of two that is at least n and at least 1."""
+    return 1 << max(n - 1, 0).bit_length()
+
+
+def stays_on_chip(width: int, itemsize: int) -> bool:
+    """Whether a row is held in registers; a float64 takes two of them."""
+    return width * max(itemsize // 4, 1) <= ROW_ON_CHIP
+
+
+def row_tile(width: int, itemsize: int) -> RowTile:
+    """The tile for a row of `width` elements of `itemsize` bytes, read in 16-byte vectors."""
+    vector = 16 // itemsize
+    if not stays_on_chip(width, itemsize):
+        return RowTile(LONG_ROW_TILE // vector, vector, LONG_ROW_WARPS)
+    lanes = power_of_two(-(-width // vector))
+    warps = min(max(lanes * vector // (32 * ELEMENTS_PER_THREAD), 1), LONG_ROW_WARPS)
+    return RowTile(lanes, vector, warps)
