@@ -17,6 +17,7 @@ Record = dict[str, Any]
 
 FORMAT = 2  # asv.results.Results.api_version
 LOSS_PARAMETERS = ("implementation", "shape", "dtype", "device", "mode")  # the order in every benchmarks/<loss>.py
+LOADING_PARAMETERS = ("dataset", "num_workers", "pin_memory", "batch_size")  # in benchmarks/loading.py
 PER_ROW = {"result": "value", "stats_ci_99_a": "low", "stats_ci_99_b": "high", "stats_number": "number"}
 
 
@@ -101,9 +102,12 @@ def samples(name: str, values: Any) -> tuple[float, ...] | None:
 
 def _identity(name: str, params: tuple[str, ...]) -> Record:
     """The loss is the benchmark file's stem; the parameters stand in the literal order that the files share."""
-    if name.startswith("loading.") or len(params) != len(LOSS_PARAMETERS):
+    values = [one.strip("'\"") for one in params]
+    if name.startswith("loading."):
+        dataset, settings = values[0] if values else None, dict(zip(LOADING_PARAMETERS[1:], values[1:], strict=False))
+        return {"dataset": dataset, "scenario": settings}
+    if len(params) != len(LOSS_PARAMETERS):
         return {}
-    values = (one.strip("'\"") for one in params)
     return {"loss": name.split(".")[0], **dict(zip(LOSS_PARAMETERS, values, strict=True))}
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from reports.figures.style import INK, LOOKS, PAPER, RULE, panel
+from reports.figures.style import INK, LOOKS, PAPER, panel
 
 BEST, OTHER = LOOKS["native"][0], LOOKS["naive"][0]
 
@@ -90,7 +90,7 @@ def waterfall(phases: dict[str, float]) -> Figure:
         )
     axes.set_yticks(range(len(lengths)), [name.replace("_", " ") for name in lengths.index])
     axes.invert_yaxis()
-    axes.grid(axis="y", color=RULE, visible=False)
+    axes.grid(axis="y", visible=False)
     axes.set(xlabel="ms", ylabel="")
     axes.margins(x=0.15)
     return figure

@@ -33,5 +33,7 @@ def overview(rows: pd.DataFrame, legend: bool = False) -> Figure:
     axes.set_xlim(0, max(102.0, points["percent"].max() * 1.05))
     if legend:
         marks = [Line2D([], [], color=look(name)[0], marker=look(name)[1], linestyle="", label=name) for name in names]
-        figure.legend(handles=marks, loc="outside upper center", ncols=len(names), frameon=False)
+        figure.legend(
+            handles=marks, loc="outside upper center", ncols=len(names), frameon=False, fontsize=9, handletextpad=0.1
+        )
     return figure

@@ -16,7 +16,7 @@ EVENTS = (("Machine", ""), ("From", "first commit there"), ("Environment", "an e
 
 
 class ChangePoints:
-    """Every change point and environment change in `rows`, the history of all losses."""
+    """Every change point and environment change in `rows`, the whole history."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         order = list(dict.fromkeys(rows.sort_values("date")["commit"]))

@@ -29,6 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two commits of one machine, with every side-car; read-only for tests."""
     folder = synthetic_results.write(tmp_path_factory.mktemp("reports") / "results")
     synthetic_results.conformance(folder)
+    synthetic_results.loaders(folder)
     return folder
 
 

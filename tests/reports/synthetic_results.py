@@ -142,8 +142,8 @@ def loading_rows() -> list[Record]:
 def _loading_row(workers: int, persistent: bool, rate: float) -> Record:
     settings = {"num_workers": workers, "batch_size": 16, "pin_memory": False, "persistent_workers": persistent}
     return {
-        "benchmark": "loading.Loading.track_samples_per_second",
-        "params": [repr(f"photographs-{workers}-{persistent}")],
+        "benchmark": "loading.Loading.track_seconds_per_sample",
+        "params": ["'photographs'", repr(workers), repr(persistent), "16"],
         "scenario": settings,
         "dataset": "photographs",
         "status": "wrong-data" if persistent else "ok",
@@ -152,6 +152,7 @@ def _loading_row(workers: int, persistent: bool, rate: float) -> Record:
         "first_batch_seconds": 0.05 + 0.1 * workers,
         "stall_fraction": 0.4 / (1 + workers),
         "pss_bytes": (200 + 90 * workers) * 2**20,
+        "attribution": {"dataset": 0.02, "transform": 0.003, "collate": 0.001, "between": 0.002, "pin": None},
         "verdict": "same order, other augmentation" if persistent else "bitwise same",
         "started_at": 1_700_000_100,
     }
@@ -169,3 +170,16 @@ def conformance(folder: Path) -> None:
         {**empty, "implementation": "torch", "status": "unavailable", "got": "", "reason": "not here"},
     ]
     _lines(folder / MACHINE / f"{COMMITS[-1][:8]}-{ENV}.conformance.jsonl", rows)
+
+
+def loaders(folder: Path) -> None:
+    """What `lossimpl loaders` stores: a measurement, an argument's effect, a summary."""
+    settings = {"num_workers": 2, "batch_size": 32, "shuffle": True}
+    argument = {"kind": "argument", "dataset": "digits", "scenario": settings, "argument": "in_order", "status": "ok"}
+    rate = {"epoch_rate": 5000.0, "epoch_rate_low": 4900.0, "epoch_rate_high": 5100.0}
+    rows = [
+        {"kind": "measurement", "dataset": "digits", "scenario": settings, "status": "ok", "budget": 2.0, **rate},
+        {**argument, "verdict": "unstable from run to run", "advice": "leave in_order at True"},
+        {"kind": "summary", "dataset": "digits", "sentence": "anything"},
+    ]
+    _lines(folder / MACHINE / f"{COMMITS[-1][:8]}-{ENV}.loaders.jsonl", rows)

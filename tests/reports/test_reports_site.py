@@ -126,9 +126,19 @@ def test_history_shows_the_planted_change_only(site: Path) -> None:
 def test_loading_ranks_no_wrong_data(site: Path) -> None:
     """The fastest setting delivers other data: the answer names the next one and its tie."""
     page = words(site, "loading.html")
-    assert "Use num_workers=2, batch_size=16: 1,010 samples/s" in page
+    assert "Use num_workers=2, batch_size=16: 1,010 samples/s, data bitwise same, stall 13 %, 380 MiB." in page
     assert "1 other setting cannot be told from it" in page
     assert "wrong-data" in page
+
+
+def test_loading_page_has_what_the_loader_search_found(site: Path) -> None:
+    """A measurement, what an argument changes with its cure, and nothing of lines of other kinds."""
+    page = words(site, "loading.html")
+    assert "Use num_workers=2, batch_size=32, shuffle=True: 5,000 samples/s, data not compared." in page
+    assert "in_order num_workers=2, batch_size=32, shuffle=True unstable from run to run" in page
+    assert "leave in_order at True" in page
+    assert "anything" not in page
+    assert "shared memory is exhausted" in page
 
 
 def test_conformance_cells_open_to_their_source(site: Path) -> None:
