@@ -15,7 +15,7 @@ from lossimpl.agreement.tolerances import FLOOR, TOLERANCES, Tolerance
 from lossimpl.inputs import make
 from lossimpl.spec import Case, Function, Loss
 
-LIMIT = 1 << 24  # elements; a larger case is checked on fewer rows, so that the check costs seconds at most
+LIMIT = 1 << 21  # elements; a larger case is checked on fewer rows, so that the check costs seconds at most
 
 
 @dataclass(frozen=True)

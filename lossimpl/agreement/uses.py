@@ -145,7 +145,7 @@ def _leaves(tensors: Tensors, names: tuple[str, ...]) -> Tensors:
 
 
 def _named(names: tuple[str, ...], gradients: Any, what: str = "gradient of") -> Tensors:
-    return {f"{what} {name}": one.detach() for name, one in zip(names, gradients, strict=True)}
+    return {f"{what} {name}": one.detach().clone() for name, one in zip(names, gradients, strict=True)}
 
 
 def _looped(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:

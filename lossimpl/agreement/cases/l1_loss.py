@@ -1,6 +1,5 @@
 """Hard cases of the L1 loss."""
 
-# fmt: off  # a table: one case in few lines
 from __future__ import annotations
 
 from lossimpl.agreement.cases._common import ALL_DTYPES, INF, NAN, Check
@@ -9,20 +8,54 @@ from lossimpl.agreement.cases._regression import BASE, WEIGHT, regression
 CHECKS = (
     *regression(),
     *WEIGHT,
-    Check("the value and the signs", "closed form", {"input": [3.0, -1.0, 2.0], "target": [1.0, 1.0, 2.0]},
-          {"reduction": "none"}, {"value": [2.0, 2.0, 0.0], "gradient of input": [1.0, -1.0, 0.0]}, dtypes=ALL_DTYPES),
-    Check("two equal infinities", "torch: NaN with subgradient 0; losses.md d26", {"input": [INF], "target": [INF]},
-          expected={"value": NAN, "gradient of input": [0.0]}, dtypes=ALL_DTYPES),
-    Check("one infinity", "closed form", {"input": [INF, -INF, 0.0], "target": [0.0, 0.0, INF]}, {"reduction": "none"},
-          {"value": [INF, INF, INF], "gradient of input": [1.0, -1.0, -1.0]}, dtypes=ALL_DTYPES),
-    Check("opposite infinities", "closed form", {"input": [INF], "target": [-INF]},
-          expected={"value": INF, "gradient of input": [1.0]}),
+    Check(
+        "the value and the signs",
+        "closed form",
+        {"input": [3.0, -1.0, 2.0], "target": [1.0, 1.0, 2.0]},
+        {"reduction": "none"},
+        {"value": [2.0, 2.0, 0.0], "gradient of input": [1.0, -1.0, 0.0]},
+        dtypes=ALL_DTYPES,
+    ),
+    Check(
+        "two equal infinities",
+        "torch: NaN with subgradient 0; losses.md d26",
+        {"input": [INF], "target": [INF]},
+        expected={"value": NAN, "gradient of input": [0.0]},
+        dtypes=ALL_DTYPES,
+    ),
+    Check(
+        "one infinity",
+        "closed form",
+        {"input": [INF, -INF, 0.0], "target": [0.0, 0.0, INF]},
+        {"reduction": "none"},
+        {"value": [INF, INF, INF], "gradient of input": [1.0, -1.0, -1.0]},
+        dtypes=ALL_DTYPES,
+    ),
+    Check(
+        "opposite infinities",
+        "closed form",
+        {"input": [INF], "target": [-INF]},
+        expected={"value": INF, "gradient of input": [1.0]},
+    ),
     Check("subnormal difference", "closed form", {"input": [3e-42], "target": [0.0]}, {"reduction": "sum"}, tail=True),
-    Check("float32 difference beyond its range", "closed form: 6e38 is inf in float32",
-          {"input": [3e38], "target": [-3e38]}, expected={"value": INF, "gradient of input": [1.0]}),
-    Check("mean over weights that sum to zero", "torch: divides by the sum of weights",
-          {"input": [1.0, 2.0], "target": [0.0, 0.0], "weight": [0.0, 0.0]}, expected={"value": NAN},
-          ignored=("gradient of input",)),
-    Check("weight of another shape that would broadcast", "torch: ValueError", {**BASE, "weight": [[1.0, 2.0, 3.0]]},
-          raises=(ValueError,), says=("weight", "[1, 3]", "[4, 3]")),
+    Check(
+        "float32 difference beyond its range",
+        "closed form: 6e38 is inf in float32",
+        {"input": [3e38], "target": [-3e38]},
+        expected={"value": INF, "gradient of input": [1.0]},
+    ),
+    Check(
+        "mean over weights that sum to zero",
+        "torch: divides by the sum of weights",
+        {"input": [1.0, 2.0], "target": [0.0, 0.0], "weight": [0.0, 0.0]},
+        expected={"value": NAN},
+        ignored=("gradient of input",),
+    ),
+    Check(
+        "weight of another shape that would broadcast",
+        "torch: ValueError",
+        {**BASE, "weight": [[1.0, 2.0, 3.0]]},
+        raises=(ValueError,),
+        says=("weight", "[1, 3]", "[4, 3]"),
+    ),
 )

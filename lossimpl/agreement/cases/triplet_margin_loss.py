@@ -1,0 +1,193 @@
+"""Hard cases of the triplet margin loss."""
+
+from __future__ import annotations
+
+import torch
+
+from lossimpl.agreement.cases._common import ALL_DTYPES, INF, NAN, Check, every_loss
+from lossimpl.agreement.check import Typed
+
+BASE = {
+    "anchor": [[0.5, -1.0, 2.0], [1.5, 0.25, -0.75], [-2.0, 0.0, 1.0], [3.0, -1.0, 0.5]],
+    "positive": [[0.25, 1.0, -2.0], [1.5, -0.25, -1.25], [0.0, 4.0, 1.5], [-3.0, -0.5, 0.0]],
+    "negative": [[1.0, -0.5, 2.5], [3.5, 2.0, -3.0], [-2.5, 1.0, 0.25], [2.0, -2.0, -0.5]],
+}
+ONE = {"anchor": [[1.0]], "positive": [[0.0]], "negative": [[3.0]]}
+SAME = {"anchor": [[1.0, 2.0]], "positive": [[1.0, 2.0]], "negative": [[1.0, 2.0]]}
+GRADIENTS = tuple(f"gradient of {name}" for name in BASE)
+
+CHECKS = (
+    *every_loss(BASE, ("anchor", "positive", "negative")),
+    *(
+        Check(
+            f"p {p:g}, swap {swap}, reduction {reduction}",
+            "torch.nn.functional.triplet_margin_loss",
+            BASE,
+            {"p": p, "swap": swap, "reduction": reduction},
+            dtypes=ALL_DTYPES,
+        )
+        for p in (1.0, 2.0, INF)
+        for swap in (False, True)
+        for reduction in ("none", "mean", "sum")
+    ),
+    *(
+        Check(f"p {p:g}", "definition: (sum |d|^p)^(1/p)", BASE, {"p": p}, dtypes=("float64", "float32"))
+        for p in (0.5, 1.5, 3.0, 7.0)
+    ),
+    *(
+        Check(f"margin {margin:g}", "definition", BASE, {"margin": margin}, dtypes=("float32", "bfloat16"))
+        for margin in (1e-3, 0.5, 20.0)
+    ),
+    *(Check(f"eps {eps:g}", "definition: eps is added to every difference", BASE, {"eps": eps}) for eps in (0.0, 0.25)),
+    Check("integer margin and p", "numbers", BASE, {"margin": 2, "p": 1}),
+    Check(
+        "hinge exactly 0",
+        "torch: the open side's gradient; losses.md d31",
+        ONE,
+        {"eps": 0.0},
+        {
+            "value": 0.0,
+            "gradient of anchor": [[2.0]],
+            "gradient of positive": [[-1.0]],
+            "gradient of negative": [[-1.0]],
+        },
+        dtypes=ALL_DTYPES,
+    ),
+    Check(
+        "beyond the hinge",
+        "closed form",
+        {**ONE, "negative": [[9.0]]},
+        {"eps": 0.0},
+        {"value": 0.0, **{name: [[0.0]] for name in GRADIENTS}},
+    ),
+    *(
+        Check(
+            f"three equal points, swap {swap}, p {p:g}",
+            "KevinMusgrave/pytorch-metric-learning#107: NaN; closed form: margin",
+            SAME,
+            {"eps": 0.0, "swap": swap, "p": p},
+            {"value": 1.0, **{name: [[0.0, 0.0]] for name in GRADIENTS}},
+            dtypes=("float64", "float32"),
+        )
+        for swap in (False, True)
+        for p in (1.0, 2.0, INF)
+    ),
+    Check("three equal points with the default eps", "closed form: margin", SAME, expected={"value": 1.0}),
+    Check(
+        "anchor on its positive",
+        "tensorflow/tensorflow#30199; closed form",
+        {**SAME, "negative": [[1.0, 3.0]]},
+        {"eps": 0.0, "margin": 2.0},
+        {
+            "value": 1.0,
+            "gradient of positive": [[0.0, 0.0]],
+            "gradient of negative": [[0.0, -1.0]],
+            "gradient of anchor": [[0.0, 1.0]],
+        },
+    ),
+    Check(
+        "swap takes the nearer negative",
+        "closed form: d(p, n) = 1 < d(a, n) = 3",
+        {"anchor": [[0.0]], "positive": [[2.0]], "negative": [[3.0]]},
+        {"eps": 0.0, "swap": True, "margin": 1.0},
+        {
+            "value": 2.0,
+            "gradient of anchor": [[-1.0]],
+            "gradient of positive": [[2.0]],
+            "gradient of negative": [[-1.0]],
+        },
+    ),
+    Check(
+        "half distances beyond half's squares",
+        "losses.md d31: squares in float32",
+        {"anchor": [[300.0, 400.0]], "positive": [[0.0, 0.0]], "negative": [[300.0, 300.0]]},
+        {"eps": 0.0},
+        {"value": 401.0},
+        dtypes=("float16",),
+    ),
+    Check(
+        "huge coordinates",
+        "closed form: 3e18 + 1 - 4e18 < 0; squares fit float32",
+        {"anchor": [[3e18, 0.0]], "positive": [[0.0, 0.0]], "negative": [[-1e18, 0.0]]},
+        {"eps": 0.0},
+        {"value": 0.0},
+        ignored=GRADIENTS,
+    ),
+    Check(
+        "an infinite coordinate of the negative",
+        "closed form: max(-inf, 0)",
+        {"anchor": [[0.0]], "positive": [[1.0]], "negative": [[INF]]},
+        expected={"value": 0.0},
+        ignored=GRADIENTS,
+    ),
+    Check(
+        "an infinite coordinate of the positive",
+        "closed form",
+        {"anchor": [[0.0]], "positive": [[INF]], "negative": [[1.0]]},
+        expected={"value": INF},
+        ignored=GRADIENTS,
+    ),
+    Check(
+        "a NaN coordinate",
+        "arithmetic",
+        {"anchor": [[NAN, 0.0]], "positive": [[1.0, 0.0]], "negative": [[2.0, 0.0]]},
+        expected={"value": NAN},
+        ignored=GRADIENTS,
+    ),
+    Check(
+        "one triplet without a batch",
+        "torch: shape (D)",
+        {"anchor": [1.0, 0.0], "positive": [0.0, 0.0], "negative": [0.0, 3.0]},
+        {"reduction": "none"},
+    ),
+    Check(
+        "three dimensions",
+        "torch: shape (..., D)",
+        {name: [values[:2], values[2:]] for name, values in BASE.items()},
+        {"reduction": "none"},
+    ),
+    Check("one positive for every anchor", "torch: broadcasting", {**BASE, "positive": [[0.25, 1.0, -2.0]]}),
+    Check(
+        "target rows of a wider dtype",
+        "torch: promotion",
+        {**BASE, "positive": Typed(BASE["positive"], torch.float64)},
+        result="float64",
+    ),
+    Check(
+        "wide rows",
+        "losses.md d31",
+        lambda dtype, device: dict(
+            zip(
+                BASE,
+                (torch.randn(3, 5, 1000, generator=torch.Generator().manual_seed(2)).to(device, dtype)),
+                strict=True,
+            )
+        ),
+        dtypes=("float32", "bfloat16"),
+    ),
+    *(
+        Check(
+            f"margin {margin}",
+            "torch: ValueError; losses.md d30",
+            BASE,
+            {"margin": margin},
+            raises=(ValueError,),
+            says=("margin", str(margin), "0"),
+        )
+        for margin in (0, 0.0, -1.0)
+    ),
+    Check(
+        "other numbers of dimensions",
+        "torch: RuntimeError",
+        {**BASE, "positive": [1.0, 2.0, 3.0]},
+        raises=(RuntimeError,),
+        says=("positive", "2", "1"),
+    ),
+    Check(
+        "rows that do not broadcast",
+        "torch: RuntimeError",
+        {**BASE, "positive": [[1.0, 2.0, 3.0]] * 3},
+        raises=(RuntimeError,),
+        says=("positive", "4", "3"),
+    ),
+)
