@@ -73,6 +73,12 @@ def resolved(name: str, implementation: str, device: str) -> str:
     return implementation
 
 
+def widened(argument: Any) -> Any:
+    """A half-precision tensor in float32, anything else itself: torch's autocast computes losses in float32."""
+    half = isinstance(argument, Tensor) and argument.dtype in (torch.float16, torch.bfloat16)
+    return argument.float() if half else argument
+
+
 def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     """Check the arguments, then compute. `arguments` are the loss's own, all of them, in order.
 
@@ -81,6 +87,8 @@ def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     first = arguments[0]
     device = first.device.type if isinstance(first, Tensor) else "cpu"
     chosen = resolved(name, implementation, device)
+    if torch.is_autocast_enabled(device):
+        arguments = tuple(map(widened, arguments))
     if chosen == "native":
         try:
             result: Tensor = FUNCTIONS[name, "native", device](*arguments)

@@ -68,11 +68,13 @@ def log_loss(p: Tensor, y: Tensor) -> Tensor:
 
 
 def oracle(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
-    """In float64: the contract's formula; the slope by a linear term, since autograd would stop at the clamp."""
+    """In float64: the logs themselves; at the clamps a linear term with the contract's slope, where autograd would stop."""
     p, y = input.detach(), target.detach()
-    loss = -torch.lerp(torch.log1p(-p).clamp_min(FLOOR), p.log().clamp_min(FLOOR), y)
-    loss = loss + (input - p) * ((p - y) / (p - p * p).clamp_min(SMALLEST_VARIANCE))
-    loss = loss + (target - y) * (torch.log1p(-p).clamp_min(FLOOR) - p.log().clamp_min(FLOOR))
+    clamped = (p * (1 - p) < SMALLEST_VARIANCE).logical_or(p.isnan())
+    log_p, log_q = p.log().clamp_min(FLOOR), torch.log1p(-p).clamp_min(FLOOR)
+    edge = -torch.lerp(log_q, log_p, y) + (input - p) * ((p - y) / SMALLEST_VARIANCE) + (target - y) * (log_q - log_p)
+    inner = torch.where(clamped, 0.5, input)
+    loss = torch.where(clamped, edge, -target * inner.log() - (1 - target) * torch.log1p(-inner))
     return reduce(loss if weight is None else loss * weight, reduction, input.dtype)
 
 

@@ -90,7 +90,7 @@ def oracle(
 ) -> Tensor:
     """In float64: every target as a distribution t, then −Σ_c w_c t_c log p_c, relative to the likeliest class."""
     rows, shape = class_rows(input), rows_shape(input)
-    w = torch.ones_like(rows[:1]).squeeze(0) if weight is None else weight
+    w = rows.new_ones(rows.shape[-1]) if weight is None else weight
     if has_probabilities(input, target):
         t, share = class_rows(target), rows.new_ones(len(rows))
         kept = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
@@ -116,7 +116,7 @@ def log_probabilities(rows: Tensor) -> Tensor:
     top = rows.argmax(-1, keepdim=True)
     shifted = rows - rows.gather(-1, top).detach()
     is_top = torch.zeros_like(rows).scatter(-1, top, 1.0)
-    return shifted - torch.log1p(torch.where(is_top > 0, shifted, shifted.exp()).sum(-1, keepdim=True))
+    return shifted - torch.log1p(torch.where(is_top > 0, shifted.expm1(), shifted.exp()).sum(-1, keepdim=True))
 
 
 def naive(
@@ -136,7 +136,7 @@ def naive(
         return finish(loss, torch.ones_like(loss), reduction, rows_shape(input), dtype)
     one = [
         index_losses(x[None], y[None], weight, ignore_index, label_smoothing)
-        for x, y in zip(rows, target.reshape(-1), strict=True)
+        for x, y in zip(rows, target.reshape(-1).long(), strict=True)
     ]
     empty = rows.sum(-1)
     loss = torch.cat([loss for loss, _ in one]) if one else empty

@@ -27,6 +27,8 @@ from lossimpl.spec import Loss
 def robust(difference: Tensor, delta: float) -> Tensor:
     """The loss of a difference: with m = min(|d|, δ), m²/2 + δ(|d| − m), both pieces at once."""
     size = difference.abs()
+    if delta == float("inf"):  # the linear piece would be inf - inf, whose slope reaches the other piece's as NaN
+        return 0.5 * size * size
     return torch.where(size < delta, 0.5 * size * size.clamp(max=delta), delta * (size - 0.5 * delta))
 
 

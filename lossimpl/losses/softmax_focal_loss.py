@@ -87,7 +87,8 @@ def oracle(
     small = rest < 0.5
     gathered = torch.log_softmax(rows, -1).gather(-1, safe).squeeze(-1)
     log_p = torch.where(small, torch.log1p(-torch.where(small, rest, 0.0)), gathered)
-    loss = row_alpha(alpha, safe.squeeze(-1)) * rest**gamma * -log_p
+    power = torch.where(rest > 0, torch.where(rest > 0, rest, 1.0) ** gamma, float(gamma == 0))
+    loss = row_alpha(alpha, safe.squeeze(-1)) * power * -log_p
     return finish(torch.where(kept, loss, 0.0), kept.to(rows.dtype), reduction, rows_shape(input), input.dtype)
 
 
