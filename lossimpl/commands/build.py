@@ -1,0 +1,18 @@
+"""`lossimpl build`: compile the native CPU kernels ahead of their first use."""
+
+from __future__ import annotations
+
+import typer
+
+from lossimpl.spec import Unavailable
+
+
+def build() -> None:
+    """Compile the native CPU kernels ahead of their first use, and say where they lie."""
+    from lossimpl.kernels.cpp import builder  # torch loads late, so that --help stays quick
+
+    try:
+        typer.echo(builder.build())
+    except Unavailable as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,47 @@
+// A call of a loss, as the autograd code sees it: tensors, and four ways to look at them.
+#pragma once
+#include <ATen/ATen.h>
+
+#include <array>
+#include <memory>
+#include <vector>
+
+namespace lossimpl {
+
+using at::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+
+constexpr int64_t kNone = 0, kMean = 1, kSum = 2;  // torch's at::Reduction
+
+// A loss and the gradients of its first tensors; those not asked for are empty.
+struct Step {
+  Tensor loss;
+  std::array<Tensor, 3> gradients;
+};
+
+using Wanted = std::array<bool, 3>;
+
+struct Call {
+  std::vector<Tensor> tensors;  // the differentiable ones first; may hold undefined ones
+  size_t differentiable;        // how many of them have a gradient from the kernel
+  int64_t reduction;
+  std::optional<at::ScalarType> result_dtype;  // where the loss has another dtype than its tensors together
+
+  virtual ~Call() = default;
+  // The loss alone.
+  virtual Tensor forward() const = 0;
+  // Loss and gradients in one pass, the gradients times `upstream` (of the loss's shape; undefined: one).
+  virtual Step step(const std::vector<Tensor>& tensors, Wanted wanted, const Tensor& upstream) const = 0;
+  // The same loss from torch's differentiable operations: for derivatives that the kernels do not have.
+  virtual Tensor formula(const std::vector<Tensor>& tensors) const = 0;
+};
+
+// The loss with its autograd node, if gradients are asked for.
+Tensor differentiate(std::unique_ptr<Call> call);
+
+// `loss` (none: per element) reduced by torch's operations.
+inline Tensor reduce(const Tensor& loss, int64_t reduction) {
+  return reduction == kNone ? loss : reduction == kMean ? loss.mean() : loss.sum();
+}
+
+}  // namespace lossimpl

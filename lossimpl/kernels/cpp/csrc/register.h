@@ -1,0 +1,71 @@
+// Registration of a public loss: its autograd, plain and autocast kernels from one function that makes a Call.
+#pragma once
+#include <ATen/autocast_mode.h>
+#include <torch/library.h>
+
+#include "call.h"
+
+namespace lossimpl {
+
+// Shapes equal, also where they are symbolic.
+inline bool same_shape(const Tensor& a, const Tensor& b) {
+  return a.dim() == b.dim() && a.sym_sizes() == b.sym_sizes();
+}
+
+inline Tensor to_float(const Tensor& t) { return at::autocast::cached_cast(at::kFloat, t, c10::DeviceType::CPU); }
+inline OptionalTensor to_float(const OptionalTensor& t) {
+  return at::autocast::cached_cast(at::kFloat, t, c10::DeviceType::CPU);
+}
+template <class T>
+T to_float(const T& other) { return other; }
+
+// `Loss` has a name, a schema, and make(arguments...) -> std::unique_ptr<Call>.
+template <class Loss, class Make = decltype(&Loss::make)>
+struct Public;
+
+template <class Loss, class... A>
+struct Public<Loss, std::unique_ptr<Call> (*)(A...)> {
+  static Tensor autograd(A... a) {
+    auto call = Loss::make(a...);
+    auto dtype = call->result_dtype;
+    Tensor loss = differentiate(std::move(call));
+    return dtype ? loss.to(*dtype) : loss;
+  }
+
+  static Tensor plain(A... a) {
+    auto call = Loss::make(a...);
+    Tensor loss = call->forward();
+    return call->result_dtype ? loss.to(*call->result_dtype) : loss;
+  }
+
+  // Losses run in float32 under autocast, as torch's do.
+  static Tensor autocast(A... a) {
+    c10::impl::ExcludeDispatchKeyGuard below(c10::autocast_dispatch_keyset);
+    static auto op = c10::Dispatcher::singleton().findSchemaOrThrow(Loss::qualified, "").template typed<Tensor(A...)>();
+    return op.call(to_float(a)...);
+  }
+};
+
+template <class... Losses>
+void define_all(torch::Library& m) { (m.def(Losses::schema), ...); }
+template <class... Losses>
+void implement_autograd(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::autograd), ...); }
+template <class... Losses>
+void implement_plain(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::plain), ...); }
+template <class... Losses>
+void implement_autocast(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::autocast), ...); }
+
+}  // namespace lossimpl
+
+// A family of losses with its kernels: LOSSIMPL_FAMILY(unique name, losses...).
+#define LOSSIMPL_FAMILY(...)                                                                              \
+  TORCH_LIBRARY_FRAGMENT(lossimpl, m) { lossimpl::define_all<__VA_ARGS__>(m); }                           \
+  TORCH_LIBRARY_IMPL(lossimpl, Autograd, m) { lossimpl::implement_autograd<__VA_ARGS__>(m); }             \
+  TORCH_LIBRARY_IMPL(lossimpl, CompositeExplicitAutograd, m) { lossimpl::implement_plain<__VA_ARGS__>(m); } \
+  TORCH_LIBRARY_IMPL(lossimpl, AutocastCPU, m) { lossimpl::implement_autocast<__VA_ARGS__>(m); }
+
+// name, qualified name and schema of a public loss; the schema's arguments follow.
+#define LOSSIMPL_LOSS(loss, arguments)                    \
+  static constexpr const char* name = #loss;              \
+  static constexpr const char* qualified = "lossimpl::" #loss; \
+  static constexpr const char* schema = #loss arguments;

@@ -1,0 +1,4 @@
+#if defined(__x86_64__)
+#include "isa_avx2.h"
+#include "triplet.h"
+#endif

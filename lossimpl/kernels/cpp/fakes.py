@@ -1,0 +1,63 @@
+"""Shapes, dtypes and strides of the operators' results, for torch.compile and torch.export: no data is read.
+
+Each takes its operator's arguments in the order of the schema in csrc/*_operators.cpp.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NONE = 0  # the number of reduction "none"
+
+
+def wanted(tensor: Tensor, yes: bool) -> Tensor:
+    """A gradient like its tensor, or an empty one."""
+    return torch.empty_like(tensor) if yes else tensor.new_empty(0)
+
+
+def elementwise(*arguments: Any) -> Tensor:
+    """A scalar, or input's own shape."""
+    input, reduction = arguments[1], arguments[7]
+    return torch.empty_like(input) if reduction == NONE else input.new_empty(())
+
+
+def elementwise_step(*arguments: Any) -> tuple[Tensor, ...]:
+    """The loss, the gradients of input and target."""
+    input, target, want_input, want_target = *arguments[1:3], *arguments[8:10]
+    return elementwise(*arguments), wanted(input, want_input), wanted(target, want_target)
+
+
+def classes(*arguments: Any) -> Tensor:
+    """A scalar, or input's shape without the classes."""
+    input, reduction = arguments[0], arguments[8]
+    rows = input.shape[:1] + input.shape[2:] if input.dim() > 1 else ()
+    result: Tensor = input.new_empty(rows if reduction == NONE else ())
+    return result
+
+
+def classes_step(*arguments: Any) -> tuple[Tensor, ...]:
+    """The loss, the gradients of input and of target probabilities."""
+    input, target, want_input, want_target = *arguments[:2], *arguments[9:11]
+    return classes(*arguments), wanted(input, want_input), wanted(target, want_target)
+
+
+def triplet(*arguments: Any) -> Tensor:
+    """A scalar, or one loss a vector."""
+    anchor, reduction = arguments[0], arguments[7]
+    result: Tensor = anchor.new_empty(anchor.shape[:-1] if reduction == NONE else ())
+    return result
+
+
+def triplet_step(*arguments: Any) -> tuple[Tensor, ...]:
+    """The loss, the gradients of anchor, positive and negative."""
+    gradients = [wanted(one, yes) for one, yes in zip(arguments[:3], arguments[8:11], strict=True)]
+    return triplet(*arguments), *gradients
+
+
+def register() -> None:
+    """Tell torch about all of them; once, after the library is loaded."""
+    for fake in (elementwise, elementwise_step, classes, classes_step, triplet, triplet_step):
+        torch.library.register_fake(f"lossimpl::_{fake.__name__}", fake)
