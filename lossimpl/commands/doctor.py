@@ -1,0 +1,69 @@
+"""`lossimpl doctor`: what is installed, what is unavailable and why, and whether this machine is fit for measuring."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lossimpl.measure.fitness import Finding
+
+MARKS = {"good": "[green]good[/green]", "poor": "[yellow]poor[/yellow]", "unknown": "[dim]unknown[/dim]"}
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False) -> None:
+    """Say what is installed, what is unavailable and why, and whether this machine is fit for measuring."""
+    from lossimpl import LOSSES, environment
+    from lossimpl.measure import fitness
+
+    manifest = environment.manifest()
+    missing = unavailable({name: loss.available for name, loss in LOSSES.items()})
+    findings = list(fitness.check())
+    if json:
+        found = {"manifest": manifest, "unavailable": missing, "fitness": [asdict(finding) for finding in findings]}
+        typer.echo(json_module.dumps(found, indent=2))
+        return
+    show(manifest, missing, findings)
+
+
+def unavailable(available: dict[str, Any]) -> list[dict[str, Any]]:
+    """What cannot run here: device, reason, and for each implementation the losses that this holds for."""
+    from lossimpl.spec import DEVICES
+
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for loss, ask in available.items():
+        for device in DEVICES:
+            for name, reason in ask(device).items():
+                if reason is not None:
+                    found.setdefault((device, reason), {}).setdefault(name, []).append(loss)
+    return [{"device": device, "reason": reason, "losses": names} for (device, reason), names in found.items()]
+
+
+def show(manifest: dict[str, Any], missing: list[dict[str, Any]], findings: Iterable[Finding]) -> None:
+    """Three tables and one sentence."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    gpu = manifest["gpu"]["model"] if manifest["gpu"] else "no GPU that torch can use"
+    console.print(f"[bold]{manifest['cpu']['model']}[/bold], {manifest['cpu']['cores']} cores; {gpu}")
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["packages"].items())
+    console.print(f"Python {manifest['python']}; {versions}", highlight=False)
+
+    reasons = Table("device", "unavailable", "why", box=box.SIMPLE_HEAD)
+    for one in missing:
+        reasons.add_row(one["device"], ", ".join(one["losses"]), one["reason"])
+    console.print(reasons if missing else "Every implementation is available on every device.")
+
+    fitness = Table("for measuring", "", "what was seen", "advice", box=box.SIMPLE_HEAD)
+    poor = []
+    for finding in findings:
+        fitness.add_row(finding.topic, MARKS[finding.state], finding.text, finding.advice)
+        poor += [finding.topic] if finding.state == "poor" else []
+    console.print(fitness)
+    console.print(f"Not fit for quotable numbers yet: {', '.join(poor)}." if poor else "Fit for measuring.")

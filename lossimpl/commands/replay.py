@@ -1,0 +1,151 @@
+"""`lossimpl replay FILE --row N`: measure one stored number again, here and now, and judge whether it is reproduced."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lossimpl.measure.row import Row
+    from lossimpl.spec import Case
+
+Record = dict[str, Any]
+
+SPREAD = 0.05  # two processes on one quiet machine differ by some percent, which the interval of one cannot know
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="Rows as a sweep keeps them, or as `lossimpl compare --json` prints.")],
+    row: Annotated[int, typer.Option(help="Which row, counted from 1; 0 lists them.")] = 0,
+    seconds: Annotated[float, typer.Option(help="What the samples may take.")] = 2.0,
+) -> None:
+    """Measure one stored row again and say whether its time, its status and its agreement are reproduced."""
+    records = load(file)
+    if row == 0:
+        for number, record in enumerate(records, 1):
+            typer.echo(f"{number:5}  {title(record)}")
+        return
+    if not 1 <= row <= len(records):
+        raise typer.BadParameter(f"--row {row}: {file.name} holds rows 1 to {len(records)}")
+    stored = records[row - 1]
+    typer.echo(title(stored))
+    for line in environment_lines(stored, manifests(file)):
+        typer.echo(line)
+    fresh = measure_again(stored, seconds)
+    reasons = differences(stored, fresh)
+    for line in (*measured_lines(stored, fresh), *reasons):
+        typer.echo(line)
+    typer.echo("not reproduced" if reasons else "reproduced")
+    if reasons:
+        raise typer.Exit(1)
+
+
+def load(file: Path) -> list[Record]:
+    """The rows of losses in a file of JSON lines, or of one JSON list."""
+    try:
+        text = file.read_text()
+        records = json.loads(text) if text.lstrip().startswith("[") else list(map(json.loads, text.splitlines()))
+    except (OSError, json.JSONDecodeError) as error:
+        raise typer.BadParameter(f"{file}: {error}") from error
+    found = [record for record in records if isinstance(record, dict) and "implementation" in record]
+    if not found:
+        raise typer.BadParameter(f"{file}: no row of a loss; loader rows are replayed by `lossimpl loaders`")
+    return found
+
+
+def manifests(file: Path) -> dict[str, Record]:
+    """The manifests beside a file of rows, by their identity."""
+    beside = file.with_name(file.name.replace(".rows.jsonl", ".manifest.jsonl"))
+    if beside == file or not beside.exists():
+        return {}
+    return {manifest["id"]: manifest for manifest in map(json.loads, beside.read_text().splitlines())}
+
+
+def title(record: Record) -> str:
+    """The row in one line."""
+    names = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
+    return " ".join(str(record.get(name, "?")) for name in names)
+
+
+def case_of(record: Record) -> Case:
+    """The case that the row measured."""
+    from lossimpl.spec import Case
+
+    return Case(
+        loss=record["loss"],
+        shape=tuple(map(int, record["shape"].split("x"))),
+        dtype=record["dtype"],
+        device=record["device"],
+        mode=record["mode"],
+        options=tuple(sorted(record.get("options", {}).items())),
+        maker=record.get("maker", "normal"),
+        seed=record.get("seed", 0),
+    )
+
+
+def measure_again(record: Record, seconds: float) -> Row:
+    """The same case and implementation, measured now."""
+    from lossimpl.measure import clock
+    from lossimpl.measure.row import measure
+
+    try:
+        return measure(case_of(record), record["implementation"], clock.Rule(max_seconds=seconds))
+    except (KeyError, ValueError) as error:
+        raise typer.BadParameter(f"this row cannot be measured here: {error}") from error
+
+
+def environment_lines(record: Record, known: dict[str, Record]) -> list[str]:
+    """How the environment differs from the one that the row was measured in, a line a field."""
+    from lossimpl import environment
+
+    now = environment.manifest()
+    then = known.get(record.get("manifest", ""))
+    if then is None:
+        return ["environment: that of the stored row is not told, so a different time may have any cause"]
+    found = environment.differences(then, now)
+    if not found:
+        return ["environment: the same"]
+    return ["environment: differs, so a different time is no surprise", *(f"  {n}: {a} -> {b}" for n, a, b in found)]
+
+
+def differences(record: Record, fresh: Row) -> list[str]:
+    """Why the row is not reproduced, a line a reason; none if it is.
+
+    Reproduced: the same status and the same verdict on agreement, and times whose intervals, widened by 5 percent for
+    what differs between two processes, overlap.
+    """
+    from lossimpl.measure.summary import median_interval
+
+    found = []
+    if fresh.status != record["status"]:
+        found.append(f"status: {record['status']} -> {fresh.status} ({fresh.reason or 'no reason'})")
+    then, now = (verdict(each) for each in (record.get("agreement"), fresh.agreement))
+    if then != now:
+        found.append(f"agreement: {then} -> {now}")
+    if record.get("samples") and fresh.samples:
+        _, low, high = median_interval(record["samples"])
+        _, fresh_low, fresh_high = median_interval(fresh.samples)
+        if fresh_low > high * (1 + SPREAD) or fresh_high * (1 + SPREAD) < low:
+            found.append("time: the intervals do not overlap")
+    return found
+
+
+def verdict(agreement: Record | None) -> str:
+    """The verdict on agreement, or `not checked`."""
+    return str(agreement["verdict"]) if agreement else "not checked"
+
+
+def measured_lines(record: Record, fresh: Row) -> list[str]:
+    """Both times with their intervals, and the ratio."""
+    from lossimpl.measure.summary import median_interval
+
+    if not (record.get("samples") and fresh.samples):
+        return []
+    then, now = median_interval(record["samples"]), median_interval(fresh.samples)
+    lines = [
+        f"{name}: {m:.4g} s ({low:.4g} to {high:.4g})" for name, (m, low, high) in (("stored", then), ("now", now))
+    ]
+    return [*lines, f"now / stored: {now[0] / then[0]:.3f}", *([f"note: {fresh.busy}"] if fresh.busy else [])]
