@@ -13,6 +13,7 @@ COMMANDS = {
     "gate": "Compare two revisions.",
     "nightly": "Measure new commits and look for changes.",
     "figure": "Write README's picture from results/.",
+    "readme": "Write README's table from results/.",
 }
 
 
