@@ -1,0 +1,76 @@
+"""`python -m reports readme`: the results table in README, made again from stored results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from reports import wording
+from reports.material import Material, gather
+from reports.ranking import CASE, rankable
+
+START = "<!-- results: written by `python -m reports readme` from results/ -->"
+END = "<!-- end of results -->"
+IMPLEMENTATIONS = ("native", "torch", "compiled")
+HEADINGS = (
+    *("loss", "shape", "dtype", "mode", *IMPLEMENTATIONS),
+    *("native of ceiling", "native error", "torch error"),
+)
+
+
+def readme(
+    results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="The file that holds the two markers.")] = Path("README.md"),
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Write the table of the newest measurements between README's markers."""
+    text = out.read_text()
+    if START not in text or END not in text:
+        raise typer.BadParameter(f"{out} lacks the markers {START!r} and {END!r}", param_hint="--out")
+    before, after = text.split(START)[0], text.split(END)[1]
+    out.write_text(before + START + "\n\n" + section(gather(results), device) + "\n" + END + after)
+    typer.echo(str(out))
+
+
+def section(material: Material, device: str) -> str:
+    """Where it was measured, the table, and what its columns mean."""
+    for setup in material.setups:
+        rows = material.of_setup(setup)
+        rows = rows[rows["device"] == device]
+        if not rows.empty:
+            return "\n".join((f"Measured on {setup[0]}, {setup[1]}, {device}.", "", *table(rows), "", NOTE, ""))
+    return f"Nothing was measured on {device} yet: `make report` does it.\n"
+
+
+NOTE = (
+    "Times are medians of a call, a dash where the implementation does not exist or was not measured; the ceiling is the "
+    "bandwidth of a copy (step) or a read (forward) in the same process, of the cache level that the case fits in; the "
+    "error is the largest relative error of value or gradient against the float64 oracle."
+)
+
+
+def table(rows: pd.DataFrame) -> list[str]:
+    """Markdown lines: one case a line, in the order of the catalogue."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+    for _, case in rows.groupby(CASE, sort=False):
+        by_name = {str(row["implementation"]): row for _, row in case[rankable(case)].iterrows()}
+        if "native" in by_name:
+            lines.append("| " + " | ".join(line(by_name)) + " |")
+    return lines
+
+
+def line(by_name: dict[str, pd.Series]) -> list[str]:
+    """The cells of one case."""
+    native = by_name["native"]
+    times = [wording.seconds(by_name[name]["value"]) if name in by_name else "-" for name in IMPLEMENTATIONS]
+    errors = [error(by_name[name]) if name in by_name else "-" for name in ("native", "torch")]
+    case = [str(native["loss"]), str(native["shape"]), str(native["dtype"]), str(native["mode"])]
+    return [*case, *times, wording.percent(native["share"]), *errors]
+
+
+def error(row: pd.Series) -> str:
+    """The larger of the relative errors of value and gradient."""
+    return f"{max(row['value_max_rel'], row['grad_max_rel'] if wording.known(row['grad_max_rel']) else 0.0):.1e}"
