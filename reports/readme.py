@@ -46,9 +46,9 @@ def section(material: Material, device: str) -> str:
 
 
 NOTE = (
-    "Times are medians of a call, a dash where the implementation does not exist or was not measured; the ceiling is the "
-    "bandwidth of a copy (step) or a read (forward) in the same process, of the cache level that the case fits in; the "
-    "error is the largest relative error of value or gradient against the float64 oracle."
+    "Times are medians of a call, a dash where the implementation does not exist or was not measured. The ceiling is "
+    "the bandwidth of a copy (step) or a read (forward) in the same process, of the cache level that the case fits in. "
+    "The error is the largest relative error of value or gradient against the float64 oracle."
 )
 
 
