@@ -133,13 +133,18 @@ def middle(row: Row) -> float:
 
 
 def places(rows: list[Row]) -> list[str]:
-    """1, 2, 2, 4: a row shares the place of the one before when their intervals overlap."""
+    """1, 1, 3: a row shares the place of the fastest before it whose interval it overlaps."""
     from lossimpl.measure.summary import median_interval
 
     found: list[str] = []
+    reach = float("-inf")
     for index, row in enumerate(rows):
-        tied = index > 0 and median_interval(row.samples)[1] <= median_interval(rows[index - 1].samples)[2]
-        found.append(found[-1] if tied else str(index + 1))
+        _, low, high = median_interval(row.samples)
+        if low > reach:
+            reach = high
+            found.append(str(index + 1))
+        else:
+            found.append(found[-1])
     return found
 
 
