@@ -83,7 +83,7 @@ def _templates(losses: Mapping[str, Loss]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters["mathematics"] = mathematics
+    templates.filters.update(mathematics=mathematics, breakable=breakable)
     templates.globals.update(
         navigation=NAVIGATION,
         w=wording,
@@ -92,6 +92,15 @@ def _templates(losses: Mapping[str, Loss]) -> Environment:
         glyph=lambda name: GLYPHS[look(name)[1]],
     )
     return templates
+
+
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line after an underscore.
+
+    >>> str(breakable("mse_loss"))
+    'mse_<wbr>loss'
+    """
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def mathematics(formula: str) -> Markup:

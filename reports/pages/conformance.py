@@ -25,7 +25,7 @@ def pages(material: Material) -> list[Page]:
     losses = [name for name in dict.fromkeys([*material.losses, *sorted(tested)]) if name in tested]
     values = {
         "counts": _counts(cases, losses) if losses else None,
-        "totals": {name: Counter(cases.loc[cases["implementation"] == name, "status"]) for name in _names(cases)},
+        "totals": totals(material),
     }
     first = Page("conformance.html", "Conformance", "conformance.html", values)
     return [first, *(_page(name, cases[cases["loss"] == name]) for name in losses)]
@@ -45,6 +45,12 @@ def _text(value: Any) -> str:
 
 def _names(cases: pd.DataFrame) -> list[str]:
     return in_order(set(cases["implementation"]))
+
+
+def totals(material: Material) -> dict[str, Counter[str]]:
+    """How often each implementation had each status, over all losses, devices and dtypes."""
+    cases = newest(material.conformance)
+    return {name: Counter(cases.loc[cases["implementation"] == name, "status"]) for name in _names(cases)}
 
 
 def file_name(loss: str) -> str:

@@ -12,6 +12,7 @@ from reports.answers import Answer, answer, answers
 from reports.figures.overview import overview
 from reports.figures.style import in_order
 from reports.material import Material
+from reports.pages import conformance, loading
 from reports.pages.loss import file_name
 from reports.ranking import smallest
 from reports.view import Cell, Drawing, Page, Table, drawing
@@ -31,6 +32,8 @@ def pages(material: Material) -> list[Page]:
         "sections": [_section(material, setup, rows) for setup, rows in measured],
         "counts": Counter(material.rows["status"]),
         "loss_files": [(name, file_name(name)) for name in material.loss_names],
+        "loading": loading.answers(material),
+        "conformance": conformance.totals(material),
         "problems": material.results.problems,
     }
     return [Page("index.html", "Which loss implementation should I run here?", "index.html", values)]

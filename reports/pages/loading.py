@@ -29,6 +29,14 @@ def pages(material: Material) -> list[Page]:
     return [Page("loading.html", "Which DataLoader settings should I use?", "loading.html", values, raw)]
 
 
+def answers(material: Material) -> list[tuple[str, str]]:
+    """Each dataset with the sentence that says what to use."""
+    rows = measurements(material)
+    datasets: list[tuple[Any, pd.DataFrame]] = list(rows.groupby("dataset")) if len(rows) else []
+    ranks = [(str(name), in_ranks(one)) for name, one in datasets]
+    return [(name, answer(one[one["rank"].notna()])) for name, one in ranks]
+
+
 def _section(dataset: str, rows: pd.DataFrame, loaders: pd.DataFrame) -> dict[str, Any]:
     ordered = in_ranks(rows)
     right = ordered[ordered["rank"].notna()]

@@ -27,7 +27,7 @@ for (const table of document.querySelectorAll("table.data")) {
   label.className = "filter";
   const input = document.createElement("input");
   input.type = "search";
-  input.placeholder = "such as native float32 step";
+  input.placeholder = "words that a row must hold";
   label.append("Filter rows", input);
   table.closest(".scroll").before(label);
   const texts = new Map([...body.rows].map((row) => [row, row.textContent.toLowerCase()]));

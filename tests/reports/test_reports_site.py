@@ -17,7 +17,7 @@ from reports.material import Material, gather
 from reports.site import NAVIGATION, build, mathematics
 from reports.summary import summary
 
-VOID = ("meta", "link", "br", "input", "hr", "img")
+VOID = ("meta", "link", "br", "input", "hr", "img", "wbr")
 
 
 def text(site: Path, name: str) -> str:
