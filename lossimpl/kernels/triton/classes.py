@@ -1,5 +1,7 @@
 # mypy: ignore-errors
-# Reason: kernels are Triton's language, their arguments have no Python types.
+# ruff: noqa: RET505
+# Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
+# condition only an `else` keeps the compiler from compiling the rest.
 """Losses over rows of class logits with class indices as targets: cross entropy, softmax focal loss.
 
 A row of logits starts anywhere in memory, so it is walked as: an edge of fewer than VECTOR elements up to the first
@@ -15,7 +17,7 @@ maximum, 1 - p_target = rest / (rest + e_target) has no cancellation however con
 import triton
 import triton.language as tl
 
-from .numerics import FP64, finite_reference, log1p, multiply, power
+from .numerics import finite_reference, log1p, multiply, power
 
 
 @triton.jit
@@ -44,7 +46,8 @@ def merge(state, top, SMOOTH: tl.constexpr):
         d = tl.sum(d + k * (finite_reference(m) - reference), axis=0)
         k = tl.sum(k, axis=0)
         return s, k, d
-    return s, s, s
+    else:
+        return s, s, s
 
 
 @triton.jit
@@ -52,9 +55,10 @@ def class_weights(weight_ptr, columns, mask, SMOOTH: tl.constexpr, COMPUTE: tl.c
     """What smoothing weighs these classes by: 1 where there are no weights, 0 outside the mask; unused without it."""
     if not SMOOTH:
         return 0.0
-    if weight_ptr is None:
+    elif weight_ptr is None:
         return tl.where(mask, 1.0, 0.0).to(COMPUTE)
-    return tl.load(weight_ptr + columns, mask=mask, other=0.0).to(COMPUTE)
+    else:
+        return tl.load(weight_ptr + columns, mask=mask, other=0.0).to(COMPUTE)
 
 
 @triton.jit
@@ -102,13 +106,14 @@ def row_terms(
         decay = tl.where(q == 0, -1.0, multiply(p, log_p) / q)
         slope = alpha * weight_target * modulation * (1.0 - gamma * decay)
         return -alpha * weight_target * multiply(modulation, log_p), slope / total, -slope * q
-    if SMOOTH:
+    elif SMOOTH:
         own = weight_target * (1.0 - smoothing)
         spread = smoothing / classes
         loss = -own * log_p + spread * (weight_sum * log_total - deviation)
         at_target = spread * (weight_sum * (e_target / total) - weight_target) - own * q
         return loss, (own + spread * weight_sum) / total, at_target
-    return -weight_target * log_p, weight_target / total, -weight_target * q
+    else:
+        return -weight_target * log_p, weight_target / total, -weight_target * q
 
 
 @triton.jit
@@ -149,9 +154,9 @@ def class_rows_kernel(
     x_stride,
     upstream_stride,
     ignore_index,
-    smoothing: FP64,
-    alpha: FP64,
-    gamma: FP64,
+    smoothing: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
+    alpha: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
+    gamma: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     FOCAL: tl.constexpr,
     SMOOTH: tl.constexpr,
     EDGES: tl.constexpr,

@@ -1,11 +1,11 @@
 # mypy: ignore-errors
-# Reason: kernels are Triton's language, their arguments have no Python types.
+# ruff: noqa: RET505
+# Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
+# condition only an `else` keeps the compiler from compiling the rest.
 """One kernel for the eight elementwise losses: values, sums and gradients in one pass over the inputs."""
 
 import triton
 import triton.language as tl
-
-from .numerics import FP64
 
 
 @triton.jit
@@ -13,12 +13,13 @@ def position(offsets, sizes, strides, DIMENSIONS: tl.constexpr):
     """Where the elements with these row-major numbers lie, by strides; the numbers themselves where all are dense."""
     if DIMENSIONS == 0:
         return offsets
-    place = tl.zeros_like(offsets)
-    rest = offsets
-    for k in tl.static_range(DIMENSIONS):
-        place += (rest % sizes[DIMENSIONS - 1 - k]) * strides[DIMENSIONS - 1 - k]
-        rest = rest // sizes[DIMENSIONS - 1 - k]
-    return place
+    else:
+        place = tl.zeros_like(offsets)
+        rest = offsets
+        for k in tl.static_range(DIMENSIONS):
+            place += (rest % sizes[DIMENSIONS - 1 - k]) * strides[DIMENSIONS - 1 - k]
+            rest = rest // sizes[DIMENSIONS - 1 - k]
+        return place
 
 
 @triton.jit
@@ -26,7 +27,8 @@ def optional(ptr, offsets, mask, sizes, strides, DIMENSIONS: tl.constexpr, COMPU
     """A tile of an optional operand in the compute type, or the number one."""
     if ptr is None:
         return 1.0
-    return tl.load(ptr + position(offsets, sizes, strides, DIMENSIONS), mask=mask, other=1.0).to(COMPUTE)
+    else:
+        return tl.load(ptr + position(offsets, sizes, strides, DIMENSIONS), mask=mask, other=1.0).to(COMPUTE)
 
 
 @triton.jit
@@ -62,9 +64,9 @@ def elementwise_kernel(
     scalar_upstream_ptr,  # [1] or None: gradients are multiplied by it
     partial_ptr,  # [programs] or None: sums of the values
     n,
-    factor: FP64,
-    first: FP64,
-    second: FP64,
+    factor: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
+    first: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
+    second: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     sizes,  # the common shape, where some tensor is not dense
     strides,  # of each of `pointers`
     POINT: tl.constexpr,

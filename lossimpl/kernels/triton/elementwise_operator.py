@@ -36,17 +36,23 @@ def run(
     """Walk input, target, weight, pos_weight, upstream once; return the partial sums where they are asked for."""
     pointers = (*operands, *outputs)
     plan = walk(pointers)
-    block = tuning.ELEMENTWISE_BLOCK
+    block = tuning.HEAVY_BLOCK if name in tuning.HEAVY else tuning.ELEMENTWISE_BLOCK
     programs = programs_for(operands[0], -(-plan.count // block))
     partial = operands[0].new_empty(programs, dtype=compute_dtype(*operands[:2])) if sums else None
     launch(
         elementwise_kernel, operands[0].device, programs,
         pointers, divisor, scalar_upstream, partial, plan.count, factor, *numbers, plan.sizes, plan.strides,
-        POINT=POINTS[name], DIMENSIONS=plan.dimensions, COMPUTE=compute_type(*operands[:2]), BLOCK=block,
+        POINT=point(name, numbers), DIMENSIONS=plan.dimensions, COMPUTE=compute_type(*operands[:2]), BLOCK=block,
         VECTOR=16 // min(operands[0].element_size(), operands[1].element_size()),
         num_warps=tuning.ELEMENTWISE_WARPS, **(CHECKED if name in ASSERTING else {}),
     )  # fmt: skip
     return partial
+
+
+def point(name: str, numbers: tuple[float, float]) -> Any:
+    """The point function; the focal loss has one of its own for gamma = 2."""
+    usual = name == "sigmoid_focal_loss" and numbers[1] == 2.0
+    return POINTS[f"{name} with gamma 2" if usual else name]
 
 
 def _forward(

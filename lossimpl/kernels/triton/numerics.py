@@ -9,9 +9,6 @@ compiler and the interpreter have are used: no `libdevice` call.
 import triton
 import triton.language as tl
 
-# As a kernel argument's annotation: it arrives as float64. Without it Triton would round a Python float to float32.
-FP64 = "fp64"
-
 
 @triton.jit
 def multiply(coefficient, value):
@@ -33,6 +30,36 @@ def log1p(a):
 
 
 @triton.jit
+def log1p_unit(e):
+    """log(1 + e) for e in [0, 1].
+
+    In float32 e times a polynomial: interpolated at Chebyshev nodes, relative error 5e-9 before rounding. A dozen
+    instructions, where the library's logarithm and the lost digits of 1 + e take some thirty.
+    """
+    if e.dtype == tl.float64:
+        series = log1p(e)
+    else:
+        series = 0.01954252722 - 0.00317605701 * e
+        series = 0.1054362379 + e * (-0.05637361275 + e * series)
+        series = 0.1966327426 + e * (-0.1526966707 + e * series)
+        series = 0.333297105 + e * (-0.2495161626 + e * series)
+        series = e * (0.9999999947 + e * (-0.4999989265 + e * series))
+    return series
+
+
+@triton.jit
+def reciprocal(w):
+    """1 / w for w in [1, 2]: in float32 a hardware estimate and a Newton step, without a quotient's range checks."""
+    if w.dtype == tl.float64:
+        inverse = 1.0 / w
+    else:
+        root = tl.rsqrt(w)
+        inverse = root * root
+        inverse = inverse * (2.0 - w * inverse)
+    return inverse
+
+
+@triton.jit
 def power(base, exponent):
     """base ** exponent for base >= 0 and exponent >= 0, with 0 ** 0 = 1."""
     return tl.where(exponent == 0, 1.0, tl.exp2(exponent * tl.log2(base)))
@@ -48,19 +75,25 @@ def sign(d):
 def sigmoids(x):
     """sigmoid(x) and sigmoid(-x), each with full relative precision, and exp(-|x|)."""
     e = tl.exp(-tl.abs(x))
-    high = 1.0 / (1.0 + e)
+    high = reciprocal(1.0 + e)
     low = e * high
     return tl.where(x >= 0, high, low), tl.where(x >= 0, low, high), e
 
 
 @triton.jit
-def half_sinh(d):
-    """sinh(d / 2) for |d| <= 1 by its Taylor series: 1/13! (1/2)**13 is below half an ulp of float64."""
+def half_hyperbolic(d):
+    """sinh(d / 2) and cosh(d / 2) for |d| <= 1 by their Taylor series.
+
+    The first term left out is below half an ulp of the result: of float64 after 7 and 8 terms, of float32 after 4.
+    """
     h = d * 0.5
     s = h * h
     if d.dtype == tl.float64:
-        series = 1.0 + s / 110 * (1.0 + s / 156 * (1.0 + s / 210))
-        series = 1.0 + s / 6 * (1.0 + s / 20 * (1.0 + s / 42 * (1.0 + s / 72 * series)))
+        odd = 1.0 + s / 110 * (1.0 + s / 156 * (1.0 + s / 210))
+        odd = 1.0 + s / 6 * (1.0 + s / 20 * (1.0 + s / 42 * (1.0 + s / 72 * odd)))
+        even = 1.0 + s / 90 * (1.0 + s / 132 * (1.0 + s / 182 * (1.0 + s / 240)))
+        even = 1.0 + s / 2 * (1.0 + s / 12 * (1.0 + s / 30 * (1.0 + s / 56 * even)))
     else:
-        series = 1.0 + s * (1 / 6) * (1.0 + s * (1 / 20) * (1.0 + s * (1 / 42)))
-    return h * series
+        odd = 1.0 + s * (1 / 6) * (1.0 + s * (1 / 20) * (1.0 + s * (1 / 42)))
+        even = 1.0 + s * (1 / 2) * (1.0 + s * (1 / 12) * (1.0 + s * (1 / 30)))
+    return h * odd, even

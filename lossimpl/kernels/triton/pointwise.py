@@ -1,4 +1,5 @@
 # mypy: ignore-errors
+# ruff: noqa: RET505
 # Reason: kernels are Triton's language, their arguments have no Python types.
 """One element of each elementwise loss: value, derivative in the input, derivative in the target.
 
@@ -10,7 +11,7 @@ the compiler removes them.
 import triton
 import triton.language as tl
 
-from .numerics import half_sinh, log1p, multiply, power, sigmoids, sign
+from .numerics import half_hyperbolic, log1p_unit, multiply, power, reciprocal, sigmoids, sign
 
 
 @triton.jit
@@ -49,17 +50,17 @@ def huber(x, t, pos_weight, delta, second):
 def log_cosh(x, t, pos_weight, first, second):
     """log(cosh(d)), derivative tanh(d).
 
-    Below |d| = 1 the two large terms of |d| + log1p(exp(-2|d|)) - log(2) cancel, so log1p(2 sinh(d/2)^2) is taken, and
-    tanh(d) = 2 s sqrt(1 + s^2) / (1 + 2 s^2) with s = sinh(d/2). Both branches share one logarithm and one division.
+    Below |d| = 1 the two large terms of |d| + log1p(exp(-2|d|)) - log(2) cancel. There log1p(2 s^2) is taken, and
+    tanh(d) = 2 s c / (1 + 2 s^2), with s = sinh(d/2), c = cosh(d/2). Both branches share one logarithm, one quotient.
     """
     d = x - t
     a = tl.abs(d)
     small = a < 1.0
-    s = half_sinh(tl.where(small, a, 0.0))
+    s, c = half_hyperbolic(tl.where(small, a, 0.0))
     u = tl.exp(-2.0 * a)
     rest = tl.where(small, 2.0 * s * s, u)
-    value = log1p(rest) + tl.where(small, 0.0, a - 0.6931471805599453)
-    slope = tl.where(small, 2.0 * s * tl.sqrt(1.0 + s * s), 1.0 - u) / (1.0 + rest)
+    value = log1p_unit(rest) + tl.where(small, 0.0, a - 0.6931471805599453)
+    slope = tl.where(small, 2.0 * s * c, 1.0 - u) * reciprocal(1.0 + rest)
     slope = tl.where(d < 0, -slope, slope)
     return value, slope, -slope
 
@@ -69,7 +70,9 @@ def bce(x, t, pos_weight, first, second):
     """-(t log x + (1 - t) log(1 - x)), the logarithms held above -100 and x (1 - x) above 1e-12 as torch does."""
     tl.device_assert((x >= 0) & (x <= 1), "all elements of input should be between 0 and 1")
     log_x = tl.maximum(tl.log(x), -100.0)
-    log_rest = tl.maximum(log1p(-x), -100.0)
+    # log(1 - x): what 1 - x rounds off matters only where w is in (1/2, 1]; there 1 / w is near enough to 1 + x.
+    w = 1.0 - x
+    log_rest = tl.maximum(tl.log(w) - (x - (1.0 - w)) * (1.0 + x), -100.0)
     slope = (x - t) / tl.maximum((1.0 - x) * x, 1e-12)
     return -(t * log_x + (1.0 - t) * log_rest), slope, log_rest - log_x
 
@@ -78,7 +81,7 @@ def bce(x, t, pos_weight, first, second):
 def bce_with_logits(x, t, pos_weight, first, second):
     """pos_weight t softplus(-x) + (1 - t) softplus(x); a zero coefficient beats an infinite softplus."""
     up, down, e = sigmoids(x)
-    tail = log1p(e)
+    tail = log1p_unit(e)
     plus = tl.maximum(x, 0.0) + tail
     minus = tl.maximum(-x, 0.0) + tail
     value = multiply(pos_weight * t, minus) + multiply(1.0 - t, plus)
@@ -87,28 +90,51 @@ def bce_with_logits(x, t, pos_weight, first, second):
 
 
 @triton.jit
-def sigmoid_focal(x, t, pos_weight, alpha, gamma):
+def focal(x, t, alpha, gamma, SQUARE: tl.constexpr):
     """alpha_t q^gamma ce with q = 1 - p_t = sigmoid(x)(1 - t) + sigmoid(-x) t and ce the cross entropy with logits.
 
-    dq/dx = sigmoid(x) sigmoid(-x) (1 - 2t), and q^(gamma - 1) sigmoid(x) sigmoid(-x) is written q^gamma * ratio,
-    because the ratio stays between 0 and 1 where the power of a vanishing q does not stay finite. alpha < 0 means no
-    weighting.
+    dq/dx = sigmoid(x) sigmoid(-x) (1 - 2t). alpha < 0 means no weighting. `focus` and `focus_slope` are q^gamma and
+    gamma q^(gamma - 1) sigmoid(x) sigmoid(-x).
     """
     ce, slope_ce, slope_ce_target = bce_with_logits(x, t, 1.0, 0.0, 0.0)
     up, down, _ = sigmoids(x)
     q = up * (1.0 - t) + down * t
-    ratio = tl.where(q == 0, 1.0, up * down / q)
     weight = tl.where(alpha < 0, 1.0, alpha * t + (1.0 - alpha) * (1.0 - t))
     tilt = tl.where(alpha < 0, 0.0, 2.0 * alpha - 1.0)
-    modulation = power(q, gamma)
-    bend = gamma * multiply(ratio, ce) * (1.0 - 2.0 * t)
-    per_q = tl.where(q == 0, 0.0, multiply(gamma * modulation / q, ce))
-    slope = weight * modulation * (slope_ce + bend)
-    slope_target = multiply(tilt * modulation, ce) + weight * (per_q * (down - up) + modulation * slope_ce_target)
-    return multiply(weight * modulation, ce), slope, slope_target
+    focus, focus_slope, focus_slope_q = focusing(q, up * down, gamma, SQUARE)
+    slope = weight * (focus * slope_ce + multiply(focus_slope, ce) * (1.0 - 2.0 * t))
+    per_target = multiply(focus_slope_q, ce) * (down - up) + focus * slope_ce_target
+    return multiply(weight * focus, ce), slope, multiply(tilt * focus, ce) + weight * per_target
 
 
-# The loss's name -> its point function. Numbers: smooth_l1 beta, huber delta, sigmoid_focal alpha and gamma.
+@triton.jit
+def focusing(q, product, gamma, SQUARE: tl.constexpr):
+    """q^gamma, gamma q^(gamma - 1) product, gamma q^(gamma - 1), where product = sigmoid(x) sigmoid(-x) <= q.
+
+    The second is q^gamma times product / q, which stays in [0, 1] where a power of a vanishing q does not stay finite.
+    SQUARE: gamma is 2, its usual value, which needs neither logarithm nor quotient.
+    """
+    if SQUARE:
+        return q * q, 2.0 * q * product, 2.0 * q
+    else:
+        focus = power(q, gamma)
+        ratio = tl.where(q == 0, 1.0, product / q)
+        return focus, gamma * focus * ratio, tl.where(q == 0, 0.0, gamma * focus / q)
+
+
+@triton.jit
+def sigmoid_focal(x, t, pos_weight, alpha, gamma):
+    """The focal loss for any gamma >= 0."""
+    return focal(x, t, alpha, gamma, False)
+
+
+@triton.jit
+def sigmoid_focal_square(x, t, pos_weight, alpha, gamma):
+    """The focal loss for gamma = 2."""
+    return focal(x, t, alpha, gamma, True)
+
+
+# The loss's name -> its point function, with one more for the usual gamma.
 POINTS = {
     "l1_loss": l1,
     "mse_loss": mse,
@@ -118,4 +144,5 @@ POINTS = {
     "binary_cross_entropy": bce,
     "binary_cross_entropy_with_logits": bce_with_logits,
     "sigmoid_focal_loss": sigmoid_focal,
+    "sigmoid_focal_loss with gamma 2": sigmoid_focal_square,
 }

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 
 from .classes import edges, empty_state, fold, merge, row_scale
-from .numerics import FP64, finite_reference
+from .numerics import finite_reference
 
 
 @triton.jit
@@ -66,8 +66,8 @@ def probability_rows_kernel(
     x_stride,
     t_stride,
     upstream_stride,
-    smoothing: FP64,
-    factor: FP64,
+    smoothing: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
+    factor: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     EDGES: tl.constexpr,
     ALIKE: tl.constexpr,
     COMPUTE: tl.constexpr,

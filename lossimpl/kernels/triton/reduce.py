@@ -5,8 +5,6 @@
 import triton
 import triton.language as tl
 
-from .numerics import FP64
-
 
 @triton.jit
 def finish_kernel(
@@ -14,7 +12,7 @@ def finish_kernel(
     divisor_ptr,  # [1] or None
     out_ptr,  # [1]
     n,
-    factor: FP64,
+    factor: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     BLOCK: tl.constexpr,
 ):
     """out = sum(partial) * factor / divisor, summed in float64: some thousand additions, and no digits lost in them."""

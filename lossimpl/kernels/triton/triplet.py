@@ -1,5 +1,7 @@
 # mypy: ignore-errors
-# Reason: kernels are Triton's language, their arguments have no Python types.
+# ruff: noqa: RET505
+# Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
+# condition only an `else` keeps the compiler from compiling the rest.
 """Triplet margin loss: distances, hinge and all three gradients of some rows in one program.
 
 A distance is ||u - v + eps||_P. With d = u - v + eps its gradient in u is sign(d) (P = 1), d / D (P = 2), sign(d)
@@ -10,7 +12,7 @@ open side's gradient is taken, and where swap finds both distances equal they sh
 import triton
 import triton.language as tl
 
-from .numerics import FP64, power, sign
+from .numerics import power, sign
 
 
 @triton.jit
@@ -19,16 +21,17 @@ def extend(distance, ties, d, mask, p, NORM: tl.constexpr):
     a = tl.where(mask, tl.abs(d), 0.0)
     if NORM == 1:
         return distance + tl.sum(a, axis=1), ties
-    if NORM == 2:
+    elif NORM == 2:
         return distance + tl.sum(a * a, axis=1), ties
-    if NORM == 0:
+    elif NORM == 0:
         # The infinity norm. A maximum drops NaN, which must survive.
         bad = (distance != distance) | (tl.sum(tl.where(a == a, 0.0, 1.0), axis=1) > 0)
         top = tl.max(tl.where(mask, a, -1.0), axis=1)
         count = tl.sum(tl.where(mask & (a == top[:, None]), 1.0, 0.0), axis=1)
         ties = tl.where(top > distance, count, tl.where(top == distance, ties + count, ties))
         return tl.where(bad, float("nan"), tl.maximum(distance, top)), ties
-    return distance + tl.sum(tl.where(a > 0, power(a, p), 0.0 * a), axis=1), ties
+    else:
+        return distance + tl.sum(tl.where(a > 0, power(a, p), 0.0 * a), axis=1), ties
 
 
 @triton.jit
@@ -36,9 +39,10 @@ def close(distance, p, NORM: tl.constexpr):
     """The norm from the sum of powers."""
     if NORM == 2:
         return tl.sqrt(distance)
-    if NORM == 3:
+    elif NORM == 3:
         return tl.where(distance > 0, power(distance, 1.0 / p), distance)
-    return distance
+    else:
+        return distance
 
 
 @triton.jit
@@ -47,12 +51,13 @@ def unit(d, distance, ties, p, NORM: tl.constexpr):
     distance, ties = distance[:, None], ties[:, None]
     if NORM == 1:
         return sign(d)
-    if NORM == 2:
+    elif NORM == 2:
         return tl.where(distance == 0, 0.0, d / distance)
-    if NORM == 0:
+    elif NORM == 0:
         return tl.where(tl.abs(d) == distance, sign(d) / ties, 0.0)
-    ratio = tl.where(distance == 0, 0.0, tl.abs(d) / distance)
-    return tl.where(ratio == 0, 0.0, sign(d) * tl.exp2((p - 1.0) * tl.log2(ratio)))
+    else:
+        ratio = tl.where(distance == 0, 0.0, tl.abs(d) / distance)
+        return tl.where(ratio == 0, 0.0, sign(d) * tl.exp2((p - 1.0) * tl.log2(ratio)))
 
 
 @triton.jit
@@ -118,10 +123,10 @@ def triplet_kernel(
     p_stride,
     n_stride,
     upstream_stride,
-    margin: FP64,
-    p: FP64,
-    eps: FP64,
-    factor: FP64,
+    margin: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
+    p: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
+    eps: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
+    factor: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     NORM: tl.constexpr,
     SWAP: tl.constexpr,
     COMPUTE: tl.constexpr,

@@ -11,16 +11,22 @@ from dataclasses import dataclass
 ELEMENTWISE_BLOCK = 2048
 ELEMENTWISE_WARPS = 4
 
+# Point functions with logarithms and quotients hold many values an element: half the elements keep them under 128
+# registers a thread, so that four programs or more share a multiprocessor.
+HEAVY_BLOCK = 1024
+HEAVY = ("log_cosh_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "sigmoid_focal_loss")
+
 # A grid of this many programs a multiprocessor strides over the elements, so that partial sums stay some thousands.
 PROGRAMS_PER_MULTIPROCESSOR = 16
 
-# A row of at most so many elements stays in registers between the loss and the gradient: 16 warps x 32 elements leave
-# room for two rows on a multiprocessor. A longer row is read twice, the second time backwards: the end of the row is
-# what the L2 cache still holds (measured in the project's issue: 0.94 of the copy ceiling at 32,000 bf16 columns).
-ROW_ON_CHIP = 16384
-LONG_ROW_TILE = 8192
-LONG_ROW_WARPS = 16
+# A row of at most so many elements stays in registers between the loss and the gradient: at 16 elements a thread the
+# kernel takes under 64 registers, so that 32 warps of rows share a multiprocessor. A longer row is read twice, the
+# second time backwards: its end is what the L2 cache still holds (a two-pass kernel was measured at 0.94 of the copy
+# ceiling with 32,000 bf16 columns; the issue has the table). Long rows: two 16-byte vectors a thread and tile.
+ROW_ON_CHIP = 8192
 ELEMENTS_PER_THREAD = 16
+LONG_ROW_WARPS = 16
+LONG_ROW_VECTORS = 1024
 
 # Reductions of partial results and of the divisor: one program, or this many elements a program first.
 REDUCE_BLOCK = 4096
@@ -54,7 +60,7 @@ def row_tile(width: int, itemsize: int) -> RowTile:
     """The tile for a row of `width` elements of `itemsize` bytes, read in 16-byte vectors."""
     vector = 16 // itemsize
     if not stays_on_chip(width, itemsize):
-        return RowTile(LONG_ROW_TILE // vector, vector, LONG_ROW_WARPS)
+        return RowTile(LONG_ROW_VECTORS, vector, LONG_ROW_WARPS)
     lanes = power_of_two(-(-width // vector))
     warps = min(max(lanes * vector // (32 * ELEMENTS_PER_THREAD), 1), LONG_ROW_WARPS)
     return RowTile(lanes, vector, warps)
