@@ -94,10 +94,10 @@ def measure(case: Case, implementation: str, rule: clock.Rule = clock.DEFAULT_RU
         manifest=environment.manifest()["id"],
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    reason = chosen.available(case.device) or chosen.serves(case)
-    if reason:
-        return replace(row, status="unavailable", reason=reason)
     try:
+        reason = chosen.available(case.device) or chosen.serves(case)
+        if reason:
+            return replace(row, status="unavailable", reason=reason)
         return check_and_time(row, loss, chosen, case, rule)
     except Unavailable as unavailable:
         return replace(row, status="unavailable", reason=first_line(unavailable))

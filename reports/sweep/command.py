@@ -25,7 +25,7 @@ def sweep(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop from outside keeps the rows, as Ctrl-C does
     plugin = importlib.import_module("asv_plugins.shared_environment")  # asv ships no types to check it by
-    console = Console()
+    console = Console(width=max(100, Console().width))
     commit = head(console)
     store = Store(ROOT, machine.register(), commit, plugin.environment_name())
     selected = questions.select(LOSSES, devices(), full)
@@ -34,20 +34,21 @@ def sweep(
     arguments = watch.command(questions.patterns(selected), store.machine)
     try:
         watch.warm_up(selected, ROOT)
-        code = watch.run(arguments, selected, store, since, FULL_SECONDS if full else QUICK_SECONDS)
+        watch.run(arguments, selected, store, since, FULL_SECONDS if full else QUICK_SECONDS)
     except KeyboardInterrupt:
         console.print(f"\nstopped: {len(store.rows(since))} rows are kept, and the next sweep goes on from there")
         raise typer.Exit(130) from None
     except watch.AsvFailed as failure:
         console.print(f"asv measured nothing. The end of what it printed:\n{failure}", markup=False)
         raise typer.Exit(1) from None
+    store.add_missing(selected, since)
     rows = store.rows(since)
     store.finish()
-    console.print(summary.table(rows))
+    for table in (summary.losses(rows, list(LOSSES)), summary.loaders(rows)):
+        console.print(table)
     for line in summary.not_ranked(rows):
-        console.print(line, markup=False)
-    if code:
-        console.print("some rows failed; they are in the side-car with their reasons, and are not ranked")
+        console.print(line, markup=False, highlight=False)
+    console.print(f"{len(rows)} rows in {store.rows_path.relative_to(ROOT)}")
 
 
 def head(console: Console) -> str:

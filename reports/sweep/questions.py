@@ -45,6 +45,15 @@ class Question:
         return self.benchmark.partition(".")[0]
 
     @property
+    def record(self) -> dict[str, object]:
+        """The fields of a side-car's row that say which question it answers."""
+        found: dict[str, object] = {"benchmark": self.benchmark, "params": list(self.params)}
+        if self.benchmark == LOADING:
+            return found | {"dataset": self.values[0]}
+        names = ("implementation", "shape", "dtype", "device", "mode")
+        return found | {"loss": self.stem, **dict(zip(names, self.values, strict=True))}
+
+    @property
     def text(self) -> str:
         """The row as people read it while it runs."""
         return " ".join(map(str, (self.stem, *self.values)))

@@ -8,12 +8,20 @@ keeps the last row of each question.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from reports.sweep.questions import Question
+
 Key = tuple[str, tuple[str, ...]]
+
+
+def now() -> str:
+    """The time, as rows tell it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def key_of(row: dict[str, Any]) -> Key:
@@ -49,7 +57,7 @@ class Store:
         """The time since when rows count: when the interrupted sweep began, else now."""
         if not self.marker.exists():
             self.marker.parent.mkdir(exist_ok=True)
-            self.marker.write_text(datetime.now(UTC).isoformat(timespec="seconds"))
+            self.marker.write_text(now())
         return self.marker.read_text().strip()
 
     def rows(self, since: str = "") -> list[dict[str, Any]]:
@@ -63,6 +71,15 @@ class Store:
             except json.JSONDecodeError:
                 continue
         return [row for row in found if row["started_at"] >= since]
+
+    def add_missing(self, questions: Iterable[Question], since: str) -> None:
+        """A row for each question that has none: its process died or ran out of time before it could write one."""
+        answered = {key_of(row) for row in self.rows(since)}
+        for question in questions:
+            if (question.benchmark, question.params) not in answered:
+                record = question.record | {"status": "error", "reason": "the process died or ran out of time"}
+                with self.rows_path.open("a") as file:
+                    file.write(json.dumps(record | {"started_at": now()}) + "\n")
 
     def finish(self) -> None:
         """Keep the last row of each question, and close the sweep."""

@@ -61,10 +61,10 @@ def command(questions: Sequence[str], machine: str) -> list[str]:
     return asv + [argument for pattern in questions for argument in ("--bench", pattern)] + ["HEAD^!"]
 
 
-def run(arguments: list[str], questions: Sequence[Question], store: Store, since: str, seconds: float) -> int:
-    """Run asv; return its exit code (2: a row failed). Ctrl-C ends it in order and is raised again.
+def run(arguments: list[str], questions: Sequence[Question], store: Store, since: str, seconds: float) -> None:
+    """Run asv. Ctrl-C ends it in order and is raised again.
 
-    Raises AsvFailed where it measured nothing at all.
+    Raises AsvFailed where it measured nothing at all; where only some rows failed (its exit code 2) they tell why.
     """
     settings = {"LOSSIMPL_ROWS": str(store.rows_path), "LOSSIMPL_RESUME": since, "LOSSIMPL_SECONDS": str(seconds)}
     log = store.root / ".asv" / "sweep.log"
@@ -83,7 +83,6 @@ def run(arguments: list[str], questions: Sequence[Question], store: Store, since
             end(process)
     if process.returncode not in (0, 2):
         raise AsvFailed("\n".join(log.read_text().splitlines()[-30:]))
-    return process.returncode
 
 
 def follow(process: subprocess.Popen[bytes], questions: Sequence[Question], store: Store, since: str) -> None:

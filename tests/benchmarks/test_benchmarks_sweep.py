@@ -1,0 +1,183 @@
+"""The sweep: it asks for exactly what it says, loses nothing when it is stopped, and sums up what was measured."""
+
+import io
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lossimpl import LOSSES
+from reports.sweep import machine, questions, summary, warm, watch
+from reports.sweep.questions import LOADING, Question
+from reports.sweep.store import Store
+
+ROOT = Path(__file__).parents[2]
+
+
+def row(loss="mse_loss", implementation="torch", shape="32x10", seconds=1.0, **fields):
+    asked = Question(questions.benchmark_of(loss), (implementation, shape, "float32", "cpu", "step"))
+    numbers = {"samples": [seconds] * 7, "share": 0.5, "traffic": 1000, "status": "ok", "reason": ""}
+    return asked.record | numbers | {"started_at": "2026-01-01T00:00:01+00:00"} | fields
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path, "machine", "0123abcd" * 5, "shared-py3.11-torch2.13.0")
+
+
+def write(store, *rows):
+    store.rows_path.parent.mkdir(parents=True, exist_ok=True)
+    with store.rows_path.open("a") as file:
+        file.writelines(json.dumps(each) + "\n" for each in rows)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_asv_would_run_exactly_the_rows_asked_for(full):
+    """asv searches `name(param, param)` with each pattern, as asv.benchmarks.Benchmarks does."""
+    wanted = questions.select(LOSSES, ["cpu"], full)
+    patterns = [re.compile(pattern) for pattern in questions.patterns(wanted)]
+    everything = itertools.chain.from_iterable(map(questions.grid, [*map(questions.benchmark_of, LOSSES), LOADING]))
+    found = [q for q in everything if any(p.search(f"{q.benchmark}({', '.join(q.params)})") for p in patterns)]
+    assert set(found) == set(wanted)
+    assert max(map(len, (pattern.pattern for pattern in patterns))) < 100_000  # the kernel's limit is 128 KiB
+
+
+def test_a_quick_sweep_covers_every_loss_and_implementation():
+    """Each is asked for at least once on the CPU, and never for another device."""
+    quick = questions.select(LOSSES, ["cpu"], full=False)
+    asked = {(q.stem, q.values[0]) for q in quick}
+    assert {(loss, name) for loss, known in LOSSES.items() for name in known.implementations} <= asked
+    assert not any("cuda" in q.values for q in quick)
+    assert len(quick) < 200
+
+
+def test_only_what_a_compiler_makes_is_warmed():
+    """A graph for each compiled row, one build for the kernels of a loss; the work is dealt out by loss."""
+    quick = questions.select(LOSSES, ["cpu"], full=False)
+    wanted = [q for q in quick if warm.needs_warmth(q)]
+    assert {q.values[0] for q in wanted} == {"compiled", "native"}
+    assert len([q for q in wanted if q.values[0] == "native"]) == len(LOSSES)
+    dealt = warm.shares(wanted, 2)
+    assert sorted(map(str, itertools.chain.from_iterable(dealt))) == sorted(map(str, wanted))
+    assert not {q.stem for q in dealt[0]} & {q.stem for q in dealt[1]}
+
+
+def test_a_machine_is_named_by_what_it_is():
+    """Lower case, digits and hyphens, with the cores; never the host's name."""
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*-\d+c(-[a-z0-9-]+)?", machine.name())
+    assert os.uname().nodename.lower() not in machine.name()
+
+
+def test_an_interrupted_sweep_keeps_its_beginning(store):
+    """The marker holds the time of the first start until the sweep is finished; the next sweep measures anew."""
+    since = store.begin()
+    time.sleep(1.1)
+    assert store.begin() == since
+    write(store, row())
+    store.finish()
+    assert store.begin() > since
+
+
+def test_a_finished_sweep_keeps_the_last_row_of_each_question(store):
+    """Old rows of this commit that were not measured again stay."""
+    write(store, row(seconds=1.0), row("l1_loss"), row(seconds=2.0))
+    store.finish()
+    assert [(r["loss"], r["samples"][0]) for r in store.rows()] == [("mse_loss", 2.0), ("l1_loss", 1.0)]
+
+
+def test_rows_of_an_earlier_sweep_do_not_count_as_done(store):
+    """Only what was measured since the start is progress."""
+    write(store, row(started_at="2026-01-01T00:00:00+00:00"), row("l1_loss", started_at="2026-01-02T00:00:00+00:00"))
+    assert [r["loss"] for r in store.rows("2026-01-01T12:00:00+00:00")] == ["l1_loss"]
+
+
+def test_a_process_that_died_leaves_a_row(store):
+    """A crash or a timeout writes nothing itself, so the sweep says so for it."""
+    asked = [Question(questions.benchmark_of(loss), ("torch", "32x10", "float32", "cpu", "step")) for loss in LOSSES]
+    write(store, row("mse_loss"))
+    store.add_missing(asked, "")
+    statuses = {r["loss"]: r["status"] for r in store.rows()}
+    assert statuses == {loss: "ok" if loss == "mse_loss" else "error" for loss in LOSSES}
+
+
+FAKE_ASV = """
+import json, os, sys, time
+for line in sys.argv[1:]:
+    with open(os.environ["LOSSIMPL_ROWS"], "a") as file:
+        file.write(line + chr(10))
+    time.sleep(0.3)
+sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
+"""
+
+
+def asked_and_command(*losses):
+    rows = [row(loss, started_at="2999-01-01T00:00:00+00:00") for loss in losses]
+    asked = [Question(questions.benchmark_of(loss), ("torch", "32x10", "float32", "cpu", "step")) for loss in losses]
+    return asked, [sys.executable, "-c", FAKE_ASV, *map(json.dumps, rows)]
+
+
+def test_rows_are_kept_whatever_fails(store, monkeypatch):
+    """asv's exit code 2 says that some rows failed; any other says that nothing was measured."""
+    (store.root / ".asv").mkdir()
+    store.rows_path.parent.mkdir(parents=True)
+    asked, command = asked_and_command("mse_loss", "l1_loss")
+    monkeypatch.setenv("FAKE_EXIT", "2")
+    watch.run(command, asked, store, "", 0.1)
+    assert len(store.rows()) == 2
+    monkeypatch.setenv("FAKE_EXIT", "1")
+    with pytest.raises(watch.AsvFailed):
+        watch.run(command, asked, store, "", 0.1)
+
+
+def test_ctrl_c_keeps_what_was_measured_and_leaves_no_process(store, tmp_path):
+    """A sweep in a process of its own, stopped after its first row: one row, and nothing runs on."""
+    (store.root / ".asv").mkdir()
+    store.rows_path.parent.mkdir(parents=True)
+    asked, command = asked_and_command(*["mse_loss", "l1_loss"] * 50)
+    code = f"""
+import pathlib
+from reports.sweep import watch
+from reports.sweep.questions import Question
+from reports.sweep.store import Store
+store = Store(pathlib.Path({str(store.root)!r}), "machine", {store.commit!r}, {store.environment!r})
+watch.run({command!r}, {asked!r}, store, "", 0.1)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    while not (store.rows_path.exists() and store.rows()):
+        time.sleep(0.05)
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    process.wait(15)
+    kept = len(store.rows())
+    time.sleep(0.8)
+    assert 1 <= len(store.rows()) == kept < 100
+
+
+def test_the_summary_ranks_the_largest_step_of_each_loss():
+    """Twice as fast as torch is 2.00x; wrong rows are not ranked but named."""
+    rows = [
+        row(shape="16384x1024", traffic=10**9, seconds=0.2),
+        row(shape="16384x1024", traffic=10**9, seconds=0.1, implementation="native", share=0.8),
+        row(shape="16384x1024", traffic=10**9, seconds=0.01, implementation="planted", status="wrong", reason="off"),
+        row(shape="32x10", implementation="naive", seconds=1e-9),
+        {"benchmark": LOADING, "params": ["'digits'"], "dataset": "digits", "status": "ok", "reason": "",
+         "samples_per_second": [100.0, 120.0, 110.0],
+         "scenario": {"num_workers": 2, "pin_memory": False, "batch_size": 64}},
+    ]  # fmt: skip
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(summary.losses(rows, ["mse_loss"]), summary.loaders(rows))
+    shown = console.export_text()
+    assert re.search(r"mse_loss +16384x1024 cpu +native +100 ms +80% +2\.00x", shown)
+    assert re.search(r"digits +num_workers=2, pin_memory=False, batch_size=64 +110", shown)
+    assert "planted" not in shown
+    assert len(summary.not_ranked(rows)) == 1
