@@ -9,6 +9,7 @@ The imports are heavy on purpose: asv's fork server pays for them once, and each
 may run a torch operation or touch CUDA at import, because threads do not survive a fork.
 """
 
+import gc
 import json
 import os
 from dataclasses import asdict
@@ -24,6 +25,8 @@ from lossimpl.measure import row
 from lossimpl.measure.clock import Rule
 
 from .calls import case_of
+
+gc.freeze()  # what was imported lives as long as the process: no row walks over it, or copies its pages, to collect
 
 PARAM_NAMES = ("implementation", "shape", "dtype", "device", "mode")
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lossimpl.measure import caches, threads
@@ -42,15 +43,15 @@ class Ceilings:
         return ("read", self.read) if mode == "forward" else ("copy", self.copy)
 
 
-def measure(device: str = "cpu", working_set: int = LARGEST, seconds: float = 0.03) -> Ceilings:
+def measure(device: str = "cpu", working_set: int = LARGEST, seconds: float = 0.02) -> Ceilings:
     """The ceilings of `device` for a case that moves `working_set` bytes; measured once per process and size.
 
     `seconds` is what each kernel of a probe may take.
     """
     if device.startswith("cuda"):
-        from lossimpl.measure import cuda  # imports what only a GPU machine has
-
-        return cuda.ceilings(working_set)  # type: ignore[no-any-return,unused-ignore]  # typed where it exists
+        cuda = import_module("lossimpl.measure.cuda")  # late, for it needs a GPU's libraries
+        limits: Ceilings = cuda.ceilings(working_set)
+        return limits
     level = caches.level_of(working_set)
     probes = [min(LARGEST, max(MIB, working_set // MIB * MIB))]
     if level != caches.MEMORY:

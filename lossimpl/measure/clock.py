@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from itertools import pairwise
 from math import ceil
 
@@ -80,9 +81,9 @@ def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE) -> Ti
     (True, True)
     """
     if device.startswith("cuda"):
-        from lossimpl.measure import cuda  # events, not a wall clock; imports what only a GPU machine has
-
-        return cuda.time_calls(call, rule)  # type: ignore[no-any-return,unused-ignore]  # typed where it exists
+        cuda = import_module("lossimpl.measure.cuda")  # events, not a wall clock; late, for it needs a GPU's libraries
+        timing: Timing = cuda.time_calls(call, rule)
+        return timing
     import torch
 
     watch = Watch()

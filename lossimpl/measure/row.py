@@ -185,7 +185,7 @@ def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
 def held_against_ceiling(row: Row) -> Row:
     """The row with its share of the ceiling, refused if it is impossible. A ceiling that says so is measured again."""
     fastest = min(row.samples)
-    for seconds in (0.03, 0.3):
+    for seconds in (0.02, 0.3):
         limits = ceilings.measure(row.device, row.traffic, seconds)
         name, ceiling = limits.of(row.mode)
         reason = roofline.impossible(row.traffic, fastest, ceiling)

@@ -1,0 +1,117 @@
+"""The board's state beside a sample: clock of the multiprocessors, temperature, and what holds the clock down.
+
+Read through NVML and never written: no clock, power limit or mode is touched.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+# NVML's clock event reasons that mean "slower than the board could". Idle (0x1) and chosen clocks (0x2) do not.
+REASONS = {
+    0x04: "power cap",
+    0x08: "hardware slowdown",
+    0x20: "software thermal limit",
+    0x40: "hardware thermal limit",
+    0x80: "power brake",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Clock in MHz, temperature in degrees Celsius, NVML's reason bits; None or 0 where the board does not tell."""
+
+    sm_clock_mhz: int | None
+    temperature: int | None
+    reasons: int
+
+    @property
+    def throttled(self) -> bool:
+        """Whether one of REASONS applies."""
+        return any(self.reasons & bit for bit in REASONS)
+
+
+class Board(Protocol):
+    """Something that can be asked for a reading, and for who else computes on it."""
+
+    def read(self) -> Reading:
+        """The state now."""
+
+    def others(self) -> int:
+        """Processes other than ours that have work on the board."""
+
+
+class SilentBoard:
+    """Stands in where NVML cannot be had: nothing is known, and that is what the readings say."""
+
+    def read(self) -> Reading:
+        """Nothing known."""
+        return Reading(None, None, 0)
+
+    def others(self) -> int:
+        """Nobody known."""
+        return 0
+
+
+class NvmlBoard:
+    """A board by its UUID, which names the same board to torch and to NVML whatever CUDA_VISIBLE_DEVICES says."""
+
+    def __init__(self, uuid: str) -> None:
+        import pynvml
+
+        pynvml.nvmlInit()
+        self.nvml: Any = pynvml
+        self.handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+
+    def read(self) -> Reading:
+        """Some tens of microseconds, spent while the device works."""
+        nvml = self.nvml
+        return Reading(
+            self.ask(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
+            self.ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
+            self.ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons) or 0,
+        )
+
+    def others(self) -> int:
+        """Compute processes that are not this one."""
+        running = self.ask(self.nvml.nvmlDeviceGetComputeRunningProcesses) or []
+        return sum(process.pid != os.getpid() for process in running)
+
+    def ask(self, question: Any, *arguments: Any) -> Any:
+        """The answer, or None where this board or driver has none."""
+        try:
+            return question(self.handle, *arguments)
+        except self.nvml.NVMLError:
+            return None
+
+
+def current() -> Board:
+    """The board behind torch's current device, or a silent one where NVML is absent or refuses."""
+    import torch
+
+    try:
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        return NvmlBoard(f"GPU-{properties.uuid}")
+    except Exception:  # NVML may be absent or forbidden while CUDA works: then a sample has no reading
+        return SilentBoard()
+
+
+def verdict(readings: list[Reading], others: int) -> str:
+    """A warning in words about what held the clock down or shared the board, or the empty string.
+
+    >>> verdict([Reading(1980, 40, 0x0), Reading(1200, 84, 0x24)], others=0)
+    'the clock was held down in 1 of 2 samples: power cap, software thermal limit'
+    """
+    throttled = [reading for reading in readings if reading.throttled]
+    found = []
+    if throttled:
+        seen = 0
+        for reading in throttled:
+            seen |= reading.reasons
+        names = ", ".join(name for bit, name in REASONS.items() if seen & bit)
+        found.append(f"the clock was held down in {len(throttled)} of {len(readings)} samples: {names}")
+    if others:
+        found.append(f"{others} other processes had work on the board")
+    return "; ".join(found)
