@@ -38,7 +38,10 @@ KEY = ["machine", "env", "benchmark", "params"]
 
 @dataclass(frozen=True)
 class Change:
-    """A new level from the point at `position` on: `ratio` new/old, `confidence` = 1 - p of the rank-sum test."""
+    """A new level from the point at `position` on: `ratio` new/old.
+
+    `confidence` is 1 - p of the rank-sum test of the two levels, p times the number of splits that were searched.
+    """
 
     position: int
     ratio: float
@@ -155,7 +158,7 @@ def _scale(residuals: Array) -> float:
 def _described(levels: Array, start: int, split: int, end: int) -> Change:
     left, right = _sides(levels, start, split, end)
     ratio = math.exp(float(np.median(right) - np.median(left)))
-    return Change(split, ratio, 1 - float(mannwhitneyu(left, right).pvalue))
+    return Change(split, ratio, 1 - min(1.0, DELAY * float(mannwhitneyu(left, right).pvalue)))
 
 
 def histories(rows: pd.DataFrame, order: Sequence[str]) -> list[Series]:

@@ -24,7 +24,7 @@ def gate(
     budget: Annotated[str, typer.Option(help="How long to measure, after the builds: 90s, 15m, 1h.")] = "15m",
     everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot reach.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a row stays undecided.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that one row may take before it counts as hung.")] = 300.0,
+    timeout: Annotated[float, typer.Option(help="Seconds that one row may take before it counts as hung.")] = 600.0,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write everything that was measured here.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the comment for a pull request here.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write gate.html into this folder.")] = None,

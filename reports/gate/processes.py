@@ -47,6 +47,11 @@ class Answers:
         return {row_of(answer["row"]): answer for answer in self.said if "row" in answer}
 
 
+def say(text: str) -> None:
+    """Tell the terminal what the gate is doing; the report goes to stdout."""
+    print(f"gate: {text}", file=sys.stderr, flush=True)
+
+
 def row_of(pair: list[Any]) -> Row:
     """A row from the form that it has in JSON."""
     return Row(pair[0], tuple(pair[1]))

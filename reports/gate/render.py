@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from reports.gate.reasons import TEXTS
 
 HERE = Path(__file__).parent
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+NOISE_KNOWN = 8  # pairs, four blocks: fewer say little about a row's noise
 ORDER = ("slower", "inconclusive", "faster", "same")
 WIDTH, HEIGHT, MARGIN = 360, 44, 6  # of a drawing, in pixels
 
@@ -36,6 +38,24 @@ def percent(ratio: float) -> str:
     return f"{ratio - 1:+.1%}".replace("%", " %") if math.isfinite(ratio) else "unknown"
 
 
+def interval(row: RowOutcome) -> str:
+    """The ends of a row's interval as changes, or why there is none."""
+    return f"{percent(row.low)} … {percent(row.high)}" if math.isfinite(row.high) else "too few pairs"
+
+
+def needs(row: RowOutcome) -> str:
+    """How many more pairs an undecided row takes to show a change of the threshold, where its noise is known."""
+    if row.verdict != "inconclusive" or row.pairs < NOISE_KNOWN or row.pairs_needed <= row.pairs:
+        return ""
+    return f"needs {row.pairs_needed - row.pairs} more pairs"
+
+
+def notes(row: RowOutcome) -> list[str]:
+    """What else is to be said of a row: other changes, what stood in its way, what it needs."""
+    said = [*(change.text for change in row.changes), *(TEXTS[code] for code in row.reasons), needs(row)]
+    return [one for one in said if one]
+
+
 def headline(outcome: Outcome) -> str:
     """One sentence: how many rows regressed, improved, stayed, are undecided, could not be measured."""
     counts = {verdict: sum(row.verdict == verdict for row in outcome.rows) for verdict in ORDER}
@@ -49,14 +69,12 @@ def headline(outcome: Outcome) -> str:
 
 def ordered(outcome: Outcome) -> list[RowOutcome]:
     """Regressions first, then by verdict, the largest change first."""
-    return sorted(
-        outcome.rows,
-        key=lambda row: (
-            (not row.regressed, ORDER.index(row.verdict), -abs(math.log(row.ratio or 1)))
-            if math.isfinite(row.ratio)
-            else (not row.regressed, ORDER.index(row.verdict), 0.0)
-        ),
-    )
+
+    def place(row: RowOutcome) -> tuple[bool, int, float]:
+        size = abs(math.log(row.ratio)) if math.isfinite(row.ratio) else 0.0
+        return not row.regressed, ORDER.index(row.verdict), -size
+
+    return sorted(outcome.rows, key=place)
 
 
 def explanation(row: RowOutcome) -> list[str]:
@@ -103,9 +121,11 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "outcome": outcome,
         "headline": headline(outcome),
         "rows": ordered(outcome),
+        "left_out": Counter(name.partition("(")[0] for name in outcome.left_out),
         "percent": percent,
         "duration": duration,
-        "reasons": TEXTS,
+        "interval": interval,
+        "notes": notes,
         "explanation": explanation,
         "drawing": drawing,
     }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+
+PREFERRED = ("native", "vectorized", "torch", "compiled")  # ours first; compiled rows cost seconds in each process
 
 
 @dataclass(frozen=True, order=True)
@@ -39,14 +42,27 @@ class Row:
 
 
 def spread_out(rows: Iterable[Row], most: int) -> list[Row]:
-    """At most `most` rows, taken in turn from every benchmark and implementation, in the suite's order within each.
+    """At most `most` rows: in turn from every benchmark, its `native` rows before those of other implementations.
 
-    >>> rows = [Row("a.A.t", ("x", "1")), Row("a.A.t", ("x", "2")), Row("b.B.t", ("y", "1"))]
-    >>> [row.benchmark for row in spread_out(rows, 2)]
-    ['a.A.t', 'b.B.t']
+    Within a group the suite's first row leads, and the others follow in an order that is mixed but always the same, so
+    that a few rows already show several shapes, types and modes.
+
+    >>> rows = [Row("a.A.t", ("torch", "1")), Row("a.A.t", ("native", "1")), Row("b.B.t", ("native", "1"))]
+    >>> [f"{row.stem} {row.implementation}" for row in spread_out(rows, 2)]
+    ['a native', 'b native']
     """
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[int, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row.benchmark, row.implementation].append(row)
-    turns = chain.from_iterable(zip_longest(*groups.values()))
+        groups[_rank(row.implementation), row.implementation, row.benchmark].append(row)
+    turns = chain.from_iterable(zip_longest(*(_mixed(groups[key]) for key in sorted(groups))))
     return [row for row in turns if row is not None][:most]
+
+
+def _rank(implementation: str) -> int:
+    return PREFERRED.index(implementation) if implementation in PREFERRED else len(PREFERRED)
+
+
+def _mixed(rows: list[Row]) -> list[Row]:
+    first, *others = rows
+    random.Random(str(first)).shuffle(others)
+    return [first, *others]

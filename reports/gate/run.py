@@ -11,6 +11,7 @@ from typing import Any
 from reports.gate import explain, instructions, quality, reasons
 from reports.gate.design import RATE, Design
 from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
+from reports.gate.processes import say
 from reports.gate.rows import Row, spread_out
 from reports.gate.session import WRONG, Session
 from reports.gate.sides import Side, Unmeasurable, build, commit_of, run
@@ -19,6 +20,7 @@ from reports.gate.touched import touched
 EFFECT = 0.05  # a change of time below this is nobody's business
 SECONDS_PER_ROW = 20  # of the budget: what a row costs in its check, its count and some thirty pairs
 RESERVED = 0.1  # of the budget, for the explanation
+COUNT_WITHIN = 0.35  # of the budget: on a machine so slow that the checks took longer, the rest belongs to the times
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,11 @@ def _build(draft: Draft, folder: Path) -> None:
     plan = draft.plan
     draft.base, draft.head = commit_of(plan.repository, plan.base), commit_of(plan.repository, plan.head)
     draft.commits = explain.commits(plan.repository, draft.base, draft.head)
-    base, head = (build(plan.repository, name, commit, folder) for name, commit in _sides(draft))
+    say(f"building {draft.base[:8]} and {draft.head[:8]}")
+    base = build(plan.repository, "base", draft.base, folder)
+    head = build(plan.repository, "head", draft.head, folder)
     draft.session = Session(replace(base, suite=head.suite), head, plan.silence, plan.seed)
     draft.started = time.monotonic()
-
-
-def _sides(draft: Draft) -> list[tuple[str, str]]:
-    return [("base", draft.base), ("head", draft.head)]
 
 
 def measure(draft: Draft, folder: Path) -> None:
@@ -137,6 +137,7 @@ def measure(draft: Draft, folder: Path) -> None:
     base, head = session.sides["base"], session.sides["head"]
     draft.environment = explain.environment(session)
     rows = _chosen(draft, _comparable(draft, session, replace(base, suite=base.folder / "suite")), head)
+    say(f"checking {len(rows)} rows")
     known = {name: session.check(side, rows) for name, side in session.sides.items()}
     rows = [row for row in rows if row in known["base"] and row in known["head"]]
     draft.changes = {row: quality.changes(known["base"][row], known["head"][row]) for row in rows}
@@ -197,10 +198,12 @@ def _is_short(record: quality.Record) -> bool:
 
 def _count(draft: Draft, base: Side, head: Side, rows: list[Row], folder: Path) -> None:
     rows = instructions.countable(rows)
-    absent = instructions.unavailable()
-    if absent or not rows:
-        draft.notes.append(f"no instructions were counted: {absent or 'no row is short enough'}")
+    late = time.monotonic() - draft.started > COUNT_WITHIN * draft.plan.budget
+    absent = instructions.unavailable() or ("no time was left" if late else "" if rows else "no row is short enough")
+    if absent:
+        draft.notes.append(f"no instructions were counted: {absent}")
         return
+    say(f"counting the instructions of {len(rows)} rows")
     counts, notes = instructions.count_sides(base, head, rows, folder / "instructions")
     draft.notes += notes
     draft.counted = {row: instructions.compared(row, counts) for row in rows}

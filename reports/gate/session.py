@@ -15,7 +15,7 @@ from typing import Any
 from reports.gate import quality
 from reports.gate.design import Design
 from reports.gate.outcome import Fault
-from reports.gate.processes import Answer, Answers, Failure, ask
+from reports.gate.processes import Answer, Answers, Failure, ask, say
 from reports.gate.rows import Row
 from reports.gate.sides import Side
 from reports.statistics import log_ratios
@@ -108,6 +108,8 @@ class Session:
             self.block(design)
             design.look()
             longest = time.monotonic() - started
+            left = max(0.0, deadline - time.monotonic())
+            say(f"{len(design.wanted())} rows undecided, {left:.0f} s left, {longest:.0f} s a block")
         design.look(final=True)
 
     def block(self, design: Design[Row]) -> None:

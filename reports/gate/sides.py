@@ -69,7 +69,8 @@ def install(name: str, commit: str, place: Path) -> Side:
     (wheel,) = (place / "wheel").glob("*.whl")
     python = place / "venv" / "bin" / "python"
     _checked([sys.executable, "-m", "pip", "--python", python, *_pip("install"), wheel], f"install {name}")
-    variables = {"ASV_COMMIT": commit, "TORCHINDUCTOR_CACHE_DIR": str(place / "inductor")}
+    # Inductor's cache goes by content, so both sides may share one: what did not change is compiled once.
+    variables = {"ASV_COMMIT": commit, "TORCHINDUCTOR_CACHE_DIR": str(place.parent / "inductor")}
     return Side(name, commit, place, suite_of(source, place), side_environment(variables))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from reports.statistics.multiplicity import minimum_pairs
 
@@ -25,7 +25,7 @@ def detectable_ratio(noise: float, pairs: int, rate: float, power: float = 0.9) 
     if pairs < minimum_pairs(1, rate):
         return math.inf
     freedom = pairs // 2 - 1
-    quantiles = float(t.isf(rate / 2, freedom) + t.ppf(power, freedom))
+    quantiles = float(stdtrit(freedom, 1 - rate / 2) + stdtrit(freedom, power))
     return math.exp(quantiles * noise / math.sqrt(EFFICIENCY * (pairs // 2)))
 
 

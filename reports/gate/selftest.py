@@ -1,0 +1,218 @@
+"""`gate --self-test`: how often the gate cries wolf on this machine, and which slowdowns it finds.
+
+One revision is built twice. Identical code gives the false alarms, of time and of instructions; plants of known size
+(see `plants`) give the share that is found by size; every row's own noise gives the smallest change within its reach.
+The figures go to `results/<machine>/gate-selftest.json`, and the nightly keeps them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reports.gate import instructions
+from reports.gate.design import RATE, Design, Verdict
+from reports.gate.outcome import Fault, plain
+from reports.gate.processes import say
+from reports.gate.rows import Row, spread_out
+from reports.gate.run import EFFECT
+from reports.gate.session import Session
+from reports.gate.sides import Side, build, commit_of
+
+IMPLEMENTATIONS = ("vectorized", "torch", "native")
+SHAPES = ("32x10", "128x1000")
+IDENTICAL_ROWS, IDENTICAL_SECONDS = 210, 2400.0
+PLANTED_ROWS, PLANTED_SECONDS = 20, 900.0  # the default budget of the gate, and the rows that it is meant for
+SIZES = (0.05, 0.10, 0.20, 0.50)
+STRUCTURAL = ("extra pass", "extra copy", "lost fusion")
+LOOP_INSTRUCTIONS = (
+    24  # of one turn of an empty loop in CPython 3.11, counted under Callgrind; 3.12 and 3.13 take fewer
+)
+PLANTED_INSTRUCTIONS = 0.02
+SUITE_NAME = "suite"  # every planted suite has a name as long as this
+
+Plants = Mapping[Row, tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one run said: the verdicts of its rows, its faults, and how long it took."""
+
+    verdicts: dict[Row, Verdict]
+    faults: list[Fault]
+    seconds: float
+
+
+class Bench:
+    """Two overlays of one revision, and runs over them with different plants on the head."""
+
+    def __init__(self, repository: Path, revision: str, folder: Path) -> None:
+        self.commit = commit_of(repository, revision)
+        self.folder = folder
+        self.base, self.head = (build(repository, name, self.commit, folder) for name in ("base", "head"))
+        self.runs = 0
+
+    def rows(self) -> list[Row]:
+        """CPU rows that a process measures in a fraction of a second, spread over losses and implementations."""
+        names = Session(self.base, self.head, 300.0, 0).names(self.head)
+        small = [row for row, refusal in names.items() if refusal is None and _is_small(row)]
+        return spread_out(small, len(small))
+
+    def planted(self, plants: Plants) -> Side:
+        """The head with plants."""
+        self.runs += 1
+        suite = self.head.folder / f"plan{self.runs}"
+        assert len(suite.name) == len(SUITE_NAME)
+        shutil.copytree(self.head.source / "benchmarks", suite / "benchmarks")
+        plant(suite / "benchmarks", plants)
+        return replace(self.head, suite=suite)
+
+    def judged(self, rows: Iterable[Row], plants: Plants, seconds: float) -> Judged:
+        """Run the design over rows until it is done or the time is up."""
+        started = time.monotonic()
+        session = Session(self.base, self.planted(plants), 300.0, seed=self.runs)
+        design = Design(rows, EFFECT, RATE)
+        session.measure(design, started + seconds)
+        verdicts = {row: design.verdict(row) for row in design.progress}
+        return Judged(verdicts, session.faults, time.monotonic() - started)
+
+    def counted(self, rows: list[Row], plants: Plants) -> dict[Row, dict[str, float]]:
+        """Compare instructions, each side in two processes."""
+        head = self.planted(plants)
+        counts, _ = instructions.count_sides(self.base, head, rows, self.folder / f"instructions{self.runs}")
+        return {row: one for row in rows if (one := instructions.compared(row, counts))}
+
+
+def _is_small(row: Row) -> bool:
+    return row.device == "cpu" and row.implementation in IMPLEMENTATIONS and bool(set(SHAPES) & set(row.params))
+
+
+def plant(suite: Path, plants: Plants) -> None:
+    """Put the plants into a copy of the benchmarks: their table, their code, and a `ready` that passes through it."""
+    table = {"|".join((row.stem, *row.params)): list(what) for row, what in plants.items()}
+    (suite / "plants.json").write_text(json.dumps(table))
+    shutil.copy(Path(__file__).with_name("plants.py"), suite / "planted.py")
+    with (suite / "calls.py").open("a") as calls:
+        calls.write(
+            "\n\nfrom . import planted\n\n\n"
+            "def first_tensor(loss, *params):\n"
+            "    return workload.inputs_of(registry.get(loss), case_of(loss, *params)).tensors[0].detach()\n\n\n"
+            "ready = planted.planted(ready, first_tensor)\n"
+        )
+
+
+def self_test(repository: Path, revision: str) -> Path:
+    """Run the whole self-test, print its tables, and return where the record stands."""
+    from reports.sweep import machine
+
+    with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as folder:
+        say("building the revision twice")
+        bench = Bench(repository, revision, Path(folder))
+        record = measured(bench)
+    path = repository / "results" / machine.name() / "gate-selftest.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(plain(record), indent=1) + "\n")
+    print(json.dumps(plain({name: value for name, value in record.items() if name != "rows"}), indent=1))
+    return path
+
+
+def measured(bench: Bench) -> dict[str, Any]:
+    """The record: plain facts, then one table a question."""
+    rows = bench.rows()
+    few = rows[:PLANTED_ROWS]
+    instruction = by_instructions(bench, few)
+    say(f"{PLANTED_ROWS} rows with a planted +20 %")
+    twenty = bench.judged(few, dict.fromkeys(few, ("busy", 0.2)), PLANTED_SECONDS)
+    say("other sizes, and plants in the way of computing")
+    others = other_plants([row for row in rows if row not in few])
+    mixed = bench.judged(others, others, PLANTED_SECONDS)
+    say(f"{IDENTICAL_ROWS} rows of identical code")
+    identical = bench.judged(rows[:IDENTICAL_ROWS], {}, IDENTICAL_SECONDS)
+    flagged = [row for row, one in identical.verdicts.items() if one.verdict in ("slower", "faster")]
+    return {
+        "commit": bench.commit[:12],
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows_of_identical_code": len(identical.verdicts),
+        "flagged_by_time": len(flagged),
+        "flagged_names": ", ".join(map(str, flagged)) or "none",
+        "identical_code_seconds": round(identical.seconds),
+        "planted_20_percent_seconds": round(twenty.seconds),
+        "faults": len(identical.faults) + len(twenty.faults) + len(mixed.faults),
+        **instruction,
+        "detection": [*detection(twenty, dict.fromkeys(few, ("busy", 0.2))), *detection(mixed, others)],
+        "verdicts_on_identical_code": verdict_counts(identical),
+        "rows": [_reach(row, one) for row, one in identical.verdicts.items()],
+    }
+
+
+def other_plants(rows: list[Row]) -> dict[Row, tuple[str, float]]:
+    """Five rows for each other size, five `native` ones for each way of computing more."""
+    sizes = [size for size in SIZES if size != 0.2 for _ in range(5)]
+    plants: dict[Row, tuple[str, float]] = {row: ("busy", size) for row, size in zip(rows, sizes, strict=False)}
+    native = [row for row in rows if row.implementation == "native" and row not in plants and SHAPES[-1] in row.params]
+    kinds = [kind for kind in STRUCTURAL for _ in range(5)]
+    return plants | {row: (kind, 0.0) for row, kind in zip(native, kinds, strict=False)}
+
+
+def by_instructions(bench: Bench, rows: list[Row]) -> dict[str, Any]:
+    """False alarms and planted +2 % of the channel without noise; only the reason where nothing can be counted."""
+    absent = instructions.unavailable()
+    if absent:
+        return {"instructions": f"not counted: {absent}"}
+    say("instructions of identical code, then with a planted +2 %")
+    same = bench.counted(rows, {})
+    turns = {row: PLANTED_INSTRUCTIONS * one["base"] / LOOP_INSTRUCTIONS for row, one in same.items()}
+    more = bench.counted(list(same), {row: ("instructions", float(round(count))) for row, count in turns.items()})
+    ratios = sorted(one["ratio"] for one in more.values())
+    return {
+        "instruction_rows": len(same),
+        "instruction_false_alarms": sum(bool(instructions.change(one)) for one in same.values()),
+        "instruction_largest_tolerance": max((one["tolerance"] for one in same.values()), default=None),
+        "instruction_planted": f"{ratios[0] - 1:+.2%} to {ratios[-1] - 1:+.2%}" if ratios else "none",
+        "instruction_planted_found": f"{sum(bool(instructions.change(one)) for one in more.values())} of {len(more)}",
+    }
+
+
+def detection(judged: Judged, plants: Plants) -> list[dict[str, Any]]:
+    """Rows found by kind and size of their plant, with the ratios that were measured."""
+    table = []
+    for kind, size in dict.fromkeys(plants.values()):
+        verdicts = [judged.verdicts[row] for row, plant in plants.items() if plant == (kind, size)]
+        ratios = sorted(one.estimate.ratio for one in verdicts)
+        found = sum(one.verdict == "slower" for one in verdicts)
+        table.append(
+            {
+                "planted": f"+{size:.0%} busy" if kind == "busy" else kind,
+                "rows": len(verdicts),
+                "found": found,
+                "share_found": found / len(verdicts),
+                "smallest_ratio_measured": ratios[0],
+                "largest_ratio_measured": ratios[-1],
+                "median_pairs": sorted(one.pairs for one in verdicts)[len(verdicts) // 2],
+            }
+        )
+    return table
+
+
+def verdict_counts(judged: Judged) -> list[dict[str, Any]]:
+    """How many rows of identical code got which verdict."""
+    said = [one.verdict for one in judged.verdicts.values()]
+    return [{"verdict": verdict, "rows": said.count(verdict)} for verdict in dict.fromkeys(said)]
+
+
+def _reach(row: Row, verdict: Verdict) -> dict[str, Any]:
+    """A row of identical code: what it was called, and the smallest change that its pairs could have shown."""
+    return {
+        "row": str(row),
+        "verdict": verdict.verdict,
+        "ratio": verdict.estimate.ratio,
+        "pairs": verdict.pairs,
+        "smallest_detectable_ratio": verdict.detectable,
+    }

@@ -1,0 +1,161 @@
+"""The nightly rehearsed: a git history with planted changes, asv's own result files, one night after the other."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from asv.results import Results
+from asv.runner import BenchmarkResult
+
+from reports import nightly
+
+BENCHMARK = "mse_loss.MseLoss.track_seconds"
+ROWS = ("'native'", "'torch'", "'vectorized'")
+NIGHTS = 60
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """Sixty commits on a main branch."""
+    folder = tmp_path_factory.mktemp("repository")
+
+    def git(*arguments):
+        identity = ["-c", "user.name=night", "-c", "user.email=night@example.org"]
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+    git("init", "--quiet", "--initial-branch=main")
+    for night in range(NIGHTS):
+        git("commit", "--quiet", "--allow-empty", "-m", f"commit {night}")
+    return folder
+
+
+@pytest.fixture
+def root(repository, tmp_path):
+    """A copy of the repository that a test may fill with results."""
+    return Path(shutil.copytree(repository, tmp_path / "root"))
+
+
+def measure(root, commits, night, seconds, machine="bench", torch="2.13.0", record=None):
+    """Write what asv writes for one commit: three samples a row, through asv's own class; optionally a side-car."""
+    env = f"shared-py3.11-torch{torch}"
+    results = Results(
+        {"machine": machine, "python": "3.11", "torch": torch}, {"torch": torch}, commits[night], night, "3.11", env, {}
+    )
+    benchmark = {"name": BENCHMARK, "version": "1", "params": [list(ROWS)]}
+    samples = [[value * factor for factor in (0.99, 1.0, 1.01)] for value in seconds]
+    values = [BenchmarkResult(list(seconds), samples, [1] * len(ROWS), 0, "", None)]
+    results.add_result(benchmark, values[0], record_samples=True)
+    folder = root / "results"
+    results.save(str(folder))
+    (folder / machine / "machine.json").write_text(json.dumps({"machine": machine, "version": 1}))
+    if record:
+        line = {"benchmark": BENCHMARK, "params": ["'native'"], "status": "ok", "samples": samples[0], **record(night)}
+        side_car = folder / machine / f"{commits[night][:8]}-{env}.rows.jsonl"
+        side_car.write_text(json.dumps(line) + "\n")
+
+
+def history(root):
+    done = subprocess.run(
+        ["git", "rev-list", "--reverse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_planted_commits_are_found_and_no_others(root):
+    """`native` slower by 20 % at commit 20, `torch` faster by 25 % at 35, a noisy stretch of `vectorized`.
+
+    Exactly two nights find something: the regression fails its night and is named with commit, row, ratio and
+    confidence, the improvement is told without failing.
+    """
+    rng = np.random.default_rng(5)
+
+    def level(night):
+        shaky = np.exp(0.08 * rng.standard_normal()) if 40 <= night < 50 else 1.0
+        return np.array([1e-3 * (1.2 if night >= 20 else 1), 2e-3 * (0.75 if night >= 35 else 1), 3e-3 * shaky])
+
+    commits, noise, told = history(root), np.random.default_rng(12), {}
+    for night in range(NIGHTS):
+        measure(root, commits, night, level(night) * np.exp(0.015 * noise.standard_normal(len(ROWS))))
+        if night >= 10 and (found := nightly.judge(root)) != nightly.Night((), (), ()):
+            told[night] = found
+    slow, fast = told.values()
+    assert (slow.code, fast.code) == (1, 0)
+    assert [(one.commit, one.before) for one in slow.findings] == [(commits[20][:8], commits[19][:8])]
+    assert [(one.commit, one.verdict) for one in fast.findings] == [(commits[35][:8], "faster")]
+    assert all(night <= planted + 6 for night, planted in zip(told, (20, 35), strict=True))
+    (line,) = slow.lines()
+    assert line.startswith(f"slower: {commits[20][:8]} (after {commits[19][:8]}) {BENCHMARK}('native') on bench: ")
+    assert re.search(r": 1\.(1[89]|2[012]) times as long, confidence 9\d\.\d\d %$", line)
+    assert slow.findings[0].ratio == pytest.approx(1.2, rel=0.03)
+
+
+def test_new_torch_is_one_event_and_no_regression(root):
+    """+30 % in every row with another torch at commit 30: one event, once, and every night ends with 0."""
+    commits = history(root)
+    rng = np.random.default_rng(3)
+    found = []
+    for night in range(NIGHTS):
+        factor = 1.3 if night >= 30 else 1.0
+        seconds = factor * np.array([1e-3, 2e-3, 3e-3]) * np.exp(0.015 * rng.standard_normal(3))
+        measure(root, commits, night, seconds, torch="2.13.0" if night >= 30 else "2.12.0")
+        found.append(nightly.judge(root) if night % 5 == 4 else None)
+    nights = [one for one in found if one]
+    assert [one.code for one in nights] == [0] * len(nights)
+    assert [(event.commit, event.label) for one in nights for event in one.events] == [
+        (commits[30][:8], "shared-py3.11-torch2.12.0 -> shared-py3.11-torch2.13.0")
+    ]
+
+
+def test_lost_digits_fail_the_night_at_once(root):
+    """The error against the oracle grows tenfold at commit 12, times as before: that night fails, the next does not."""
+    commits = history(root)
+    rng = np.random.default_rng(4)
+    codes = []
+    for night in range(10, 15):
+        seconds = np.array([1e-3, 2e-3, 3e-3]) * np.exp(0.015 * rng.standard_normal(3))
+        error = 5e-5 if night >= 12 else 5e-6
+        measure(root, commits, night, seconds, record=lambda night, error=error: {
+            "dtype": "float32", "agreement": {"verdict": "ok", "value_max_rel": error}, "peak_bytes": 4096,
+        })  # fmt: skip
+        codes.append(nightly.judge(root).code)
+    assert codes == [0, 0, 1, 0, 0]
+
+
+def test_two_machines_merge_by_folder(root):
+    """A second machine's folder, copied beside the first, is judged by itself: its regression names it."""
+    commits = history(root)
+    rng = np.random.default_rng(6)
+    for night in range(30):
+        noise = lambda: np.exp(0.015 * rng.standard_normal(3))  # noqa: E731  # one line, used twice below
+        measure(root, commits, night, np.array([1e-3, 2e-3, 3e-3]) * noise())
+        slow = np.array([1.25 if night >= 18 else 1.0, 1.0, 1.0])
+        measure(root, commits, night, np.array([5e-3, 6e-3, 7e-3]) * slow * noise(), machine="other")
+    (found,) = nightly.judge(root).findings
+    assert (found.series.machine, found.commit) == ("other", commits[18][:8])
+
+
+def test_new_commits_are_those_after_the_last_measured(tmp_path, root):
+    """A new machine measures HEAD alone; a known one goes on behind its newest result; long gaps are sampled."""
+    commits = [commit[:8] for commit in history(root)]
+    assert nightly.new_commits(root, set()) == commits[-1:]
+    assert nightly.new_commits(root, {commits[3], commits[-3]}) == commits[-2:]
+    assert nightly.new_commits(root, {commits[-1]}) == []
+    gap = nightly.new_commits(root, {commits[0]})
+    assert (len(gap), gap[-1]) == (nightly.MOST_COMMITS, commits[-1])
+
+
+def test_measured_commits_are_read_from_the_names_of_result_files(tmp_path):
+    """machine.json is no commit, a side-car is no result."""
+    for name in ("machine.json", "0123abcd-shared-py3.11.json", "89abcdef-shared-py3.11.rows.jsonl"):
+        Path(tmp_path, name).write_text("{}")
+    assert nightly.measured(tmp_path) == {"0123abcd"}
+
+
+def test_a_folder_without_history_is_an_error_in_words(tmp_path):
+    """Outside a repository the night cannot order commits, and says so."""
+    with pytest.raises(nightly.Unmeasured, match="git knows no history here"):
+        nightly.history(tmp_path)
