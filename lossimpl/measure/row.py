@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from math import prod
 from statistics import median
@@ -31,7 +31,8 @@ class Row:
     `status` is `ok`, `wrong`, `unavailable`, `impossible` or `error`, and `reason` says why it is not `ok`. `samples`
     are seconds per call. `ceiling` (bytes/s) is that of `ceiling_name` for a working set that fits into `level`;
     `share` is the part of it that the median reaches. `checked_shape` is where agreement was looked at.
-    `first_call_seconds` holds loading (import, build) and the first call (compile). `manifest` names the environment.
+    `first_call_seconds` holds loading (import, build) and the first call (compile). `beside` holds what the device's
+    own clock tells beside the samples, on a GPU. `manifest` names the environment.
     """
 
     loss: str
@@ -53,7 +54,8 @@ class Row:
     first_call_seconds: float | None = None
     busy: str = ""
     threads: int = 0
-    protocol: str = workload.PROTOCOL
+    protocol: str = ""
+    beside: dict[str, Any] = field(default_factory=dict)
     agreement: dict[str, Any] | None = None
     checked_shape: str = ""
     traffic: int = 0
@@ -160,6 +162,10 @@ def first_call(function: Function, loss: Loss, case: Case) -> Ready:
     started = time.perf_counter()
     call = workload.prepare(function, given, case.mode)
     call()
+    if case.device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
     return Ready(call, given.tensors, time.perf_counter() - started)
 
 
@@ -167,6 +173,7 @@ def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
     """The row with the samples of a call, and with its memory."""
     timing = clock.time_calls(ready.call, row.device, rule)
     peak_bytes, saved_bytes = memory.peak_and_saved(ready.call, row.device, ready.tensors)
+    beside = {name: value for name, value in vars(timing).items() if name not in clock.Timing.__dataclass_fields__}
     return replace(
         row,
         samples=timing.samples,
@@ -177,6 +184,8 @@ def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
         first_call_seconds=load_seconds + ready.seconds,
         busy=timing.busy,
         threads=timing.threads,
+        protocol=f"{'cold' if beside.get('cold') else 'warm'} cache; {workload.PROTOCOL}",
+        beside=beside,
         peak_bytes=peak_bytes,
         saved_bytes=saved_bytes,
     )

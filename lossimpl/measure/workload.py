@@ -17,7 +17,7 @@ from lossimpl.spec import MODES, Case, Function, Loss
 if TYPE_CHECKING:
     import torch
 
-PROTOCOL = "warm cache; results and gradients allocated afresh in every call"
+PROTOCOL = "results and gradients allocated afresh in every call"
 
 
 @dataclass(frozen=True)
