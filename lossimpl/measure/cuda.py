@@ -1,8 +1,9 @@
 """The GPU clock: device seconds of one call between two events on the work's own stream.
 
-A sample, in the order in which the device sees it: the L2 cache is emptied (a *cold* sample; a *warm* one follows itself),
-the device is kept busy until the host is ahead of it, an event, the calls, an event. So neither the flush nor the gaps
-between launches are in the sample, unless the call itself waits for the device: then its gaps are its own, and stay in.
+A sample, in the order in which the device sees it: the L2 cache is emptied (a *cold* sample; a *warm* one finds what
+the sample before it left), the device is kept busy until the host is ahead of it, an event, the calls, an event. So
+neither the flush nor the gaps between launches are in the sample, unless the call itself waits for the device: then
+its gaps are its own, and stay in.
 Beside each sample stand the host's seconds for the same calls and the board's clock, temperature and throttling. All
 samples are kept; those taken while the clock was held down are marked. With `graph` a CUDA graph's replay is timed.
 
@@ -22,10 +23,10 @@ from lossimpl.measure.cuda_board import Board, Reading
 from lossimpl.measure.cuda_device import Device, TorchDevice
 from lossimpl.measure.summary import precision
 
-HEAD_START = 2.0  # how many times the host's own seconds the device is kept busy before a sample
+HEAD_START = 2.0  # the device is kept busy for so many times what the calls took from the host's start to their end
 LEAST_HEAD_START = 50e-6  # seconds; an event and a launch cost the host some ten microseconds
-MOST_HEAD_START = 50e-3  # a call that takes the host longer waits for the device anyway
-CEILING_BYTES = 1 << 30  # a thirtieth of a millisecond of launch in a third of a millisecond would still be seen
+MOST_HEAD_START = 5e-3  # whoever takes the host longer than this to start is waiting for the device
+CEILING_BYTES = 1 << 30  # some twenty times any L2 cache, and half a millisecond of copying: the launch is lost in it
 CEILING_RULE = Rule(precision=0.005, max_seconds=0.2, min_samples=7, max_samples=50, warmup_seconds=0.005)
 
 
@@ -76,7 +77,8 @@ def time_calls(
             call = device.capture(call)
         warmup, seconds = warm_up(call, device, rule)
         number = 1 if cold else max(1, round(rule.batch_seconds / seconds))
-        samples, stop = sample(call, number, cold, device, board, rule, rule.max_seconds - warmup)
+        head_start = min(max(HEAD_START * seconds * number, LEAST_HEAD_START), MOST_HEAD_START)
+        samples, stop = sample(call, number, cold, head_start, device, board, rule, rule.max_seconds - warmup)
     return CudaTiming(
         samples=tuple(one.device for one in samples),
         number=number,
@@ -115,27 +117,28 @@ def warm_up(call: Call, device: Device, rule: Rule) -> tuple[float, float]:
 
 
 def sample(
-    call: Call, number: int, cold: bool, device: Device, board: Board, rule: Rule, seconds_left: float
+    call: Call,
+    number: int,
+    cold: bool,
+    head_start: float,
+    device: Device,
+    board: Board,
+    rule: Rule,
+    seconds_left: float,
 ) -> tuple[list[Sample], str]:
     """Take samples until one of the rule's reasons to stop applies; return them and the reason."""
     deadline = time.perf_counter() + seconds_left
-    head_start = LEAST_HEAD_START
     samples: list[Sample] = []
     while len(samples) < rule.min_samples or precision([one.device for one in samples]) > rule.precision:
         if len(samples) >= rule.max_samples:
             return samples, "sample-cap"
         if len(samples) >= rule.min_samples and time.perf_counter() >= deadline:
             return samples, "time-cap"
-        one = batch(call, number, cold, device, board, head_start)
-        needed = min(HEAD_START * one.host * number, MOST_HEAD_START)
-        if needed > head_start and not samples:
-            head_start = needed  # the first batch only tells how far ahead the host must be
-            one = batch(call, number, cold, device, board, head_start)
-        samples.append(one)
+        samples.append(batch(call, number, cold, head_start, device, board))
     return samples, "precise"
 
 
-def batch(call: Call, number: int, cold: bool, device: Device, board: Board, head_start: float) -> Sample:
+def batch(call: Call, number: int, cold: bool, head_start: float, device: Device, board: Board) -> Sample:
     """One sample: `number` calls between two events."""
     if cold:
         device.flush()

@@ -71,7 +71,7 @@ class NvmlBoard:
         return Reading(
             self.ask(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
             self.ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
-            self.ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons) or 0,
+            self.ask(nvml.nvmlDeviceGetCurrentClocksEventReasons) or 0,
         )
 
     def others(self) -> int:
