@@ -95,8 +95,9 @@ class _Reader:
     def results(self) -> Results:
         keys = dict.fromkeys([*self.asv, *self.rows])
         rows = pd.DataFrame([_merged(self.asv.get(key, {}), self.rows.get(key, {})) for key in keys])
+        rows = rows.reindex(columns=list(dict.fromkeys([*COLUMNS, *rows.columns])))
         return Results(
-            rows=rows.reindex(columns=list(dict.fromkeys([*COLUMNS, *rows.columns]))),
+            rows=rows.assign(date=rows.groupby("commit")["date"].transform("min")),
             conformance=pd.DataFrame(self.side["conformance"]),
             loaders=pd.DataFrame(self.side["loaders"]),
             machines=self.machines,
@@ -180,7 +181,7 @@ def _merged(asv: Record, side: Record) -> Record:
     if row.get("samples") and (pd.isna(row.get("value")) or pd.isna(row.get("low"))):
         row |= dict(zip(("value", "low", "high"), interval(row["samples"]), strict=True))
     row.setdefault("status", "error" if pd.isna(row.get("value")) else "ok")
-    return {**row, "date": row.get("date") or row.get("started_at")}
+    return {**row, "date": row.get("date") or row.get("started_at")}  # a commit is older than its measurement
 
 
 def interval(samples: Sequence[float]) -> tuple[float, float, float]:

@@ -30,7 +30,7 @@ NAVIGATION = (
     ("loading.html", "Loading"),
     ("history.html", "History"),
     ("environment.html", "Environment"),
-    ("gate.html", "Gate"),
+    ("gate-self-test.html", "Gate"),
 )
 
 

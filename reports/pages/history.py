@@ -18,6 +18,7 @@ from reports.ranking import rankable
 from reports.view import Cell, Drawing, Page, Table, drawing
 
 PANEL = ["machine", "shape", "dtype", "device", "mode"]  # what one figure holds of a loss; environments are its lines
+SHOWN = 6  # figures per loss; more only for series with a change point
 STEPS = (
     ("Loss", ""), ("Implementation", ""), ("Case", "shape, dtype, device and mode"), ("From", "commit before"),
     ("To", "newest commit"), ("Before", "time per call"), ("Now", "time per call"), ("Ratio", "now over before"),
@@ -40,17 +41,29 @@ def pages(material: Material) -> list[Page]:
 
 
 def _section(name: str, rows: pd.DataFrame, points: ChangePoints) -> dict[str, Any]:
-    names = in_order(set(rows["implementation"]))
-    return {"loss": name, "file": file_name(name), "names": names, "figures": list(_figures(name, rows, points))}
+    cases = list(_cases(rows))
+    marked = [(key, one, points.on(one)) for key, one in cases]
+    shown = [case for place, case in enumerate(marked) if place < SHOWN or case[2]]
+    return {
+        "loss": name,
+        "file": file_name(name),
+        "names": in_order(set(rows["implementation"])),
+        "figures": [_figure(name, *case) for case in shown],
+        "more": len(cases) - len(shown),
+    }
 
 
-def _figures(name: str, rows: pd.DataFrame, points: ChangePoints) -> Iterator[Drawing]:
-    """One figure per case: those people train with first, the largest first."""
+def _cases(rows: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:
+    """The rows of each figure: the cases that people train with first, the largest first."""
     order = rows.assign(other=(rows["dtype"] != "float32") * 2 + (rows["mode"] != "step"), small=-rows["elements"])
     for (_, _, *key), one in order.groupby(["other", "small", *PANEL]):
-        machine, shape, dtype, device, mode = map(str, key)
-        caption = f"{wording.shape(shape)}, {dtype}, {mode}, {device.upper()}, {machine}; bands are 99 % intervals."
-        yield drawing(history(one, points.on(one)), caption, name, *key)
+        yield list(map(str, key)), one
+
+
+def _figure(name: str, key: list[str], rows: pd.DataFrame, changes: list[str]) -> Drawing:
+    machine, shape, dtype, device, mode = key
+    caption = f"{wording.shape(shape)}, {dtype}, {mode}, {device.upper()}, {machine}; bands are 99 % intervals."
+    return drawing(history(rows, changes), caption, name, *key)
 
 
 def _steps(rows: pd.DataFrame) -> Table | None:

@@ -24,16 +24,18 @@ CLASSES = {"cross_entropy": "CrossEntropy", "mse_loss": "MSELoss"}
 Record = dict[str, Any]
 
 
-def write(folder: Path, commits: tuple[str, ...] = COMMITS, dtypes: tuple[str, ...] = DTYPES) -> Path:
-    """A results folder with `commits`, newest last: asv's files, side-cars, manifest, machine.json."""
+def write(
+    folder: Path, commits: tuple[str, ...] = COMMITS, dtypes: tuple[str, ...] = DTYPES, changed_at: int = 1
+) -> Path:
+    """A results folder with `commits`, newest last, where torch is slower from the one at `changed_at` on."""
     for place, commit in enumerate(commits):
         stem = f"{commit[:8]}-{ENV}"
         results = Results({"machine": MACHINE}, {}, commit, 1_700_000_000_000 + place * 86_400_000, "3.11", ENV, {})
         rows: list[Record] = []
         for loss in SHAPES:
-            rows += _add_loss(results, loss, dtypes, place)
+            rows += _add_loss(results, loss, dtypes, place, place >= changed_at)
         results.save(str(folder))
-        _lines(folder / MACHINE / f"{stem}.rows.jsonl", rows + loading_rows())
+        _lines(folder / MACHINE / f"{stem}.rows.jsonl", rows + loading_rows(place))
         _lines(folder / MACHINE / f"{stem}.manifest.jsonl", [manifest(place)])
     (folder / MACHINE / "machine.json").write_text(json.dumps({"version": 1, **_machine()}))
     return folder
@@ -48,11 +50,11 @@ def _lines(path: Path, records: list[Record]) -> None:
     path.write_text("".join(json.dumps(one) + "\n" for one in records))
 
 
-def _add_loss(results: Results, loss: str, dtypes: tuple[str, ...], place: int) -> list[Record]:
+def _add_loss(results: Results, loss: str, dtypes: tuple[str, ...], place: int, slower: bool) -> list[Record]:
     axes = (tuple(SPEED), SHAPES[loss], dtypes, DEVICES, MODES)
     params = [[repr(value) for value in axis] for axis in axes]
     name = f"{loss}.{CLASSES[loss]}.track_seconds"
-    rows = [_row(name, loss, values, place) for values in product(*axes)]
+    rows = [_row(name, loss, values, place, slower) for values in product(*axes)]
     values = [{"ok": 0.0, "unavailable": math.nan}.get(row["status"]) for row in rows]
     samples = [row["samples"] or None for row in rows]
     numbers = [row["number"] if row["samples"] else None for row in rows]
@@ -61,16 +63,15 @@ def _add_loss(results: Results, loss: str, dtypes: tuple[str, ...], place: int) 
     return rows
 
 
-def _row(name: str, loss: str, values: tuple[str, ...], place: int) -> Record:
+def _row(name: str, loss: str, values: tuple[str, ...], place: int, slower: bool) -> Record:
     implementation, shape, dtype, _, mode = values
     status, reason = _status(loss, implementation, dtype)
     elements = math.prod(map(int, shape.split("x")))
     traffic = elements * (4 if dtype == "float32" else 2) * (2 if mode == "step" else 1)
     chance = random.Random(f"{name}{values}{place}")
     share = SPEED[implementation]
-    center = OVERHEAD / (share + 0.1) + traffic / CEILING / share * (
-        1.3 if (place, implementation) == (1, "torch") else 1
-    )
+    change = 1.3 if slower and implementation == "torch" else 1.0
+    center = OVERHEAD / (share + 0.1) + traffic / CEILING / share * change
     samples = [center * (1 + 0.02 * chance.random()) for _ in range(12)] if status == "ok" else []
     ulp = {"naive": 0.5, "torch": 1.5}.get(implementation, 0.5 + chance.random())
     return {
@@ -88,7 +89,7 @@ def _row(name: str, loss: str, values: tuple[str, ...], place: int) -> Record:
         "peak_bytes": 3 * traffic,
         "saved_bytes": 0 if implementation == "native" else traffic,
         "manifest": f"manifest{place}",
-        "started_at": f"2023-11-1{4 + place}T22:13:20+00:00",
+        "started_at": 1_700_000_000 + place * 86_400,
     }
 
 
@@ -133,13 +134,13 @@ def manifest(place: int) -> Record:
     }
 
 
-def loading_rows() -> list[Record]:
+def loading_rows(place: int) -> list[Record]:
     """Four configurations of one dataset: two tied, one slower, one with wrong data."""
     rates = {(0, False): 700.0, (1, False): 1000.0, (2, False): 1010.0, (2, True): 1500.0}
-    return [_loading_row(workers, persistent, rate) for (workers, persistent), rate in rates.items()]
+    return [_loading_row(workers, persistent, rate, place) for (workers, persistent), rate in rates.items()]
 
 
-def _loading_row(workers: int, persistent: bool, rate: float) -> Record:
+def _loading_row(workers: int, persistent: bool, rate: float, place: int) -> Record:
     settings = {"num_workers": workers, "batch_size": 16, "pin_memory": False, "persistent_workers": persistent}
     return {
         "benchmark": "loading.Loading.track_seconds_per_sample",
@@ -154,7 +155,7 @@ def _loading_row(workers: int, persistent: bool, rate: float) -> Record:
         "pss_bytes": (200 + 90 * workers) * 2**20,
         "attribution": {"dataset": 0.02, "transform": 0.003, "collate": 0.001, "between": 0.002, "pin": None},
         "verdict": "same order, other augmentation" if persistent else "bitwise same",
-        "started_at": 1_700_000_100,
+        "started_at": 1_700_000_100 + place * 86_400,
     }
 
 

@@ -11,9 +11,12 @@ import pytest
 import synthetic_results
 import typer
 from conftest import made_up_losses
-from synthetic_results import COMMITS, MACHINE
+from synthetic_results import COMMITS, ENV, MACHINE
 
+from reports.__main__ import main
+from reports.figure import figure
 from reports.material import Material, gather
+from reports.pages import history
 from reports.site import NAVIGATION, build, mathematics
 from reports.summary import summary
 
@@ -80,7 +83,7 @@ def test_all_pages_exist_empty_or_not(site: Path, empty_site: Path) -> None:
         ("loading.html", "lossimpl loaders"),
         ("conformance.html", "lossimpl check"),
         ("history.html", "make nightly"),
-        ("gate.html", "python -m reports gate --self-test"),
+        ("gate-self-test.html", "python -m reports gate --self-test"),
     ],
 )
 def test_an_empty_page_says_what_fills_it(empty_site: Path, page: str, command: str) -> None:
@@ -194,3 +197,42 @@ def test_summary_ranks_in_the_terminal(material: Material) -> None:
     printed = summary(material)
     assert re.search(r"mse_loss\s+native\s+16\.\d ms", printed)
     assert "68 ok, 4 wrong, 8 unavailable" in printed
+
+
+def test_change_points_are_named_and_marked(tmp_path: Path) -> None:
+    """torch is slower from the ninth of sixteen commits on: it is found there, and nothing else is."""
+    commits = [f"{place:x}" * 40 for place in range(16)]
+    folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), changed_at=8)
+    found = {page.name: page for page in history.pages(gather(folder, made_up_losses()))}["history.html"].values
+    table = found["changes"]
+    assert {(row[2].text, row[3].text, row[6].text) for row in table.rows} == {("77777777", "88888888", "slower")}
+    assert all("'torch'" in row[0].text for row in table.rows)
+    assert found["events"] is None
+
+
+def test_another_environment_is_an_event(results: Path, tmp_path: Path) -> None:
+    """A new torch starts a new history: it is labelled, and no regression."""
+    folder = Path(shutil.copytree(results, tmp_path / "results"))
+    for path in (folder / MACHINE).glob(f"{COMMITS[1][:8]}-*"):
+        path.rename(path.with_name(path.name.replace("torch9.9.9", "torch9.9.10")))
+    found = history.pages(gather(folder, made_up_losses()))[0].values
+    new = ENV.replace("torch9.9.9", "torch9.9.10")
+    assert [[cell.text for cell in row] for row in found["events"].rows] == [[MACHINE, "bbbbbbbb", f"{ENV} -> {new}"]]
+    assert found["changes"] is None
+
+
+def test_readme_picture_is_made_from_results(results: Path, tmp_path: Path) -> None:
+    """Two runs give the same file, and a device without results is refused."""
+    one, two = tmp_path / "one.svg", tmp_path / "two.svg"
+    figure(results, one)
+    figure(results, two)
+    assert one.read_bytes() == two.read_bytes()
+    assert b"<svg" in one.read_bytes()
+    with pytest.raises(typer.BadParameter, match="holds no right result on cuda"):
+        figure(results, one, "cuda")
+
+
+def test_unknown_command_names_the_known_ones() -> None:
+    """A typo costs no traceback."""
+    with pytest.raises(SystemExit, match="command: 'sight' is unknown; one of site"):
+        main(["sight"])
