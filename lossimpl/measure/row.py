@@ -192,12 +192,13 @@ def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
 
 
 def held_against_ceiling(row: Row) -> Row:
-    """The row with its share of the ceiling, refused if it is impossible. A ceiling that says so is measured again."""
-    fastest = min(row.samples)
-    for seconds in (0.02, 0.3):
-        limits = ceilings.measure(row.device, row.traffic, seconds)
-        name, ceiling = limits.of(row.mode)
-        reason = roofline.impossible(row.traffic, fastest, ceiling)
+    """The row with its share of the ceiling, refused if it is impossible; a ceiling that says so is looked at again."""
+    seconds, ceiling = median(row.samples), 0.0
+    for effort in (0.02, 0.3, 1.0):
+        limits = ceilings.measure(row.device, row.traffic, effort)
+        name, rate = limits.of(row.mode)
+        ceiling = max(ceiling, rate)
+        reason = roofline.impossible(row.traffic, seconds, ceiling)
         if not reason:
             break
     return replace(
@@ -207,7 +208,7 @@ def held_against_ceiling(row: Row) -> Row:
         ceiling=ceiling,
         ceiling_name=name,
         level=limits.level,
-        share=roofline.share(row.traffic, median(row.samples), ceiling),
+        share=roofline.share(row.traffic, seconds, ceiling),
     )
 
 
