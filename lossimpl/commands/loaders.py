@@ -6,10 +6,14 @@ import itertools
 import json as json_module
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from lossimpl.loading.settings import Settings
+from lossimpl.loading.validity import invalid_reason
 
 if TYPE_CHECKING:
     from lossimpl.loading.row import Bench
@@ -55,7 +59,7 @@ def loaders(
         pinned["batch_size"] = list(batch_size)
     with Zygote() as zygote:
         bench = Bench(
-            dataset, zygote, step=step_time * MILLISECOND, consumer=consumer, deadline=min(60.0, max(10.0, budget))
+            dataset, zygote, step=step_time * MILLISECOND, consumer=consumer, deadline=min(60.0, max(15.0, budget / 3))
         )
         search = prepare(bench, pinned, budget, output)
         interrupted = run(search, pinned, Console(stderr=True))
@@ -71,10 +75,7 @@ def loaders(
 
 def prepare(bench: Bench, pinned: dict[str, list[Any]], budget: float, output: Path) -> Search:
     """The search over this dataset, with the user's values in place of the usual ones."""
-    from dataclasses import replace
-
     from lossimpl.loading.search import Search
-    from lossimpl.loading.settings import Settings
     from lossimpl.loading.space import default_axes
     from lossimpl.loading.store import Store
     from lossimpl.measure.threads import usable_cores
@@ -88,7 +89,7 @@ def prepare(bench: Bench, pinned: dict[str, list[Any]], budget: float, output: P
         **default_axes(usable_cores(), facts),
         **{name: values for name, values in pinned.items() if name not in fixed},
     }
-    return Search(bench, Settings(**{**vars(base), **fixed}), axes, budget, Store(output))
+    return Search(bench, replace(base, **fixed), axes, budget, Store(output))
 
 
 WORKER_ARGUMENTS = (
@@ -103,20 +104,23 @@ WORKER_ARGUMENTS = (
 
 def run(search: Search, pinned: dict[str, list[Any]], console: Any) -> bool:
     """Run the search with a bar; whether it was interrupted. What the user asked for in vain is told as `invalid`."""
-    from lossimpl.loading.settings import Settings
-    from lossimpl.loading.validity import invalid_reason
-
-    names = list(pinned)
     with progress(search, console):
         try:
-            for values in itertools.product(*pinned.values()):
-                asked = Settings(**{**vars(search.base), **dict(zip(names, values, strict=True))})
-                if invalid_reason(asked, search.bench.facts(asked)):
-                    search.measure(asked, 0.0)
-            search.run()
+            asked = list(requests(search.base, pinned))
+            refused = [one for one in asked if invalid_reason(one, search.bench.facts(one))]
+            for one in refused:
+                search.measure(one, 0.0)
+            if len(refused) < len(asked):
+                search.run()
         except KeyboardInterrupt:
             return True
     return False
+
+
+def requests(base: Settings, pinned: dict[str, list[Any]]) -> Iterator[Settings]:
+    """Every combination of the values that the user named; the base alone where none is named."""
+    for values in itertools.product(*pinned.values()):
+        yield replace(base, **dict(zip(pinned, values, strict=True)))
 
 
 @contextmanager

@@ -136,6 +136,6 @@ def of_hang(outcome: Outcome) -> Diagnosis:
         )
     return Diagnosis(
         "timeout",
-        f"no end within the deadline, in phase {outcome.phase!r}{where}",
+        f"no end within the deadline of {outcome.deadline:.0f} s, in phase {outcome.phase!r}{where}",
         "look at the line that is named; give network and lock calls a timeout of their own",
     )

@@ -11,9 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lossimpl.loading.settings import Settings
 from lossimpl.measure.summary import median_interval
 
+Trace = Mapping[str, Sequence[Any]]  # as `lossimpl.loading.timing` writes it
+
 WINDOWS = 12  # at most; the interval of a median needs six
+PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 SHORTEST_STEADY = 4  # batches after the fill; fewer say nothing about a steady state
 
 
@@ -26,7 +30,7 @@ class Steady:
     samples: tuple[int, ...]
 
 
-def steady(trace: Mapping[str, Sequence[Any]], fill: int) -> Steady:
+def steady(trace: Trace, fill: int) -> Steady:
     """Leave out the first `fill + 1` batches of each epoch."""
     kept, position, epoch = [], 0, -1
     for index, number in enumerate(trace["epoch"]):
@@ -37,30 +41,47 @@ def steady(trace: Mapping[str, Sequence[Any]], fill: int) -> Steady:
     return Steady(*(tuple(trace[name][index] for index in kept) for name in ("wait", "step", "samples")))
 
 
-def rates(trace: Mapping[str, Sequence[Any]], fill: int, workers: int) -> tuple[float, ...]:
+def rates(trace: Trace, fill: int, workers: int) -> tuple[float, ...]:
     """Samples per second, one figure for each window of steady batches, or for each whole epoch, or for all there is.
 
     A window holds at least one batch of each worker, because batches of different workers come in bursts.
     """
-    calm = steady(trace, fill)
-    if len(calm.wait) >= SHORTEST_STEADY * max(1, len(trace["starts"]) // 2):
+    if not trace["wait"]:
+        return ()
+    if has_steady_state(trace, fill):
+        calm = steady(trace, fill)
         size = max(1, workers, -(-len(calm.wait) // WINDOWS))
         spent = [wait + step for wait, step in zip(calm.wait, calm.step, strict=True)]
         return tuple(
             sum(calm.samples[start : start + size]) / sum(spent[start : start + size])
             for start in range(0, max(1, len(spent) - size + 1), size)
         )
-    if trace["walls"]:
-        return tuple(
-            sum(count for count, number in zip(trace["samples"], trace["epoch"], strict=True) if number == epoch) / wall
-            for epoch, wall in enumerate(trace["walls"])
-        )
-    return (sum(trace["samples"]) / (sum(trace["wait"]) + sum(trace["step"])),) if trace["wait"] else ()
+    whole = whole_epochs(trace)
+    return whole or (sum(trace["samples"]) / (sum(trace["wait"]) + sum(trace["step"])),)
 
 
-def has_steady_state(trace: Mapping[str, Sequence[Any]], fill: int) -> bool:
+def whole_epochs(trace: Trace) -> tuple[float, ...]:
+    """Samples per second of each epoch that was seen from its start to its end."""
+    begun, found = {number for number, _ in trace["openings"]}, []
+    for epoch, tail in trace["tails"]:
+        at = [index for index, number in enumerate(trace["epoch"]) if number == epoch]
+        seconds = tail + sum(trace["wait"][index] + trace["step"][index] for index in at)
+        if epoch in begun and at:
+            found.append(sum(trace["samples"][index] for index in at) / seconds)
+    return tuple(found)
+
+
+def has_steady_state(trace: Trace, fill: int) -> bool:
     """Whether `rates` speaks of a steady state (True) or of whole epochs with their start (False)."""
-    return len(steady(trace, fill).wait) >= SHORTEST_STEADY * max(1, len(trace["starts"]) // 2)
+    return len(steady(trace, fill).wait) >= SHORTEST_STEADY * max(1, len(trace["openings"]) // 2)
+
+
+def starts(trace: Trace) -> list[tuple[float, float]]:
+    """Of each epoch that was begun: the seconds of `iter()`, and of `iter()` with the first batch."""
+    first: dict[int, float] = {}
+    for number, wait in zip(trace["epoch"], trace["wait"], strict=True):
+        first.setdefault(number, wait)
+    return [(opening, first[number]) for number, opening in trace["openings"] if number in first]
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
@@ -75,7 +96,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return ordered[max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1)]
 
 
-def stall_fraction(trace: Mapping[str, Sequence[Any]], fill: int) -> float | None:
+def stall_fraction(trace: Trace, fill: int) -> float | None:
     """The share of the time that the consumer waited for data, in the steady state where there is one."""
     calm = steady(trace, fill)
     wait, step = (calm.wait, calm.step) if len(calm.wait) >= SHORTEST_STEADY else (trace["wait"], trace["step"])
@@ -83,9 +104,13 @@ def stall_fraction(trace: Mapping[str, Sequence[Any]], fill: int) -> float | Non
     return sum(wait) / total if total else None
 
 
-def restart_seconds(trace: Mapping[str, Sequence[Any]]) -> float | None:
-    """From the end of an epoch to the first batch of the next: the median over the later epochs."""
-    later = [first for _, first in trace["starts"][1:]]
+def restart_seconds(trace: Trace, persistent: bool) -> float | None:
+    """From the end of an epoch to the first batch of the next: the median over the epochs after the first.
+
+    Where no second epoch was begun, the first one's start, unless its workers would have been kept: then None.
+    """
+    seen = [first for _, first in starts(trace)]
+    later = seen[1:] or ([] if persistent else seen)
     return sorted(later)[len(later) // 2] if later else None
 
 
@@ -99,35 +124,36 @@ def epoch_rate(rate: float, restart: float | None, length: int | None, batch: in
     return length / (restart + max(0, length - batch) / rate)
 
 
-def summarise(events: Mapping[str, Mapping[str, Any]], fill: int, workers: int, length: int | None) -> dict[str, Any]:
+def summarise(events: Mapping[str, Mapping[str, Any]], settings: Settings, length: int | None) -> dict[str, Any]:
     """The numbers of a loading row from the events of a timing job."""
-    free = events["free"]["trace"]
-    found = rates(free, fill, workers)
+    free, fill = events["free"]["trace"], settings.prefetched
+    found, opened = rates(free, fill, settings.num_workers), starts(free)
     memories = [events[name]["memory"]["pss_bytes"] for name in ("opened", "free", "stepped") if name in events]
+    waits = steady(free, fill).wait or tuple(free["wait"])
+    ended = events.get("shutdown", {})
     row: dict[str, Any] = {
         "samples_per_second": list(found),
         "steady_state": has_steady_state(free, fill),
         "build_seconds": events["built"]["seconds"],
-        "iter_seconds": free["starts"][0][0] if free["starts"] else None,
-        "first_batch_seconds": free["starts"][0][1] if free["starts"] else None,
-        "restart_seconds": restart_seconds(free),
-        "shutdown_seconds": events["shutdown"]["seconds"] if "shutdown" in events else None,
+        "iter_seconds": opened[0][0] if opened else None,
+        "first_batch_seconds": opened[0][1] if opened else None,
+        "restart_seconds": restart_seconds(free, settings.persistent_workers),
+        "shutdown_seconds": ended.get("seconds"),
+        "batch_seconds": {name: percentile(waits, share) for name, share in PERCENTILES.items()},
         "cpu_cores": events["free"]["cpu"],
         "pss_bytes": max(memories),
         "pss_growth_bytes": memories[-1] - memories[0],
         "batches": len(free["wait"]),
-        "page_cache": events["shutdown"]["page_cache"] if "shutdown" in events else None,
+        "page_cache": ended.get("page_cache"),
         "stall_fraction": stall_fraction(events["stepped"]["trace"], fill) if "stepped" in events else None,
     }
-    waits = steady(free, fill).wait or tuple(free["wait"])
-    row["batch_seconds"] = {
-        name: percentile(waits, share) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-    }
-    if found and free["samples"]:
-        row["rate"], row["rate_low"], row["rate_high"] = median_interval(found)
-        batch = max(free["samples"])
-        restart = row["restart_seconds"] if row["steady_state"] else None
-        row["epoch_rate"], row["epoch_rate_low"], row["epoch_rate_high"] = (
-            epoch_rate(row[name], restart, length, batch) for name in ("rate", "rate_low", "rate_high")
-        )
-    return row
+    return {**row, **ranking(found, row, length, max(free["samples"], default=0))}
+
+
+def ranking(found: Sequence[float], row: Mapping[str, Any], length: int | None, batch: int) -> dict[str, float]:
+    """The median rate with its interval, and the same over whole epochs, which is what settings are ranked by."""
+    if not found:
+        return {}
+    ends = dict(zip(("rate", "rate_low", "rate_high"), median_interval(found), strict=True))
+    restart = row["restart_seconds"] if row["steady_state"] else None
+    return {**ends, **{f"epoch_{name}": epoch_rate(rate, restart, length, batch) for name, rate in ends.items()}}

@@ -30,8 +30,8 @@ GRACE_SECONDS = 15.0  # beyond the deadline, for killing and reaping; then the z
 class Outcome:
     """All that is known of a job that has ended: its events, how it ended, and the end of what it printed.
 
-    `exit` is the exit code, negative for a signal, None where nobody saw it. `segments` are the shared-memory
-    segments that it left and that were removed.
+    `exit` is the exit code, negative for a signal, None where nobody saw it. `deadline` is in seconds, `cpu_seconds`
+    are those of all its processes, `segments` the shared memory that it left and that was removed.
     """
 
     events: tuple[dict[str, Any], ...] = ()
@@ -39,7 +39,8 @@ class Outcome:
     timed_out: bool = False
     out_of_memory: bool = False
     output: str = ""
-    seconds: float = 0.0
+    deadline: float = 0.0
+    cpu_seconds: float = 0.0
     segments: tuple[str, ...] = ()
 
     def first(self, name: str) -> dict[str, Any] | None:
@@ -84,7 +85,7 @@ class Zygote:
                 raise
             recorded = read_events(events)
         pids = answer.pop("pids", [])
-        return Outcome(recorded, segments=tuple(processes.remove_segments(pids, before)), **answer)
+        return Outcome(recorded, deadline=seconds, segments=tuple(processes.remove_segments(pids, before)), **answer)
 
     def _exchange(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """One request and its last answer. Where the zygote itself dies, what it would have answered."""

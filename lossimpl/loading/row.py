@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
+import psutil
+
 from lossimpl.loading import analysis, verdict
 from lossimpl.loading.advice import Diagnosis, diagnose
 from lossimpl.loading.digest import digest
@@ -32,7 +34,7 @@ from lossimpl.loading.settings import Settings, from_request, request_fault
 from lossimpl.loading.space import without_workers
 from lossimpl.loading.validity import Facts, has_driver, invalid_reason, skip_reason
 from lossimpl.loading.workload import resolve
-from lossimpl.measure.busy import Watch
+from lossimpl.measure import busy
 from lossimpl.measure.wall import now
 
 DEADLINE = 60.0  # seconds for one job, beyond what its budget allows it
@@ -51,7 +53,7 @@ class Bench:
     """Measures configurations of one dataset: a zygote, the facts of the dataset, and what was delivered so far.
 
     `step` and `consumer` stand for the training step; `deadline` bounds each job; `seed` is what a training script
-    would set.
+    would set; `cpu_seconds` were spent by all jobs so far.
     """
 
     dataset: str
@@ -60,13 +62,16 @@ class Bench:
     consumer: str = "sleep"
     deadline: float = DEADLINE
     seed: int = 0
+    cpu_seconds: float = 0.0
     inspected: dict[str, Outcome] = field(default_factory=dict)
     delivered: dict[tuple[Settings, int], list[Delivery]] = field(default_factory=dict)
 
     def job(self, kind: str, settings: Settings, seconds: float, **more: Any) -> Outcome:
         """Run one job of a kind; `seconds` is what it is expected to take, the deadline comes on top."""
         fixed = {"kind": kind, "dataset": resolve(self.dataset), "settings": asdict(settings), "seed": self.seed}
-        return self.zygote.run({**fixed, **more}, self.deadline + seconds)
+        outcome = self.zygote.run({**fixed, **more}, self.deadline + seconds)
+        self.cpu_seconds += outcome.cpu_seconds
+        return outcome
 
     def inspect(self, settings: Settings, budget: float = 0.3) -> Outcome:
         """The facts and costs of the dataset at this batch size, looked at once."""
@@ -90,7 +95,7 @@ class Bench:
 
         The verdict covers whole epochs where they are short enough for the time given, else their first samples.
         """
-        started, watch = now(), Watch()
+        started, before, used = now(), busy.read(), self.cpu_seconds
         row = self.blank(settings)
         fault = self.refusal(settings) or self.hopeless(settings)
         if fault is None:
@@ -98,7 +103,9 @@ class Bench:
             if verdict_seconds and fault.status == "ok":
                 fault = self.judge(settings, self.verdict_samples(settings, verdict_seconds), row)
         row.update(status=fault.status, reason=fault.reason, advice=fault.advice)
-        row.update(seconds=now() - started, busy=watch.verdict())
+        after = busy.read()
+        after = replace(after, own=after.own + self.cpu_seconds - used)
+        row.update(seconds=now() - started, busy=busy.judge(before, after, psutil.cpu_count() or 1))
         return row
 
     def blank(self, settings: Settings) -> dict[str, Any]:
@@ -145,14 +152,19 @@ class Bench:
         )
         events = {event["event"]: event for event in outcome.events}
         if "free" in events:
-            row.update(analysis.summarise(events, settings.prefetched, settings.num_workers, facts.length))
+            row.update(analysis.summarise(events, settings, facts.length))
         row["attribution"] = self.attribution(settings)
         row["findings"] = [asdict(one) for one in self.predicted(settings)]
         fault = diagnose(outcome)
         return NO_DATA if fault.status == "ok" and row["batches"] == 0 else fault
 
     def epoch_samples(self, settings: Settings, budget: float) -> int:
-        """Epochs short enough for two of them in the budget, long enough for a steady state."""
+        """Epochs short enough for two of them in the budget, long enough for a steady state.
+
+        Where a start costs seconds (workers that import everything anew, each epoch), one epoch for all.
+        """
+        costly = settings.multiprocessing_context in ("spawn", "forkserver") and not settings.persistent_workers
+        budget *= 4 if costly else 1
         per_second = max(1, settings.num_workers) / self.sample_seconds(settings)
         batch = settings.batch_size or 1
         fewest = batch * (settings.prefetched + 1 + 2 * max(2, settings.num_workers))

@@ -19,7 +19,7 @@ from lossimpl.loading.search import Search
 from lossimpl.loading.store import Record, key_of
 
 WORDS = (
-    "Dataset: where sample number i comes from. Sampler: the order of the numbers. Batch: samples that collate_fn joins.",
+    "Dataset: where sample i comes from. Sampler: the order of the numbers. Batch: samples joined by collate_fn.",
     "Iteration: one batch through the training step. Epoch: every sample once. Stall: the share of time spent waiting.",
 )
 

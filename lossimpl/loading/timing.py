@@ -40,28 +40,29 @@ class FirstIndices:
 
 @dataclass
 class Trace:
-    """What one pass over the loader recorded, a number per batch: seconds waited, seconds of the step, samples, epoch.
-
-    `starts` holds (seconds of `iter()`, seconds of `iter()` and the first batch) of each epoch; `walls` the seconds of
-    each epoch that came to its end.
+    """What one pass over the loader recorded. A number per batch: seconds waited (an epoch's first from before `iter()`
+    on), seconds of the step, samples, number of the epoch. `openings`: (epoch, seconds of `iter()`) for each epoch that
+    was begun; `tails`: (epoch, seconds from the last batch to the end) for each that ended. `origin`: when the first
+    batch had come.
     """
 
     wait: array[float] = field(default_factory=lambda: array("d"))
     step: array[float] = field(default_factory=lambda: array("d"))
     samples: array[int] = field(default_factory=lambda: array("l"))
     epoch: array[int] = field(default_factory=lambda: array("l"))
-    starts: list[tuple[float, float]] = field(default_factory=list)
-    walls: list[float] = field(default_factory=list)
+    openings: list[tuple[int, float]] = field(default_factory=list)
+    tails: list[tuple[int, float]] = field(default_factory=list)
+    origin: float | None = None
 
     def as_lists(self) -> dict[str, Any]:
         """The trace as JSON can hold it."""
-        return {item.name: list(getattr(self, item.name)) for item in fields(self)}
+        return {item.name: list(getattr(self, item.name)) for item in fields(self) if item.name != "origin"}
 
 
 @dataclass(frozen=True)
 class Extent:
     """How long to drive: `seconds` from the first batch on, but this many epochs and batches, unless that takes far
-    too long."""
+    too long. Where starting alone took longer than that, epochs are not waited for."""
 
     seconds: float
     epochs: int = 0
@@ -71,13 +72,14 @@ class Extent:
         """Whether it is enough."""
         if elapsed < self.seconds:
             return False
-        served = len(trace.walls) >= self.epochs and len(trace.wait) >= self.batches
+        costly = trace.wait[0] > self.seconds
+        served = (costly or len(trace.tails) >= self.epochs) and len(trace.wait) >= self.batches
         return served or elapsed > OVERTIME * self.seconds
 
 
 @dataclass
 class Drive:
-    """A loader and what is needed to run it epoch after epoch."""
+    """A loader, driven epoch after epoch; `iterator` is the epoch under way, None between epochs."""
 
     loader: Any
     set_epoch: Callable[[int], None] | None
@@ -90,42 +92,47 @@ class Drive:
         if self.set_epoch is not None:
             self.set_epoch(self.epochs)
         self.epochs += 1
-        self.iterator = None
         started = now()
         self.iterator = iter(self.loader)
         return now() - started
 
     def run(self, extent: Extent, step: Step | None = None, on_first: Callable[[], None] | None = None) -> Trace:
-        """Consume batches until the extent is reached. `on_first` is called, off the clock, after the first batch."""
-        trace, origin = Trace(), now()
-        while len(trace.starts) < EPOCHS_MAX:
-            began = before = now()
-            number, opening = len(trace.starts), self.begin()
-            for batch in self.iterator:
-                arrived = now()
-                trace.wait.append(arrived - before)
-                trace.samples.append(self.count(batch))
-                trace.epoch.append(number)
-                if step is not None:
-                    step(batch)
-                before = now()
-                trace.step.append(before - arrived)
-                if len(trace.starts) == number:
-                    trace.starts.append((opening, arrived - began))
-                    if number == 0:
-                        origin = before
-                        if on_first is not None:
-                            on_first()
-                            before = now()
-                            began += before - origin
-                elif extent.reached(trace, before - origin):
-                    return trace
-            trace.walls.append(now() - began)
-            if len(trace.starts) == number:
-                trace.starts.append((opening, trace.walls[-1]))
-            if extent.reached(trace, now() - origin):
-                break
+        """Consume batches until the extent is reached, going on in the epoch under way if there is one.
+
+        `on_first` is called, off the clock, after the very first batch.
+        """
+        trace = Trace()
+        while not self.epoch(trace, extent, step, on_first) and len(trace.openings) < EPOCHS_MAX:
+            pass
         return trace
+
+    def epoch(self, trace: Trace, extent: Extent, step: Step | None, on_first: Callable[[], None] | None) -> bool:
+        """An epoch, its rest, or its part until the extent is reached; whether it was, or the epoch was empty."""
+        before = now()
+        fresh = self.iterator is None
+        if fresh:
+            trace.openings.append((self.epochs, self.begin()))
+        number = self.epochs - 1
+        for batch in self.iterator:
+            arrived = now()
+            trace.wait.append(arrived - before)
+            trace.samples.append(self.count(batch))
+            trace.epoch.append(number)
+            if step is not None:
+                step(batch)
+            before = now()
+            trace.step.append(before - arrived)
+            if trace.origin is None:
+                if on_first is not None:
+                    on_first()
+                trace.origin = before = now()
+            elif before - trace.origin > extent.seconds and extent.reached(trace, before - trace.origin):
+                return True
+        trace.tails.append((number, now() - before))
+        self.iterator = None
+        if trace.origin is None:
+            return fresh
+        return extent.reached(trace, now() - trace.origin)
 
     def stop(self) -> float:
         """Let the workers go; return the seconds that this took."""

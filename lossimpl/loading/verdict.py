@@ -22,6 +22,7 @@ Epoch = Mapping[str, Any]
 Run = Sequence[Epoch]
 
 
+REPEATED_BY_CHANCE = 0.05  # of the samples looked at: a stream may hold equal samples, which workers bring forward
 COUNT = (
     "make `__len__` agree with what is yielded; a StopIteration in `__getitem__` ends the epoch without a word, so "
     "raise IndexError; with drop_last each worker drops its own incomplete batch"
@@ -135,9 +136,9 @@ def drifting(epoch: Epoch) -> Fault | None:
 
 def wrong_multiset(epoch: Epoch, reference: Epoch, fixed: bool) -> Fault | None:
     """Against the samples that the reference delivers; by number alone where each epoch draws its own samples."""
-    if not (epoch["whole"] and reference["whole"]):
-        return None
     found, wanted = Counter(order_of(epoch)), Counter(order_of(reference))
+    if not (epoch["whole"] and reference["whole"]):
+        return repeated_part(found, wanted) if fixed else None
     delivered, due = sum(found.values()), sum(wanted.values())
     if delivered != due:
         cure = MULTISET if any(epoch["indices"]) else SHARE if delivered > due else COUNT
@@ -148,6 +149,15 @@ def wrong_multiset(epoch: Epoch, reference: Epoch, fixed: bool) -> Fault | None:
     if not fixed and any(epoch["indices"]) and max(found.values()) > max(wanted.values()):
         return Fault(f"a sample came {max(found.values())} times", MULTISET)
     return None
+
+
+def repeated_part(found: Counter[str], wanted: Counter[str]) -> Fault | None:
+    """Of epochs that were only begun: samples that come again and again where the reference has none such."""
+    again, allowed = (counts.total() - len(counts) for counts in (found, wanted))
+    if again <= allowed + REPEATED_BY_CHANCE * found.total():
+        return None
+    what = f"of the first {found.total()} samples {again} are repetitions, with num_workers=0 {allowed}"
+    return Fault(what, SHARE)
 
 
 def contents(epoch: Epoch) -> dict[str, str]:
@@ -187,14 +197,16 @@ def frozen_augmentation(run: Run, reference: Run) -> str | None:
 
 
 def difference(one: Run, other: Run) -> str:
-    """Where two runs first differ, in words."""
+    """In what two runs differ, each with the first epoch in which it shows."""
+    seen: dict[str, int] = {}
     for number, (left, right) in enumerate(zip(one, other, strict=True)):
-        if left["batches"] == right["batches"]:
-            continue
-        if order_of(left) != order_of(right):
-            same = Counter(order_of(left)) == Counter(order_of(right))
-            return f"the order from epoch {number}" if same else f"the samples from epoch {number}"
-        if left["samples"] != right["samples"]:
-            return f"the random draws from epoch {number}"
-        return f"the batches made of the same samples from epoch {number}"
-    return "nothing"
+        if left["batches"] != right["batches"]:
+            seen.setdefault(what_differs(left, right), number)
+    return ", ".join(f"{what} from epoch {number}" for what, number in seen.items()) or "nothing"
+
+
+def what_differs(left: Epoch, right: Epoch) -> str:
+    """In what two epochs differ."""
+    if order_of(left) != order_of(right):
+        return "the order" if Counter(order_of(left)) == Counter(order_of(right)) else "the samples"
+    return "the random draws" if left["samples"] != right["samples"] else "the batches made of the same samples"

@@ -42,6 +42,7 @@ class Watched:
     timed_out: bool = False
     out_of_memory: bool = False
     output: bytes = b""
+    cpu_seconds: float = 0.0
     pids: set[int] = field(default_factory=set)
 
     def answer(self) -> dict[str, Any]:
@@ -51,6 +52,7 @@ class Watched:
             "timed_out": self.timed_out,
             "out_of_memory": self.out_of_memory,
             "output": self.output.decode(errors="replace"),
+            "cpu_seconds": self.cpu_seconds,
             "pids": sorted(self.pids),
         }
 
@@ -189,9 +191,10 @@ def reap(seen: Watched) -> None:
     flags = 0
     with contextlib.suppress(ChildProcessError):
         while True:
-            pid, status = os.waitpid(-1, flags)
+            pid, status, usage = os.wait4(-1, flags)
             if pid == 0:
                 return
+            seen.cpu_seconds += usage.ru_utime + usage.ru_stime
             if pid == seen.pid:
                 seen.exit = os.waitstatus_to_exitcode(status)
             flags = os.WNOHANG

@@ -3,7 +3,7 @@
 photographs  decode, crop, augment: scikit-image's PNG and JPEG files
 digits       small image arrays: scikit-learn's 1,797 digits of 8 x 8
 tabular      rows of 30 numbers: scikit-learn's breast cancer table
-sequences    ragged pen-like strokes with a padding collate: rows of the digits without their blanks
+sequences    ragged: the inked cells of each digit, with a collate function that pads
 sqlite       rows fetched from a database file, one connection per process
 stream       an IterableDataset, sharded over the workers, and once without
 synthetic    each item costs what is asked for, by sleeping or by computing
