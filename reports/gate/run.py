@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,12 @@ def _build(draft: Draft, folder: Path) -> None:
     draft.base, draft.head = commit_of(plan.repository, plan.base), commit_of(plan.repository, plan.head)
     draft.commits = explain.commits(plan.repository, draft.base, draft.head)
     say(f"building {draft.base[:8]} and {draft.head[:8]}")
-    base = build(plan.repository, "base", draft.base, folder)
-    head = build(plan.repository, "head", draft.head, folder)
+    with ThreadPoolExecutor(2) as lanes:
+        jobs = [
+            lanes.submit(build, plan.repository, name, commit, folder)
+            for name, commit in (("base", draft.base), ("head", draft.head))
+        ]
+        base, head = (job.result() for job in jobs)
     draft.session = Session(replace(base, suite=head.suite), head, plan.silence, plan.seed)
     draft.started = time.monotonic()
 

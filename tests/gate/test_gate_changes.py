@@ -24,23 +24,23 @@ def planted(kind, rng, nights=60, at=None, ratio=1.0):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_planted_steps_are_found_at_their_commit(kind):
-    """Steps of 10-30 % up or down after 15-50 nights: the exact commit in at least 95 % of 200 series."""
+    """Steps of 10-30 % up or down after 15-50 nights: the exact commit in at least 95 % of 100 series."""
     rng = np.random.default_rng(2)
     right = 0
-    for _ in range(200):
+    for _ in range(100):
         at, size = int(rng.integers(15, 50)), 1 + rng.uniform(0.1, 0.3)
         ratio = size if rng.random() < 0.5 else 1 / size
         found = changes.change_points(planted(kind, rng, at=at, ratio=ratio))
         right += [one.position for one in found] == [at] and (found[0].ratio > 1) == (ratio > 1)
-    assert right >= 190
+    assert right >= 95
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_steady_series_raise_no_alarm(kind):
-    """At most one false alarm in 1,000 series-nights: under 10 in 100 series of 100 nights each."""
+    """At most one false alarm in 1,000 series-nights: at most 5 in 50 series of 100 nights each."""
     rng = np.random.default_rng(2)
-    alarms = sum(len(changes.change_points(planted(kind, rng, nights=100))) for _ in range(100))
-    assert alarms <= 10
+    alarms = sum(len(changes.change_points(planted(kind, rng, nights=100))) for _ in range(50))
+    assert alarms <= 5
 
 
 def test_a_noisy_stretch_is_no_change():

@@ -1,0 +1,311 @@
+"""The gate's small parts: what a diff reaches, what counts as worse, Callgrind's dumps, explanations, exit codes."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import typer
+
+from reports.gate import command, explain, instructions, plants, quality, reasons, render
+from reports.gate.design import Design
+from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
+from reports.gate.processes import WORKER, ask, side_environment
+from reports.gate.rows import Row, spread_out
+from reports.gate.touched import touched
+
+SOURCE = {
+    "lossimpl/__init__.py": "",
+    "lossimpl/registry.py": "from lossimpl.losses import mse_loss, l1_loss\nfrom lossimpl.compiled import compiled\n",
+    "lossimpl/compiled.py": "",
+    "lossimpl/unrelated.py": "",
+    "lossimpl/losses/__init__.py": "",
+    "lossimpl/losses/_common.py": "from lossimpl.numbers import tiny\n",
+    "lossimpl/numbers.py": "tiny = 1\n",
+    "lossimpl/losses/mse_loss.py": "def f():\n    from ._common import reduce\n",
+    "lossimpl/losses/l1_loss.py": "",
+    "lossimpl/kernels/__init__.py": "",
+    "lossimpl/kernels/cpp/__init__.py": "",
+    "benchmarks/__init__.py": "",
+    "benchmarks/calls.py": "from lossimpl import registry\n",
+    "benchmarks/mse_loss.py": "from .calls import ready\n",
+    "benchmarks/l1_loss.py": "from .calls import ready\n",
+}
+ROWS = [
+    Row(f"{loss}.{name}.track_seconds", (implementation, "8x8", "cpu"))
+    for loss, name in (("mse_loss", "MseLoss"), ("l1_loss", "L1Loss"))
+    for implementation in ("native", "compiled", "torch")
+]
+
+
+@pytest.fixture
+def source(tmp_path):
+    for name, text in SOURCE.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changed", "reached"),
+    [
+        ("lossimpl/losses/mse_loss.py", {"mse_loss native", "mse_loss compiled", "mse_loss torch"}),
+        ("lossimpl/losses/_common.py", {"mse_loss native", "mse_loss compiled", "mse_loss torch"}),
+        ("lossimpl/numbers.py", {"mse_loss native", "mse_loss compiled", "mse_loss torch"}),
+        ("lossimpl/compiled.py", {"mse_loss compiled", "l1_loss compiled"}),
+        ("lossimpl/kernels/cpp/csrc/reduce.h", {"mse_loss native", "l1_loss native"}),
+        ("lossimpl/kernels/cpp/csrc/mse_loss.cpp", {"mse_loss native"}),
+        ("lossimpl/kernels/triton/elementwise.py", set()),
+        ("lossimpl/unrelated.py", set()),
+        ("benchmarks/l1_loss.py", {"l1_loss native", "l1_loss compiled", "l1_loss torch"}),
+        ("README.md", set()),
+        ("tests/test_anything.py", set()),
+    ],
+)
+def test_a_change_reaches_the_rows_that_run_it(source, changed, reached):
+    """Rooms, what they import (inside functions too), annexes by implementation and device, and nothing else."""
+    assert {f"{row.stem} {row.implementation}" for row in touched(ROWS, [changed], source, "lossimpl")} == reached
+
+
+@pytest.mark.parametrize("changed", ["lossimpl/registry.py", "benchmarks/calls.py", "pyproject.toml"])
+def test_what_every_row_runs_reaches_every_row(source, changed):
+    """The way to the call, and the build."""
+    assert touched(ROWS, [changed], source, "lossimpl") == ROWS
+
+
+def record(error=1e-6, peak=1_000_000, verdict="ok", dtype="float32"):
+    return {
+        "dtype": dtype,
+        "peak_bytes": peak,
+        "agreement": {"value_max_rel": error, "verdict": verdict, "reason": "r"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "worse", "better"),
+    [
+        (record(), record(), [], []),
+        (record(1e-6), record(3e-6), ["value_max_rel"], []),
+        (record(3e-6), record(1e-6), [], ["value_max_rel"]),
+        (record(1e-7), record(3e-7), [], []),  # below four roundings of float32, 4.8e-7: a change of order
+        (record(1e-6), record(1.9e-6), [], []),
+        (record(), record(verdict="wrong"), ["agreement"], []),
+        (record(peak=1_000_000), record(peak=1_050_000), ["peak_bytes"], []),
+        (record(peak=1_000_000), record(peak=1_003_000), [], []),  # less than a page
+        (record(peak=None), record(peak=10**9), [], []),
+        ({}, record(), [], []),
+    ],
+)
+def test_quality_changes(base, head, worse, better):
+    """Errors count when they double beyond a few roundings, bytes when they grow by 1 % and a page."""
+    found = quality.changes(base, head)
+    assert [one.what for one in found if one.worse] == worse
+    assert [one.what for one in found if not one.worse] == better
+
+
+def test_side_car_lines_that_are_cut_short_are_passed_over(tmp_path):
+    """A crash in the middle of a line loses that line alone; the last line of a row counts."""
+    path = tmp_path / "x.rows.jsonl"
+    line = {"benchmark": "a.A.track_seconds", "params": ["'native'", "'8'"], "peak_bytes": 1}
+    path.write_text(json.dumps(line) + "\n" + json.dumps({**line, "peak_bytes": 2}) + "\n" + '{"benchmark": "a')
+    assert quality.records(path) == {Row("a.A.track_seconds", ("native", "8")): {**line, "peak_bytes": 2}}
+
+
+def dump(folder, number, label, total):
+    text = f"version: 1\ndesc: Trigger: Client Request: {label}\nevents: Ir\nsummary: {total}\n"
+    (folder / f"out.{number}").write_text(text)
+
+
+def test_dumps_become_instructions_per_call(tmp_path):
+    """(total at 6 repeats - total at 1) / 5; a row with one dump only is left out."""
+    dump(tmp_path, 1, '["a.A.t", ["x"], 1]', 1_200)
+    dump(tmp_path, 2, '["a.A.t", ["x"], 6]', 6_200)
+    dump(tmp_path, 3, '["a.A.t", ["y"], 1]', 1_200)
+    assert instructions.read_dumps(tmp_path) == {Row("a.A.t", ("x",)): 1_000.0}
+
+
+@pytest.mark.parametrize(
+    ("heads", "flagged"), [((1_020, 1_020), True), ((1_009, 1_009), False), ((1_020, 1_040), False), ((980, 980), True)]
+)
+def test_instructions_are_judged_by_the_rows_own_tolerance(heads, flagged):
+    """2 % is a change, 0.9 % is none; where two processes of one side differ by 2 %, 3 % is none either."""
+    row = Row("a.A.t", ())
+    counted = instructions.compared(row, [{row: 1_000.0}, {row: heads[0]}, {row: 1_000.0}, {row: heads[1]}])
+    assert bool(instructions.change(counted)) is flagged
+
+
+@pytest.mark.slow  # Valgrind starts Python, a few seconds
+@pytest.mark.skipif(instructions.unavailable() is not None, reason=f"Callgrind: {instructions.unavailable()}")
+def test_callgrind_counts_repeat_and_grow_with_the_work(tmp_path):
+    """A loop of 20,000 turns takes twice the instructions of 10,000 within 2 %, and as many in every process."""
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "__init__.py").write_text("")
+    loop = "def ready(stem, turns):\n    def call():\n        for _ in range(int(turns)):\n            pass\n\n    return call\n"
+    (tmp_path / "benchmarks" / "calls.py").write_text(loop)
+    marks = tmp_path / "marks.so"
+    source = Path(instructions.__file__).with_name("marks.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", marks, source], check=True)
+    runs = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder / 'out'}"]
+        rows = [["a.A.track_seconds", ["10000"]], ["a.A.track_seconds", ["20000"]]]
+        job = {
+            "task": "counts",
+            "suite": str(tmp_path),
+            "marks": str(marks),
+            "warmup": 3,
+            "repeats": (1, 6),
+            "rows": rows,
+        }
+        assert ask([*valgrind, sys.executable], job, side_environment({}), 120).failure is None
+        runs.append(instructions.read_dumps(folder))
+    small, large = sorted(runs[0].values())
+    assert large / small == pytest.approx(2, rel=0.02)
+    assert runs[0] == pytest.approx(runs[1], rel=0.005)
+
+
+def test_rows_are_taken_in_turn_and_the_choice_repeats():
+    """Every benchmark's first native row comes before any second one, and the same rows are chosen every time."""
+    rows = [
+        Row(f"{stem}.A.t", (implementation, size))
+        for stem in "ab"
+        for implementation in ("torch", "native")
+        for size in ("1", "2", "3")
+    ]
+    chosen = spread_out(rows, 4)
+    assert [(row.stem, row.implementation) for row in chosen] == [
+        ("a", "native"),
+        ("b", "native"),
+        ("a", "torch"),
+        ("b", "torch"),
+    ]
+    assert chosen == spread_out(rows, 4)
+    assert sorted(spread_out(rows, 100)) == sorted(rows)
+
+
+def answer(**operators):
+    return {"seconds": 1e-3, "operators": {name: [seconds, 0.0, 1.0, 0.0] for name, seconds in operators.items()}}
+
+
+def test_an_explanation_names_the_part_and_the_operator():
+    """An added copy of 0.3 ms: the kernels' part grew by it, and aten::clone leads the list."""
+    base = answer(**{"aten::mse_loss": 4e-4, "aten::empty": 1e-4})
+    head = {**answer(**{"aten::mse_loss": 4e-4, "aten::empty": 1e-4, "aten::clone": 3e-4}), "seconds": 1.3e-3}
+    why = explain.why(base, head)
+    kernel = next(part for part in why["parts"] if part["part"] == "kernel")
+    assert kernel["head"] - kernel["base"] == pytest.approx(3e-4)
+    assert why["operators"][0]["operator"] == "aten::clone"
+    assert sum(part["head"] for part in why["parts"]) == pytest.approx(1.3e-3)
+
+
+ROW = RowOutcome("a.A.track_seconds", ("native", "8|8"), "same", 1.0, 0.99, 1.01, 0.9, 12, 1.04, 10)
+OUTCOME = Outcome("b" * 40, "h" * 40, 0.05, 0.01, 900.0, 60.0)
+FAULT = Fault("a.A.track_seconds('x')", "head", "crashed: killed by SIGSEGV")
+
+
+@pytest.mark.parametrize(
+    ("rows", "faults", "strict", "code"),
+    [
+        ([], [], False, 0),
+        ([ROW], [], True, 0),
+        ([replace(ROW, verdict="faster")], [], True, 0),
+        ([replace(ROW, verdict="slower")], [FAULT], False, 1),
+        ([replace(ROW, changes=(Change("peak_bytes", 1, 2, True, "more"),))], [], False, 1),
+        ([replace(ROW, changes=(Change("peak_bytes", 2, 1, False, "less"),))], [], False, 0),
+        ([ROW], [FAULT], False, 2),
+        ([replace(ROW, verdict="inconclusive")], [], False, 0),
+        ([replace(ROW, verdict="inconclusive")], [], True, 3),
+    ],
+)
+def test_exit_codes(rows, faults, strict, code):
+    """A regression outranks what could not be measured, and that outranks what is undecided."""
+    assert replace(OUTCOME, rows=tuple(rows), faults=tuple(faults)).exit_code(strict) == code
+
+
+def test_reports_survive_hostile_names_and_missing_numbers():
+    """Markup in a row's name is escaped on the page, pipes in the table; no number at all is said in words."""
+    hostile = replace(ROW, params=("<script>", "a|b"), verdict="inconclusive", ratio=math.nan, low=0.0, high=math.inf)
+    outcome = replace(OUTCOME, rows=(hostile,), faults=(replace(FAULT, text="line one\nline two"),))
+    html, comment = render.page(outcome), render.markdown(outcome)
+    assert "<script>" not in html
+    table = [line for line in comment.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in table} == {8}
+    assert "unknown" in comment
+    assert json.loads(json.dumps(outcome.as_json()))["rows"][0]["ratio"] is None
+
+
+def test_reason_codes_of_a_row():
+    """Two groups of times are bimodal; a climb of 30 % is a drift; an undecided row with few pairs says so."""
+    verdict = Design(["row"]).verdict("row")
+    two = [1.0, 1.5, 1.01, 1.51, 0.99, 1.49, 1.0, 1.5, 1.02, 1.52]
+    assert reasons.of_row(verdict, two, [1.0] * 10, 0.05) == ["too-few-pairs", "bimodal"]
+    climb = [1 + 0.01 * step for step in range(30)]
+    assert "drift" in reasons.of_row(verdict, climb, climb, 0.05)
+
+
+def test_reason_codes_of_the_machine():
+    """Workers beside a busy neighbour, under a hypervisor that takes time, or at another clock."""
+    calm = {"others": 0.02, "steal": 0.0, "loop": 1e-3}
+    assert reasons.of_machine([calm] * 10) == []
+    assert reasons.of_machine([{**calm, "others": 0.4}] * 10) == ["machine-busy"]
+    assert reasons.of_machine([{**calm, "steal": 0.1}] * 10) == ["machine-busy"]
+    assert reasons.of_machine([calm] * 6 + [{**calm, "loop": 1.4e-3}] * 4) == ["clock-throttled"]
+
+
+@pytest.mark.parametrize("text", ["15", "m", "0s", "-1m", "15 m", ""])
+def test_a_budget_that_is_no_duration_is_refused(text):
+    """The error shows the value and what is expected."""
+    with pytest.raises(typer.BadParameter, match="expected a duration such as 90s, 15m or 1h"):
+        command.seconds_of(text)
+
+
+def test_a_busy_plant_takes_its_share_longer(monkeypatch):
+    """A call of 10 ms with a plant of 20 % takes 12 ms on a clock that only the call and the spinning move."""
+    now = [0.0]
+
+    def tick():
+        now[0] += 1e-5
+        return now[0]
+
+    def call():
+        now[0] += 0.01
+
+    monkeypatch.setattr(plants.time, "perf_counter", tick)
+    plants.busy(call, 0.2)()
+    assert now[0] == pytest.approx(0.012, rel=0.02)
+
+
+def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
+    """The benchmarks with plants give a longer loop to the planted row, and leave the others alone."""
+    from reports.gate import selftest
+
+    suite = tmp_path / "suite" / "benchmarks"
+    suite.mkdir(parents=True)
+    (suite / "__init__.py").write_text("")
+    (suite / "calls.py").write_text(
+        "turns = []\n\n\ndef ready(stem, *params):\n    return lambda: turns.append(params)\n"
+    )
+    selftest.plant(suite, {Row("a.A.track_seconds", ("native", "8")): ("instructions", 1000.0)})
+    job = {"task": "times", "suite": str(suite.parent), "rows": [["a.A.track_seconds", ["native", "8"]]]}
+    answers = ask([sys.executable], job, side_environment({}), 30)
+    assert answers.failure is None
+    assert next(iter(answers.rows().values()))["seconds"] > 1000 * 5e-9
+
+
+def test_the_worker_needs_nothing_but_the_standard_library(tmp_path):
+    """It runs alone from any folder: both sides are measured by the same lines."""
+    copy = shutil.copy(WORKER, tmp_path / "worker.py")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", copy],
+        input=json.dumps({"task": "names", "suite": str(tmp_path)}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'benchmarks'"
