@@ -22,6 +22,11 @@ using torch::autograd::variable_list;
 bool needs_gradient(const Tensor& t) { return t.defined() && t.requires_grad(); }
 bool has_tangent(const Tensor& t) { return t.defined() && t._fw_grad(0).defined(); }
 
+// Inside torch.func transforms torch's operations serve: they have batching rules, and derivatives of every order.
+bool transformed(const Tensor& t) {
+  return t.defined() && t.key_set().has_any(c10::DispatchKeySet({c10::DispatchKey::FuncTorchGradWrapper, c10::DispatchKey::FuncTorchBatched}));
+}
+
 bool plain(const Tensor& t) { return !at::isTensorSubclassLike(t) && !c10::impl::dispatch_mode_enabled(); }
 
 bool is_one(const Tensor& t) {
@@ -123,7 +128,7 @@ Tensor differentiate(std::unique_ptr<Call> call) {
     bool gradient = at::GradMode::is_enabled() && needs_gradient(tensors[i]);
     if (i < call->differentiable) wanted[i] = gradient, wants |= gradient;
     else unusual |= gradient;
-    unusual |= has_tangent(tensors[i]);
+    unusual |= has_tangent(tensors[i]) || transformed(tensors[i]);
   }
   if (unusual) return call->formula(tensors);
   if (!wants) {

@@ -10,8 +10,9 @@ namespace LOSSIMPL_ISA {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kSlack = 16;
+constexpr double kSlack = 8;
 constexpr int64_t kBlock = 2048;
+constexpr int64_t kGlance = 64;  // classes whose maximum is a row's first reference
 
 // The sum of exp(x - reference) over a row, the target's own term apart: 1 - p_t = others / (others + own), exactly.
 struct RowSum {
@@ -95,6 +96,7 @@ struct Classes {
     double reference = -kInfinity;
     for (int64_t begin = 0; begin < a.classes; begin += kBlock) {
       int64_t n = std::min(kBlock, a.classes - begin);
+      if (begin == 0) reference = block_max(x, std::min(n, kGlance));
       if (reference == -kInfinity) reference = block_max(x + begin, n);
       if (reference == -kInfinity) continue;
       Total before = total;

@@ -70,7 +70,7 @@ struct LogCosh {
   template <bool STEP, class V>
   static INLINE Point<V> at(V x, V y, const Given<V>&) {
     V d = x - y, z = abs(d), t = STEP ? expm1(-2 * z) : V{}, e = STEP ? t + 1 : exp(-2 * z);
-    V loss = z < 1 ? log_cosh_small(d * d) : (z - constant<V>(kLog2)) + log1p_unit(e);
+    V loss = z < 1 ? log_cosh_small(d * d) : (z - constant<V>(kLog2)) + log1p_tail(e);
     V slope = -t / (t + 2);
     slope = d < 0 ? -slope : slope;
     return {loss, slope, -slope};
@@ -89,10 +89,16 @@ INLINE V clamped_log(V p, V correction) {
 // -y log(p) - (1 - y) log(1 - p), logarithms clamped at -100; slopes with p (1 - p) clamped at 1e-12: torch's contract.
 // NaN, which the caller looks into, where p or y lies outside [0, 1].
 // u = 1 - p is rounded, and the rest c = (1 - u) - p enters log(u + c) as c / u, c (1 + p + p^2) to the last place.
+// Where every label is hard, one logarithm does: of p or of 1 - p.
 struct Bce {
   template <bool STEP, class V>
-  static INLINE Point<V> at(V p, V y, const Given<V>&) {
+  static INLINE Point<V> at(V p, V y, const Given<V>& given) {
     V u = 1 - p, c = (1 - u) - p;
+    auto positive = y == 1;
+    if (!given.want_target && all(positive | (y == 0))) {
+      V log = clamped_log(positive ? p : u, positive ? V{} : c * (1 + p * (1 + p)));
+      return {p >= 0 ? -log : constant<V>(kNaN), (p - y) / at_least(u * p, constant<V>(1e-12)), V{}};
+    }
     V log_p = clamped_log(p, V{}), log_u = clamped_log(u, c * (1 + p * (1 + p)));
     V slope = (p - y) / at_least(u * p, constant<V>(1e-12));
     V loss = (y - 1) * log_u - y * log_p;
@@ -100,48 +106,38 @@ struct Bce {
   }
 };
 
-// sigmoid(x) and sigmoid(-x), each to full relative accuracy, and log1p(exp(-|x|)).
-template <class V>
-struct Logistic {
-  V size, log, high, low, positive, negative;
-};
-
-template <bool SIGMOID, class V>
-INLINE Logistic<V> logistic(V x) {
-  Logistic<V> s;
-  s.size = abs(x);
-  V e = exp(-s.size);
-  s.log = log1p_unit(e);
-  if (SIGMOID) {
-    s.high = 1 / (e + 1);
-    s.low = e * s.high;
-    s.positive = x >= 0 ? s.high : s.low;
-    s.negative = x >= 0 ? s.low : s.high;
-  }
-  return s;
-}
-
 // a * b where 0 times infinity is 0: the limit that these formulas mean.
 template <class V>
 INLINE V zero_wins(V weight, V value) { return weight == 0 ? V{} : weight * value; }
 
-// Cross-entropy of a logit: max(x, 0) - x y + log1p(exp(-|x|)) = |x| (1 - y or y) + log1p(exp(-|x|)), free of inf - inf.
+// A logit x with its label y, turned so that the larger sigmoid, sigmoid(|x|), is the wrong one in the share
+// `wrong` = 1 - y (x >= 0) or y (x < 0) of the label. Nothing is ever subtracted from one, so both tails keep their digits.
 template <class V>
-INLINE V logit_entropy(V x, V y, const Logistic<V>& s) {
-  return zero_wins(x >= 0 ? 1 - y : y, s.size) + s.log;
-}
+struct Logit {
+  V size, e, log, wrong;  // |x|, exp(-|x|), log1p(exp(-|x|))
+  V x;
 
-// sigmoid(x) - y, from the small one of sigmoid(x) and sigmoid(-x) so that neither tail cancels.
-template <class V>
-INLINE V logit_slope(V x, V y, const Logistic<V>& s) {
-  return x >= 0 ? (1 - y) - s.low : s.low - y;
-}
+  INLINE Logit(V x, V y) : x(x) {
+    size = abs(x);
+    e = exp(-size);
+    log = log1p_unit(e);
+    wrong = x >= 0 ? 1 - y : y;
+  }
+  // Cross-entropy: max(x, 0) - x y + log1p(exp(-|x|)), free of inf - inf.
+  INLINE V entropy() const { return zero_wins(wrong, size) + log; }
+  INLINE V high() const { return 1 / (e + 1); }
+  // sigmoid(x) - y, from low = sigmoid(-|x|).
+  INLINE V slope(V low) const { return with_sign(wrong - low); }
+  // v with the sign of x.
+  INLINE V with_sign(V v) const { return x >= 0 ? v : -v; }
+};
 
 struct BceLogits {
   template <bool STEP, class V>
   static INLINE Point<V> at(V x, V y, const Given<V>&) {
-    auto s = logistic<STEP>(x);
-    return {logit_entropy(x, y, s), logit_slope(x, y, s), -x};
+    Logit<V> logit(x, y);
+    if (!STEP) return {logit.entropy(), V{}, V{}};
+    return {logit.entropy(), logit.slope(logit.e * logit.high()), -x};
   }
 };
 
@@ -149,9 +145,10 @@ struct BceLogits {
 struct BceLogitsPositive {
   template <bool STEP, class V>
   static INLINE Point<V> at(V x, V y, const Given<V>& given) {
-    auto s = logistic<STEP>(x);
-    V up = at_least(x, V{}) + s.log, down = at_least(-x, V{}) + s.log, weight = given.pos_weight * y;
-    return {zero_wins(1 - y, up) + zero_wins(weight, down), (1 - y) * s.positive - weight * s.negative,
+    Logit<V> logit(x, y);
+    V up = at_least(x, V{}) + logit.log, down = at_least(-x, V{}) + logit.log, weight = given.pos_weight * y;
+    V high = logit.high(), low = logit.e * high, positive = x >= 0 ? high : low, negative = x >= 0 ? low : high;
+    return {zero_wins(1 - y, up) + zero_wins(weight, down), (1 - y) * positive - weight * negative,
             given.pos_weight * down - up};
   }
 };
@@ -162,7 +159,6 @@ INLINE Double power(Double q, double gamma) {
   return q > 0 ? result : (q == 0 ? splat(gamma == 0 ? 1.0 : 0.0, q) : q);
 }
 INLINE Float power(Float q, float gamma) {
-  if (gamma == 2) return q * q;
   Float out;
   for (int part = 0; part < 2; part++) {
     Double half;
@@ -173,24 +169,26 @@ INLINE Float power(Float q, float gamma) {
   return out;
 }
 
-// alpha_t q^gamma ce with q = 1 - p_t = p (1 - y) + (1 - p) y; for hard labels q is a sigmoid of its own, exact in the tail.
-// d/dx = alpha_t q^gamma [(p - y) + gamma (1 - 2y) ce p (1 - p) / q]
-// d/dy = (2 alpha - 1) q^gamma ce + alpha_t q^gamma [gamma (1 - 2p) ce / q - x]
+// alpha_t q^gamma ce with q = 1 - p_t = p (1 - y) + (1 - p) y = high wrong + low right; for hard labels q is one of the two.
+// With bend = gamma q^(gamma - 1):
+// d/dx = alpha_t [q^gamma (p - y) + bend (1 - 2y) p (1 - p) ce]
+// d/dy = (2 alpha - 1) q^gamma ce + alpha_t [bend (1 - 2p) ce - q^gamma x]
+template <bool SQUARE>
 struct Focal {
   template <bool STEP, class V>
   static INLINE Point<V> at(V x, V y, const Given<V>& given) {
-    auto s = logistic<true>(x);
-    V q = s.positive * (1 - y) + s.negative * y, entropy = logit_entropy(x, y, s), factor = power(q, given.beta);
+    Logit<V> logit(x, y);
+    V high = logit.high(), low = logit.e * high, right = x >= 0 ? y : 1 - y, q = high * (logit.wrong + logit.e * right);
+    V entropy = logit.entropy(), factor = SQUARE ? q * q : power(q, given.beta);
     bool balanced = given.alpha >= 0;
     V alpha = balanced ? given.alpha * y + (1 - given.alpha) * (1 - y) : constant<V>(1);
     Point<V> out{alpha * factor * entropy, V{}, V{}};
     if (!STEP) return out;
-    V over_q = q == 0 ? V{} : given.beta / q;
-    V share = zero_wins(s.high * s.low * over_q, entropy);
-    out.d_input = alpha * factor * (logit_slope(x, y, s) + (1 - 2 * y) * share);
+    V bend = SQUARE ? 2 * q : (q == 0 ? V{} : given.beta * factor / q);
+    out.d_input = alpha * (factor * logit.slope(low) + (1 - 2 * y) * zero_wins(bend * (high * low), entropy));
     if (given.want_target) {
-      V slope = (s.negative - s.positive) * zero_wins(over_q, entropy) - x;
-      out.d_target = factor * (alpha * slope + (balanced ? (2 * given.alpha - 1) * entropy : V{}));
+      V slope = logit.with_sign(low - high) * zero_wins(bend, entropy) - x * factor;
+      out.d_target = alpha * slope + (balanced ? (2 * given.alpha - 1) * factor * entropy : V{});
     }
     return out;
   }
@@ -292,7 +290,7 @@ double elementwise(const ElementwiseArguments& a, int64_t begin, int64_t end) {
     case Pair::huber: return run_formula<Huber>(a, begin, end);
     case Pair::log_cosh: return run_formula<LogCosh>(a, begin, end);
     case Pair::bce: return run_formula<Bce>(a, begin, end);
-    case Pair::focal: return run_formula<Focal>(a, begin, end);
+    case Pair::focal: return a.beta == 2 ? run_formula<Focal<true>>(a, begin, end) : run_formula<Focal<false>>(a, begin, end);
     default: return a.pos_weight ? run_formula<BceLogitsPositive>(a, begin, end) : run_formula<BceLogits>(a, begin, end);
   }
 }

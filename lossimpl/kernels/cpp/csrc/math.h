@@ -2,9 +2,9 @@
 //
 // The coefficients are minimax fits of the relative error (Remez exchange in 60 digits) of
 //   (exp(r) - 1 - r) / r^2                  on |r| <= ln(2)/2
-//   (log1p(e) - e) / e^2                    on 0 <= e <= 1
-//   (log1p(f) - f + f^2/2) / f^3            on sqrt(1/2) <= 1 + f < sqrt(2)
-//   (log((1+s)/(1-s)) - 2 s) / s, in s^2    on |s| <= 0.1716, which is s = f / (2 + f) for the same f
+//   (log1p(e) - e) / e^2                    on 0 <= e <= 1, and on 0 <= e <= exp(-2)
+//   (log1p(f) - f + f^2/2) / f^3            on sqrt(1/2) <= 1 + f <= 3/2
+//   (log((1+s)/(1-s)) - 2 s) / s, in s^2    on |s| <= 0.1716, which is s = f / (2 + f) for 1 + f < sqrt(2)
 //   log(cosh(d)) / d^2, in d^2              on |d| <= 1
 #pragma once
 #include "vector.h"
@@ -104,10 +104,10 @@ INLINE V expm1(V x) {
   return power * expm1_reduced(r) + (power - 1);
 }
 
-// log(m) for sqrt(1/2) <= m < sqrt(2), plus k ln 2, plus a small correction.
+// log(m) for sqrt(1/2) <= m <= 3/2 (Double: < sqrt(2)), plus k ln 2, plus a small correction.
 INLINE Float log_parts(Float m, Float k, Float correction) {
-  constexpr float c[] = {0.333333317f,  -0.2500082098f, 0.2000122751f, -0.1662335962f,
-                         0.1420174725f, -0.1316015183f, 0.1276163245f, -0.07634637805f};
+  constexpr float c[] = {0.3333331915f, -0.2500026973f, 0.2000178721f, -0.1665402812f, 0.1421604885f,
+                         -0.1263680415f, 0.121297352f,  -0.1045713962f, 0.04806651291f};
   Float f = m - 1, square = f * f;
   Float tail = polynomial(f, c) * (square * f) - 0.5f * square + (k * -2.12194440e-4f + correction);
   return k * 0.693359375f + (f + tail);
@@ -120,14 +120,19 @@ INLINE Double log_parts(Double m, Double k, Double correction) {
   return k * 6.93147180369123816490e-01 - ((half - tail) - f);
 }
 
-// log(x) + correction for x > 0; x = m 2^k. Anything else must be sorted out by the caller.
+// log(x) + correction for x > 0; x = m 2^k. What is not positive is for the caller to sort out.
 INLINE Float log_positive(Float x, Float correction) {
+#if LOSSIMPL_BYTES == 64
+  Float m = _mm512_getmant_ps(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
+  return log_parts(m, (Float)_mm512_getexp_ps(x) - (Float)_mm512_getexp_ps(m), correction);
+#else
   Int32 subnormal = x < 0x1p-126f;
   x = subnormal ? x * 0x1p25f : x;
   Int32 i = bits<Int32>(x), k = (i - 0x3f3504f3) >> 23;
   Float m = bits<Float>(i - (k << 23));
   k -= subnormal & 25;
   return log_parts(m, __builtin_convertvector(k, Float), correction);
+#endif
 }
 INLINE Double log_positive(Double x, Double correction) {
   Int64 subnormal = x < 0x1p-1022;
@@ -140,14 +145,21 @@ INLINE Double log_positive(Double x, Double correction) {
 
 // log1p(e) for 0 <= e <= 1.
 INLINE Float log1p_unit(Float e) {
-  constexpr float c[] = {-0.4999998729f, 0.3333268977f,  -0.2498857891f, 0.1989793126f,  -0.1612933301f,
-                         0.1246711667f,  -0.08307399391f, 0.04198130099f, -0.01363145322f, 0.002072942353f};
+  constexpr float c[] = {-0.4999993276f, 0.3333051134f, -0.2495858746f,  0.1969540022f,  -0.1535539436f,
+                         0.1068055103f,  -0.05766439149f, 0.02020455354f, -0.003318465032f};
   return polynomial(e, c) * (e * e) + e;
 }
 INLINE Double log1p_unit(Double e) {
   Double u = e + 1;
   return log_positive(u, (e - (u - 1)) / u);
 }
+
+// log1p(e) for 0 <= e <= exp(-2).
+INLINE Float log1p_tail(Float e) {
+  constexpr float c[] = {-0.4999943572f, 0.333019206f, -0.2439459254f, 0.1499388895f};
+  return polynomial(e, c) * (e * e) + e;
+}
+INLINE Double log1p_tail(Double e) { return log1p_unit(e); }
 
 // log(cosh(d)) for |d| <= 1, in z = d^2.
 INLINE Float log_cosh_small(Float z) {

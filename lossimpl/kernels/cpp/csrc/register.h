@@ -1,4 +1,4 @@
-// Registration of a public loss: its autograd, plain and autocast kernels from one function that makes a Call.
+// Registration of a public loss: its autograd, plain, vmap and autocast kernels from one function that makes a Call.
 #pragma once
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
@@ -38,6 +38,12 @@ struct Public<Loss, std::unique_ptr<Call> (*)(A...)> {
     return call->result_dtype ? loss.to(*call->result_dtype) : loss;
   }
 
+  static Tensor formula(A... a) {
+    auto call = Loss::make(a...);
+    Tensor loss = call->formula(call->tensors);
+    return call->result_dtype ? loss.to(*call->result_dtype) : loss;
+  }
+
   // Losses run in float32 under autocast, as torch's do.
   static Tensor autocast(A... a) {
     c10::impl::ExcludeDispatchKeyGuard below(c10::autocast_dispatch_keyset);
@@ -53,15 +59,18 @@ void implement_autograd(torch::Library& m) { (m.impl(Losses::name, &Public<Losse
 template <class... Losses>
 void implement_plain(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::plain), ...); }
 template <class... Losses>
+void implement_batched(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::formula), ...); }
+template <class... Losses>
 void implement_autocast(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::autocast), ...); }
 
 }  // namespace lossimpl
 
-// A family of losses with its kernels: LOSSIMPL_FAMILY(unique name, losses...).
+// The losses of one file: LOSSIMPL_FAMILY(losses...).
 #define LOSSIMPL_FAMILY(...)                                                                              \
   TORCH_LIBRARY_FRAGMENT(lossimpl, m) { lossimpl::define_all<__VA_ARGS__>(m); }                           \
   TORCH_LIBRARY_IMPL(lossimpl, Autograd, m) { lossimpl::implement_autograd<__VA_ARGS__>(m); }             \
   TORCH_LIBRARY_IMPL(lossimpl, CompositeExplicitAutograd, m) { lossimpl::implement_plain<__VA_ARGS__>(m); } \
+  TORCH_LIBRARY_IMPL(lossimpl, FuncTorchBatchedDecomposition, m) { lossimpl::implement_batched<__VA_ARGS__>(m); } \
   TORCH_LIBRARY_IMPL(lossimpl, AutocastCPU, m) { lossimpl::implement_autocast<__VA_ARGS__>(m); }
 
 // name, qualified name and schema of a public loss; the schema's arguments follow.

@@ -47,6 +47,20 @@ template <>
 INLINE Double max(Double a, Double b) { return _mm512_max_pd(a, b); }
 #endif
 
+// Whether a mask holds in every lane.
+template <class M>
+INLINE bool all(M mask) {
+#if LOSSIMPL_BYTES == 64
+  if constexpr (sizeof(mask[0]) == 4) return _mm512_movepi32_mask(bits<__m512i>(mask)) == 0xffff;
+  else return _mm512_movepi64_mask(bits<__m512i>(mask)) == 0xff;
+#elif LOSSIMPL_BYTES == 32
+  return _mm256_movemask_epi8(bits<__m256i>(mask)) == -1;
+#else
+  Int64 halves = bits<Int64>(mask);
+  return (halves[0] & halves[1]) == -1;
+#endif
+}
+
 struct Single {
   using Scalar = float;
   using Vector = Float;
