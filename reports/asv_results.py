@@ -24,8 +24,13 @@ from typing import Any
 import pandas as pd
 from asv_runner.statistics import compute_stats  # type: ignore[import-untyped]  # it ships no types
 
-from reports.result_files import Malformed, Record, asv_rows, commit_and_env, header, require, side_row
+from reports.result_files import Malformed, Record, asv_rows, commit_and_env, header, require, side_record, side_row
 
+NUMBERS = [
+    "value", "low", "high", "number", "threads", "value_max_rel", "value_mean_rel", "value_ulp", "grad_max_rel",
+    "grad_mean_rel", "grad_ulp", "traffic", "ceiling", "share", "peak_bytes", "saved_bytes",
+]  # fmt: skip
+FINITE = ["traffic", "ceiling", "share", "peak_bytes", "saved_bytes"]  # an error may be infinite, these cannot
 KEY = ["machine", "env", "commit", "benchmark", "params"]
 COLUMNS = [
     *KEY, "version", "date", "python", "loss", "implementation", "shape", "dtype", "device", "mode", "status", "reason",
@@ -96,6 +101,8 @@ class _Reader:
         keys = dict.fromkeys([*self.asv, *self.rows])
         rows = pd.DataFrame([_merged(self.asv.get(key, {}), self.rows.get(key, {})) for key in keys])
         rows = rows.reindex(columns=list(dict.fromkeys([*COLUMNS, *rows.columns])))
+        rows[NUMBERS] = rows[NUMBERS].apply(pd.to_numeric, errors="coerce").astype(float)
+        rows[FINITE] = rows[FINITE].where(rows[FINITE].abs() < float("inf"))
         return Results(
             rows=rows.assign(date=rows.groupby("commit")["date"].transform("min")),
             conformance=pd.DataFrame(self.side["conformance"]),
@@ -158,7 +165,7 @@ class _Reader:
             row = {**common, **side_row(record)}
             self.rows[_key(row)] = row
         else:
-            self.side[kind].append({**record, **common})
+            self.side[kind].append({**side_record(kind, record), **common})
 
 
 def _key(row: Record) -> tuple[Any, ...]:

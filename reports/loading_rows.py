@@ -53,7 +53,7 @@ def _rate(row: pd.Series) -> list[float]:
 
 
 def _float(value: Any) -> float:
-    return float(value) if wording.known(value) else math.nan
+    return float(value) if wording.known(value) and math.isfinite(value) else math.nan
 
 
 def label(row: pd.Series) -> str:

@@ -18,6 +18,15 @@ Record = dict[str, Any]
 FORMAT = 2  # asv.results.Results.api_version
 LOSS_PARAMETERS = ("implementation", "shape", "dtype", "device", "mode")  # the order in every benchmarks/<loss>.py
 LOADING_PARAMETERS = ("dataset", "num_workers", "pin_memory", "batch_size")  # in benchmarks/loading.py
+TEXTS = (
+    *("loss", *LOSS_PARAMETERS, "case", "status", "reason", "level", "ceiling_name", "manifest", "id"),
+    *("kind", "dataset", "verdict", "argument", "advice"),
+)
+NEEDED = {
+    "manifest": ("id",),
+    "conformance": ("loss", "case", "implementation", "device", "dtype", "status"),
+    "loaders": ("dataset", "kind"),
+}
 PER_ROW = {"result": "value", "stats_ci_99_a": "low", "stats_ci_99_b": "high", "stats_number": "number"}
 
 
@@ -111,11 +120,26 @@ def _identity(name: str, params: tuple[str, ...]) -> Record:
     return {"loss": name.split(".")[0], **dict(zip(LOSS_PARAMETERS, values, strict=True))}
 
 
+def require_texts(record: Record) -> None:
+    """What tables group and link by has to be text where it is given."""
+    for key in TEXTS:
+        require(isinstance(record.get(key), str | None), f"{key!r} is {record.get(key)!r:.60}, expected text")
+
+
+def side_record(kind: str, record: Record) -> Record:
+    """A line of the other side-cars, as it is: only what tells its place is checked."""
+    for key in NEEDED[kind]:
+        require(isinstance(record.get(key), str), f"{key!r} is {record.get(key)!r:.60}, expected text")
+    require_texts(record)
+    return record
+
+
 def side_row(record: Record) -> Record:
     """A line of rows.jsonl, flat: the fields of `agreement` stand beside the others."""
     for key, kind in {"benchmark": str, "params": list}.items():
         require(isinstance(record.get(key), kind), f"{key!r} is {record.get(key)!r}, expected {kind.__name__}")
     name, params = record["benchmark"], tuple(map(str, record["params"]))
+    require_texts(record)
     agreement = record.get("agreement") or {}
     require(isinstance(agreement, dict), f"{name}: agreement is {type(agreement).__name__}, expected an object")
     fields = {**_identity(name, params), **agreement, **record, "params": params}

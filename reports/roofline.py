@@ -47,8 +47,6 @@ def share_of_ceiling(traffic: float, seconds: float, ceiling: float) -> float:
 def with_rates(rows: pd.DataFrame) -> pd.DataFrame:
     """Add `elements`, `rate` and `rate_low`..`rate_high` (bytes/s), `element_rate` (1/s) and missing shares."""
     rows = rows.copy()
-    numbers = ["value", "low", "high", "traffic", "ceiling", "share"]
-    rows[numbers] = rows[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
     seconds = rows["value"].where(rows["value"] > 0)
     rows["elements"] = [
         float(elements(str(shape))) if SHAPE.fullmatch(str(shape)) else math.nan for shape in rows["shape"]

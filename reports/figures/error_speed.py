@@ -16,7 +16,8 @@ def error_speed(rows: pd.DataFrame) -> Figure:
     """Worst distance from the oracle (value and gradient) in ULP against GB/s, one point per row."""
     figure, axes = plot_panel()
     worst = rows[["value_ulp", "grad_ulp"]].astype(float).max(axis=1)
-    points = rows.assign(error=worst.clip(lower=EXACT), speed=rows["rate"] / 1e9).dropna(subset=["error", "speed"])
+    points = rows.assign(error=worst.clip(lower=EXACT), speed=rows["rate"] / 1e9)
+    points = points[points["error"].between(0, float("inf"), inclusive="left") & points["speed"].gt(0)]
     names = in_order(set(points["implementation"]))
     sns.scatterplot(
         data=points, x="speed", y="error", hue="implementation", style="implementation", hue_order=names,

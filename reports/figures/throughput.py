@@ -41,7 +41,7 @@ def share(rows: pd.DataFrame) -> Figure:
     axes.axhline(100, color=INK, linestyle=(0, (4, 3)), linewidth=1.2)
     axes.set_yscale("linear")
     axes.yaxis.set_major_formatter(FuncFormatter(_short))
-    axes.set_ylim(0, max(105.0, rows["share"].max() * 105))
+    axes.set_ylim(0, max(105.0, 105 * min(rows["share"].max(), 10.0)))
     axes.set_ylabel("% of the memory ceiling")
     return figure
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.figures.style import in_order
 from reports.material import Material
-from reports.view import Cell, Page, Table
+from reports.view import Cell, Page, Table, slug
 
 KEY = ["loss", "case", "implementation", "device", "dtype"]
 COLUMNS = (*KEY, "status", "input", "expected", "got", "source", "reason")
@@ -54,7 +54,7 @@ def totals(material: Material) -> dict[str, Counter[str]]:
 
 
 def file_name(loss: str) -> str:
-    return f"conformance-{loss}.html"
+    return f"conformance-{slug(loss)}.html"
 
 
 def _counts(cases: pd.DataFrame, losses: list[str]) -> Table:

@@ -22,12 +22,12 @@ def pages(material: Material) -> list[Page]:
 
 
 def file_name(loss: str) -> str:
-    return f"loss-{loss}.html"
+    return f"loss-{slug(loss)}.html"
 
 
 def _page(name: str, material: Material) -> Page:
     rows = material.rows[material.rows["loss"] == name]
-    raw = f"data/{name}.csv"
+    raw = f"data/{slug(name)}.csv"
     values = {
         "name": name,
         "loss": material.losses.get(name),

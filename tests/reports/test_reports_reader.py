@@ -13,7 +13,7 @@ import pytest
 import synthetic_results
 from synthetic_results import COMMITS, ENV, MACHINE
 
-from reports.asv_results import COLUMNS, KEY, read
+from reports.asv_results import COLUMNS, KEY, NUMBERS, read
 
 STEM = f"{COMMITS[-1][:8]}-{ENV}"
 NATIVE = ("'native'", "'512x32000'", "'float32'", "'cpu'", "'step'")
@@ -211,6 +211,23 @@ def test_broken_line_is_named_and_costs_only_itself(copy: Path, line: str) -> No
         f"{MACHINE}/{STEM}.rows.jsonl line 85: {found.problems[0].what}"
     ]
     assert BROKEN_LINES[line] in found.problems[0].what
+
+
+@pytest.mark.parametrize("wrong", ["x", -1, True, 1e308, math.inf, [], {}, [1], {"a": None}, "../../x", "<b>"])
+def test_a_wrong_value_in_any_field_costs_only_its_row(copy: Path, wrong: Any) -> None:
+    """Whatever a field holds, the frame keeps its types: numbers are numbers or missing, names are text or missing."""
+    path = copy / MACHINE / f"{STEM}.rows.jsonl"
+    (copy / MACHINE / f"{STEM}.json").unlink()
+    first = json.loads(path.read_text().splitlines()[0])
+    lines = [json.dumps({**first, "params": [str(place)] * 5, key: wrong}) for place, key in enumerate(first)]
+    path.write_text("\n".join([*lines, json.dumps(first)]))
+    found = read(copy)
+    rows = found.rows[found.rows["commit"] == "bbbbbbbb"]
+    assert len(rows) + len(found.problems) == len(first) + 1
+    assert set(rows[NUMBERS].dtypes.astype(str)) == {"float64"}
+    for name in ("loss", "implementation", "shape", "status", "reason", "level"):
+        assert set(map(type, rows[name].dropna())) <= {str}, name
+    assert (rows["params"] == tuple(first["params"])).any()
 
 
 def test_unreadable_file_is_named(copy: Path) -> None:
