@@ -8,7 +8,6 @@ in the order measured, with steps planted on them. `pytest --full -s` prints the
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from asv.step_detect import detect_steps
 from reports import changes
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
 from simulated import KINDS
 
 NIGHTS, NOISE, SERIES = 60, 0.02, 60

@@ -1,16 +1,11 @@
 """Change points: the right commit, nothing invented, and an environment change is an event."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from simulated import KINDS
 
 from reports import changes
-
-sys.path.insert(0, str(Path(__file__).parent))
-from simulated import KINDS
 
 NOISE = 0.02  # the night-to-night spread of a row on a shared machine, as a share of its time
 

@@ -1,17 +1,13 @@
 """The sequential design, simulated: it keeps its error rates under noise of every kind, and finds what is planted."""
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from simulated import KINDS
 
 from reports.gate.design import FIRST_LOOK, MOST_BLOCKS, Design
 from reports.statistics import minimum_pairs, spend
-
-sys.path.insert(0, str(Path(__file__).parent))
-from simulated import KINDS
 
 BLOCKS = 45  # that a run has time for
 

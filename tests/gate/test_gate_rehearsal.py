@@ -9,11 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from toy import Toy, verdicts
 
 from reports.gate.run import Plan, compare
-
-sys.path.insert(0, str(Path(__file__).parent))
-from toy import Toy, verdicts
 
 ROOT = Path(__file__).parents[2]
 SLOW_NATIVE = ('"native": 1e-3', '"native": 1.2e-3')

@@ -2,17 +2,13 @@
 
 import itertools
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import wilcoxon
+from simulated import KINDS
 
 from reports import statistics
-
-sys.path.insert(0, str(Path(__file__).parent))
-from simulated import KINDS
 
 
 def abba_ratios(log_times, rng):
