@@ -65,6 +65,8 @@ def of_error(error: Mapping[str, Any], outcome: Outcome) -> Diagnosis:
     """The status of a job that ended with an exception."""
     said = f"{error['type']}: {error['message']}"
     known = next((one for one in KNOWN if re.search(one.pattern, said)), None)
+    if error["type"] in ("ImportError", "ModuleNotFoundError") and outcome.phase == "loader":
+        return Diagnosis("skipped", f"unavailable: {said}", "install it to compare with it")
     if known is not None:
         place = str(error["message"]) if known.status == "crashed" else innermost(error)
         return Diagnosis(known.status, f"{known.cause}{workers_that_died(outcome)}: {place}", known.advice)

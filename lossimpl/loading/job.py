@@ -1,6 +1,7 @@
 """One job, inside its own fresh process: make the workload, do one kind of work, and write down what happens.
 
-Kinds: `inspect` (facts, pre-flight, cost of each stage), `timing` (the drive loop), `verdict` (digests of the data).
+Kinds: `inspect` (facts, pre-flight, cost of each stage), `timing` (the drive loop), `verdict` (digests of the data),
+`distributed` (shards under torchrun), `resume` (a peer's place in an epoch, saved and taken up again).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ KINDS = {
     "timing": "lossimpl.loading.timing",
     "verdict": "lossimpl.loading.fingerprint",
     "distributed": "lossimpl.loading.distributed",
-    "peer": "lossimpl.loading.peers",
+    "resume": "lossimpl.loading.peers",
 }
 
 

@@ -39,6 +39,7 @@ from lossimpl.measure.wall import now
 
 DEADLINE = 60.0  # seconds for one job, beyond what its budget allows it
 DIGEST_SECONDS = 200e-6  # a small sample with its way between processes
+RESUME_BATCHES = 10
 VERDICT_SAMPLES = 16  # the fewest that a verdict looks at in each epoch
 
 
@@ -119,6 +120,30 @@ class Bench:
             "seed": self.seed,
         }
 
+    def peer(self, name: str, settings: Settings, budget: float) -> dict[str, Any]:
+        """The row of a peer's loader with these settings; of torchdata, also whether an epoch can be resumed."""
+        row = {**self.blank(settings), "kind": "peer", "peer": name}
+        fault = self.time(settings, budget, row, peer=name)
+        if name == "torchdata" and fault.status == "ok":
+            outcome = self.job("resume", settings, 0.0, batches=RESUME_BATCHES)
+            found, fault = outcome.first("resume"), diagnose(outcome)
+            row["resumed"] = found and found["restored"]
+            if found and not found["same_length"]:
+                fault = Diagnosis("wrong-data", "a resumed epoch has another length", "do not resume within an epoch")
+        row.update(status=fault.status, reason=fault.reason, advice=fault.advice)
+        return row
+
+    def shards(self, world: int = 2) -> dict[str, Any]:
+        """The record of DistributedSampler over `world` processes under torchrun."""
+        outcome = self.job("distributed", Settings(), 0.0, world=world)
+        found, fault = outcome.first("shards"), diagnose(outcome)
+        if found and found["fault"]:
+            fault = Diagnosis(
+                "wrong-data", found["fault"], "use DistributedSampler and call its set_epoch before each epoch"
+            )
+        record = {"kind": "distributed", "dataset": self.dataset, "world": world, "sizes": found and found["sizes"]}
+        return {**record, "status": fault.status, "reason": fault.reason, "advice": fault.advice}
+
     def refusal(self, settings: Settings) -> Diagnosis | None:
         """Why this configuration is not run at all, or None."""
         hopeless = settings.pin_memory and not has_driver()  # known without looking at the dataset
@@ -138,7 +163,7 @@ class Bench:
             return diagnose(seen)
         return None
 
-    def time(self, settings: Settings, budget: float, row: dict[str, Any]) -> Diagnosis:
+    def time(self, settings: Settings, budget: float, row: dict[str, Any], peer: str = "") -> Diagnosis:
         """Run the drive loop and put its numbers into the row, also those from before a failure."""
         facts = self.facts(settings)
         outcome = self.job(
@@ -149,6 +174,7 @@ class Bench:
             step=self.step,
             consumer=self.consumer,
             samples=self.epoch_samples(settings, budget),
+            peer=peer,
         )
         events = {event["event"]: event for event in outcome.events}
         if "free" in events:

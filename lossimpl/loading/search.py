@@ -23,6 +23,8 @@ from lossimpl.measure.wall import now
 SHORTEST = 0.25  # seconds of driving in the first round
 SHARE_MATRIX = 0.25  # of the budget, for the matrix of arguments
 KEPT = 3  # one of so many goes on
+SECONDS_FOR_A_PEER, SECONDS_FOR_TORCHRUN = 5.0, 10.0
+PEERS = ("torchdata", "webdataset", "spdl")  # see `lossimpl.loading.peers`, which imports torch
 VALUES_KEPT = 2  # of each argument after the screening
 
 
@@ -43,6 +45,7 @@ class Search:
     tell: Callable[[str], None] = silent
     rows: list[Record] = field(default_factory=list)
     effects: list[Record] = field(default_factory=list)
+    others: list[Record] = field(default_factory=list)
     started: float = field(default_factory=now)
 
     @property
@@ -56,6 +59,7 @@ class Search:
         finalists = self.halve(self.candidates(screened))
         self.confirm(finalists)
         self.explain()
+        self.compare((finalists or [self.base])[0])
 
     def measure(self, settings: Settings, seconds: float, verdict_seconds: float = 0.0) -> Record:
         """One row, from the store where it is there already."""
@@ -146,6 +150,20 @@ class Search:
             asked["dataset"] = self.bench.dataset
             ask = lambda change=change, samples=samples: matrix.effect(self.bench, self.base, change, samples)  # noqa: E731
             self.effects.append(self.store.answer(asked, ask))
+
+    def compare(self, settings: Settings) -> None:
+        """The peers with the best settings, and the shards of distributed training, while there is time."""
+        for peer in PEERS:
+            if self.left > SECONDS_FOR_A_PEER:
+                self.tell(f"the peer {peer}")
+                asked = {**self.bench.blank(settings), "kind": "peer", "peer": peer}
+                ask = lambda peer=peer: self.bench.peer(peer, settings, self.confirming_seconds())  # noqa: E731
+                self.others.append(self.store.answer(asked, ask))
+        facts = self.bench.facts(self.base)
+        if self.left > SECONDS_FOR_TORCHRUN and not facts.iterable and facts.length:
+            self.tell("the shards of DistributedSampler")
+            asked = {"kind": "distributed", "dataset": self.bench.dataset}
+            self.others.append(self.store.answer(asked, self.bench.shards))
 
     def changes(self) -> Iterator[matrix.Change]:
         """The steps of the matrix for this workload."""

@@ -1,7 +1,8 @@
 """The summary of a sweep: one record for programs, and the same as text, the answer first.
 
 The record: `kind` "summary"; `dataset`; `sentence` (the answer); `best`, `tied`, `smallest`, `reordered`, `pareto`,
-`refused` (rows, see `lossimpl.loading.row`); `arguments` (the matrix); `facts`, `findings`, `cost` (the inspection);
+`refused` (rows, see `lossimpl.loading.row`); `arguments` (the matrix); `others` (peers,
+DistributedSampler); `facts`, `findings`, `cost` (the inspection);
 `stall_bound`, `budget`, `seconds`, `interrupted`.
 """
 
@@ -49,6 +50,7 @@ def summarise(search: Search, stall_bound: float, interrupted: bool) -> Record:
         "sentence": answer.sentence(found.best) if found.best else nothing(found),
         **asdict(found),
         "arguments": search.effects,
+        "others": search.others,
         "facts": parts["facts"].get("facts"),
         "findings": parts["preflight"].get("findings", []),
         "cost": {name: value for name, value in parts["cost"].items() if name not in ("event", "at")},
@@ -88,6 +90,8 @@ def show(summary: Record, console: Console) -> None:
         console.print(rows_table("Not beaten in throughput, stall and memory together", summary["pareto"]))
     if summary["arguments"]:
         console.print(arguments_table(summary["arguments"]))
+    for row in summary["others"]:
+        console.print(other(row))
     for row in summary["refused"]:
         console.print(
             f"{row['status']}: {answer.settings_of(row).text}: {row['reason']} -> {row['advice']}", style="yellow"
@@ -96,6 +100,18 @@ def show(summary: Record, console: Console) -> None:
         console.print(f"{one['check']}: {one['what']} -> {one['advice']}", style="yellow")
     for line in WORDS:
         console.print(line, style="dim")
+
+
+def other(row: Record) -> str:
+    """A peer, or the shards of DistributedSampler, in one line."""
+    if row["kind"] == "distributed":
+        found = f"shards of {row['sizes']}, disjoint and complete" if row["status"] == "ok" else row["reason"]
+        return f"DistributedSampler, {row['world']} processes: {found}"
+    resumed = {True: ", resumes exactly", False: ", does not resume exactly"}.get(row.get("resumed"), "")
+    found = (
+        f"{row['epoch_rate']:,.0f} samples/s{resumed}" if row["status"] == "ok" else f"{row['status']}: {row['reason']}"
+    )
+    return f"{row['peer']} ({answer.settings_of(row).text}): {found}"
 
 
 def rows_table(title: str, rows: Sequence[Record]) -> Table:

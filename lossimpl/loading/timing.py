@@ -10,9 +10,10 @@ import itertools
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
-from lossimpl.loading import memory, page_cache
+from lossimpl.loading import memory, page_cache, peers
 from lossimpl.loading.consumer import consumer
 from lossimpl.loading.job import Events
 from lossimpl.loading.settings import Settings
@@ -158,7 +159,9 @@ def work(job: Mapping[str, Any], events: Events) -> None:
     events("built", seconds=now() - started)
     cold = page_cache.drop(workload.files) if job.get("cold") else "warm"
     events.phase("loader")
-    drive = Drive(build(workload, settings, job.get("samples")), workload.set_epoch, counter(workload, settings))
+    make_loader = partial(peers.build, job["peer"]) if job.get("peer") else build
+    loader = make_loader(workload, settings, job.get("samples"))
+    drive = Drive(loader, workload.set_epoch, counter(workload, settings))
     try:
         measure_phases(drive, job, events, settings.prefetched)
     finally:
