@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 import ruptures
 from asv.step_detect import detect_steps
+from simulated import KINDS
 
 from reports import changes
 
 HERE = Path(__file__).parent
-from simulated import KINDS
-
 NIGHTS, NOISE, SERIES = 60, 0.02, 60
 RIGHT_BAR, ALARM_BAR = 0.95, 1.0  # share at the right commit; false alarms per 1,000 series-nights
 
