@@ -7,6 +7,7 @@ not every night after it. It ends with 2 if it could not measure.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import subprocess
@@ -22,6 +23,7 @@ import typer
 from reports import asv_results
 from reports.changes import Event, Finding, events, findings, histories
 from reports.gate import quality
+from reports.sweep.store import Store
 
 ROOT = Path(__file__).parents[1]
 MOST_COMMITS = 8  # that one night measures; a longer gap is sampled evenly, its newest commit included
@@ -82,13 +84,16 @@ def nightly(
     name = machine.register()
     try:
         for commit in new_commits(ROOT, measured(ROOT / "results" / name)):
-            print(f"measuring {commit[:DIGITS]}")
+            print(f"measuring {commit}")
             sweep(commit, name, full)
-        agreement_failed = not follow(["-m", "lossimpl.cli", "check"])
+        agreement_failed = not follow(["-m", "lossimpl.cli", "check", "--json", str(conformance(name))])
         night = judge(ROOT)
         follow(["-m", "reports", "site"])
     except Unmeasured as failure:
         print(failure, file=sys.stderr)
+        raise typer.Exit(UNMEASURED) from None
+    except KeyboardInterrupt:
+        print("stopped: what was measured is kept, and the next night goes on from there", file=sys.stderr)
         raise typer.Exit(UNMEASURED) from None
     print("\n".join(night.lines()))
     if agreement_failed:
@@ -96,23 +101,31 @@ def nightly(
     raise typer.Exit(REGRESSION if agreement_failed else night.code)
 
 
+def store_of(machine: str, commit: str) -> Store:
+    """Where the results of a commit lie on this machine."""
+    plugin = importlib.import_module("asv_plugins.shared_environment")  # asv ships no types to check it by
+    return Store(ROOT, machine, commit, plugin.environment_name())
+
+
+def conformance(machine: str) -> Path:
+    """The side-car for the conformance of the newest commit."""
+    store = store_of(machine, history(ROOT)[-1])
+    return store.rows_path.with_name(f"{store.stem}.conformance.jsonl")
+
+
 def sweep(commit: str, machine: str, full: bool) -> None:
     """Measure one commit through asv, as `reports sweep` measures HEAD."""
-    import importlib
-
     from lossimpl import LOSSES
     from reports.sweep import command, questions, watch
-    from reports.sweep.store import Store
 
-    plugin = importlib.import_module("asv_plugins.shared_environment")  # asv ships no types to check it by
-    store = Store(ROOT, machine, commit, plugin.environment_name())
+    store = store_of(machine, commit)
     selected = questions.select(LOSSES, command.devices(), full)
     arguments = [*watch.command(questions.patterns(selected), machine)[:-1], f"{commit}^!"]
     since = store.begin()
     try:
         watch.run(arguments, selected, store, since, command.FULL_SECONDS if full else command.QUICK_SECONDS)
     except watch.AsvFailed as failure:
-        raise Unmeasured(f"asv measured nothing at {commit[:DIGITS]}:\n{failure}") from failure
+        raise Unmeasured(f"asv measured nothing at {commit}:\n{failure}") from failure
     store.finish()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -36,6 +37,18 @@ def of_machine(workers: Sequence[dict[str, float]]) -> list[str]:
     slow = loops > THROTTLED * np.quantile(loops, 0.1)
     found = {"machine-busy": np.mean(busy), "clock-throttled": np.mean(slow)}
     return [code for code, share in found.items() if share > OFTEN]
+
+
+def clock_alone(device: Mapping[str, float], effect: float) -> bool:
+    """Whether a GPU took as many cycles on both sides: then a slower time is its clock's doing and not the code's.
+
+    >>> clock_alone({"base_cycles": 1000.0, "head_cycles": 1004.0}, 0.05), clock_alone({}, 0.05)
+    (True, False)
+    """
+    base, head = device.get("base_cycles"), device.get("head_cycles")
+    if not base or not head:
+        return False
+    return abs(math.log(head / base)) < math.log1p(effect) / 2
 
 
 def of_row(verdict: Verdict, base: Sequence[float], head: Sequence[float], effect: float) -> list[str]:

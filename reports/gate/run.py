@@ -78,11 +78,13 @@ class Draft:
     def _row(self, row: Row) -> RowOutcome:
         assert self.session is not None
         verdict, pairs = self._design_of(row).verdict(row), self.session.pairs[row]
-        codes = reasons.of_row(verdict, pairs.base, pairs.head, EFFECT)
+        codes = [*reasons.of_row(verdict, pairs.base, pairs.head, EFFECT), *reasons.of_machine(self.session.machine)]
+        device = pairs.device_medians()
+        clock = verdict.verdict in ("slower", "faster") and reasons.clock_alone(device, EFFECT)
         return RowOutcome(
             benchmark=row.benchmark,
             params=row.params,
-            verdict=verdict.verdict,
+            verdict="inconclusive" if clock else verdict.verdict,
             ratio=verdict.estimate.ratio,
             low=verdict.estimate.low,
             high=verdict.estimate.high,
@@ -90,10 +92,10 @@ class Draft:
             pairs=verdict.pairs,
             detectable=verdict.detectable,
             pairs_needed=verdict.pairs_needed,
-            reasons=(*codes, *reasons.of_machine(self.session.machine)),
+            reasons=tuple(dict.fromkeys([*codes, *(["clock-throttled"] if clock else [])])),
             changes=(*self.changes.get(row, ()), *instructions.change(self.counted.get(row, {}))),
             instructions=self.counted.get(row, {}),
-            device=pairs.device_medians(),
+            device=device,
             base_seconds=tuple(pairs.base),
             head_seconds=tuple(pairs.head),
             why=self.why.get(row, {}),
@@ -150,7 +152,13 @@ def measure(draft: Draft, folder: Path) -> None:
     _count(draft, base, head, [row for row in timed if _is_short(known["head"][row])], folder)
     draft.design = Design(timed, EFFECT, RATE)
     session.measure(draft.design, draft.started + (1 - RESERVED) * plan.budget)
-    draft.why = explain.explained(session, [row for row in timed if draft.design.verdict(row).verdict == "slower"])
+    draft.why = explain.explained(session, [row for row in timed if _costs_more(draft, row)])
+
+
+def _costs_more(draft: Draft, row: Row) -> bool:
+    """Whether a row became slower, or takes more instructions."""
+    more = any(change.worse for change in instructions.change(draft.counted.get(row, {})))
+    return more or draft.design.verdict(row).verdict == "slower"
 
 
 def _comparable(draft: Draft, session: Session, base_alone: Side) -> list[Row]:
