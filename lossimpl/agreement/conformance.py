@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,15 @@ from lossimpl.agreement.tolerances import FLOOR, TOLERANCES
 from lossimpl.agreement.uses import REFERENCE, call
 from lossimpl.spec import Function, Loss, Unavailable
 
+Produce = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 OURS = ("naive", "vectorized", "compiled", "native")
-NOT_TWICE = re.compile(r"twice|second derivative|double backward|once_differentiable")
+RECENT = 4  # the implementations of one check follow each other, and large cases must not pile up
+_recent: dict[tuple[Check, str, str], dict[str, Tensor]] = {}
+CLEAR_REFUSALS = {  # what a message says -> what it means
+    r"differentiat\w+ (it )?twice|twice differentiable|double backward|once_differentiable": "differentiates once only",
+    r"donated buffers": "its graph can be walked once only",
+    r"functorch|torch\.func|vmap": "does not compose with torch.func",
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,16 @@ def run_check(loss: Loss, name: str, function: Function, check: Check, dtype: st
 
     `function` has the loss's signature and is expected to check its arguments. Nothing that it raises gets out.
     """
+
+    def produce(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        use = call if check.raises else check.use
+        return use(function, tensors, check.options, wanted(loss, tensors))
+
+    return judged(loss, name, produce, check, dtype, device)
+
+
+def judged(loss: Loss, name: str, produce: Produce, check: Check, dtype: str, device: str = "cpu") -> Row:
+    """One row of the table, from the results that `produce` makes of the check's tensors."""
     tensors = check.tensors(dtype, device)
     expected: dict[str, Tensor] = {}
 
@@ -54,8 +71,7 @@ def run_check(loss: Loss, name: str, function: Function, check: Check, dtype: st
     except Exception as error:
         return row("error", reason=f"the oracle failed: {type(error).__name__}: {error}")
     try:
-        use = call if check.raises else check.use
-        got = use(function, tensors, check.options, wanted(loss, tensors))
+        got = produce(tensors)
     except Unavailable as error:
         return row("unavailable", reason=str(error))
     except Exception as error:
@@ -66,6 +82,11 @@ def run_check(loss: Loss, name: str, function: Function, check: Check, dtype: st
     return row("fail" if reason else "pass", got, reason)
 
 
+def unmeasured(check: Check, loss: str, name: str, dtype: str, device: str, reason: str, status: str = "error") -> Row:
+    """The row of a check that gave no result at all."""
+    return Row(loss, check.name, name, device, dtype, status, "", "", "", check.source, reason)
+
+
 def wanted(loss: Loss, tensors: Mapping[str, Any]) -> tuple[str, ...]:
     """The differentiable arguments that are floating-point tensors here."""
     return tuple(name for name in loss.differentiable if _floating(tensors.get(name)))
@@ -73,6 +94,15 @@ def wanted(loss: Loss, tensors: Mapping[str, Any]) -> tuple[str, ...]:
 
 def expectation(loss: Loss, check: Check, dtype: str, device: str) -> dict[str, Tensor]:
     """What must come out: the check's literal numbers, and the float64 oracle's for what it leaves open."""
+    key = (check, dtype, device)
+    if key not in _recent:
+        if len(_recent) >= RECENT:
+            _recent.clear()
+        _recent[key] = _expectation(loss, check, dtype, device)
+    return _recent[key]
+
+
+def _expectation(loss: Loss, check: Check, dtype: str, device: str) -> dict[str, Tensor]:
     tensors = check.tensors(dtype, device)
     exact = {name: one.double() if _floating(one) else one for name, one in tensors.items()}
     use = REFERENCE.get(check.use, check.use)
@@ -89,8 +119,9 @@ def _floating(value: Any) -> bool:
 def _judge_error(check: Check, name: str, error: Exception) -> tuple[str, str, str]:
     said = f"{type(error).__name__}: {error}"
     if not check.raises:
-        if isinstance(error, RuntimeError) and NOT_TWICE.search(str(error)):
-            return "unavailable", said, f"differentiates once only: {error}"
+        for pattern, meaning in CLEAR_REFUSALS.items():
+            if isinstance(error, RuntimeError) and re.search(pattern, str(error)):
+                return "unavailable", said, f"{meaning}: {said.splitlines()[0]}"
         return "error", said, "an error where a result was expected"
     if not isinstance(error, check.raises):
         return "fail", said, f"the error must be {_names(check.raises)}"

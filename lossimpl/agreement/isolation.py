@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -88,7 +89,8 @@ def _died(code: int | None) -> str:
 def _serve(pipe: Connection) -> None:
     import torch  # here, so that no call's deadline pays for it
 
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+    torch.set_num_threads(1)  # small tensors: a second thread costs more than it computes
+    warnings.simplefilter("ignore")  # broadcasting warns by contract, once a case
     pipe.send("ready")
     while True:
         try:

@@ -7,6 +7,7 @@ names of those whose gradient is wanted. The oracle goes through the same use, i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,19 +26,26 @@ def call(function: Function, tensors: Tensors, options: Mapping[str, Any], names
     return {"value": function(**tensors, **options)}
 
 
-def backward(incoming: Incoming = torch.ones_like) -> Use:
+@dataclass(frozen=True)
+class Backward:
     """Value, and gradients for the incoming gradient that `incoming(value)` gives."""
 
-    def use(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
-        leaves = _leaves(tensors, names)
-        value = function(**leaves, **options)
-        gradients = torch.autograd.grad(value, [leaves[name] for name in names], incoming(value.detach()))
+    incoming: Incoming = torch.ones_like
+
+    def __call__(
+        self, function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]
+    ) -> Tensors:
+        """One forward and one backward pass."""
+        inputs = leaves(tensors, names)
+        return self.differentiate(function(**inputs, **options), inputs, names)
+
+    def differentiate(self, value: Tensor, inputs: Tensors, names: tuple[str, ...]) -> Tensors:
+        """The backward pass of a value computed from these inputs."""
+        gradients = torch.autograd.grad(value, [inputs[name] for name in names], self.incoming(value.detach()))
         return {"value": value.detach()} | _named(names, gradients)
 
-    return use
 
-
-once = backward()
+once = Backward()
 
 
 def expanded_scalar(value: Tensor) -> Tensor:
@@ -66,7 +74,7 @@ def scaled(value: Tensor) -> Tensor:
 def without_grad(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
     """The value under `no_grad`, in inference mode, and of inputs that need no gradient."""
     with torch.no_grad():
-        first = function(**_leaves(tensors, names), **options)
+        first = function(**leaves(tensors, names), **options)
     with torch.inference_mode():
         second = function(**tensors, **options).clone()
     return {"no_grad": first, "inference_mode": second, "no leaf": function(**tensors, **options)}
@@ -74,9 +82,9 @@ def without_grad(function: Function, tensors: Tensors, options: Mapping[str, Any
 
 def backward_twice(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
     """Gradients of a first and a second walk through a graph that is kept."""
-    leaves = _leaves(tensors, names)
-    value = function(**leaves, **options)
-    wanted = [leaves[name] for name in names]
+    inputs = leaves(tensors, names)
+    value = function(**inputs, **options)
+    wanted = [inputs[name] for name in names]
     first = torch.autograd.grad(value, wanted, torch.ones_like(value), retain_graph=True)
     second = torch.autograd.grad(value, wanted, scaled(value))
     return {"value": value.detach()} | _named(names, first) | _named(names, second, "second gradient of")
@@ -84,11 +92,11 @@ def backward_twice(function: Function, tensors: Tensors, options: Mapping[str, A
 
 def inputs_again(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
     """Gradients when the inputs also serve elsewhere in the graph, and the inputs afterwards, which must not change."""
-    leaves = _leaves(tensors, names)
-    copies = {name: leaves[name] * 1 for name in names}
-    value = function(**(leaves | copies), **options)
+    inputs = leaves(tensors, names)
+    copies = {name: inputs[name] * 1 for name in names}
+    value = function(**(inputs | copies), **options)
     others = [copies[name].square().sum() for name in names]
-    gradients = torch.autograd.grad(value.sum() + sum(others), [leaves[name] for name in names])
+    gradients = torch.autograd.grad(value.sum() + sum(others), [inputs[name] for name in names])
     return _named(names, gradients) | {f"{name} afterwards": copies[name].detach() for name in names}
 
 
@@ -96,9 +104,9 @@ def second_derivative(
     function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]
 ) -> Tensors:
     """The gradient of a weighted sum of the gradient."""
-    leaves = _leaves(tensors, names)
-    wanted = [leaves[name] for name in names]
-    value = function(**leaves, **options)
+    inputs = leaves(tensors, names)
+    wanted = [inputs[name] for name in names]
+    value = function(**inputs, **options)
     first = torch.autograd.grad(value, wanted, scaled(value), create_graph=True)
     total = torch.stack([(one * per_element(one)).sum() for one in first]).sum()
     return _named(names, torch.autograd.grad(total, wanted), "second derivative by")
@@ -140,7 +148,8 @@ def under_autocast(function: Function, tensors: Tensors, options: Mapping[str, A
         return once(function, tensors, options, names)
 
 
-def _leaves(tensors: Tensors, names: tuple[str, ...]) -> Tensors:
+def leaves(tensors: Tensors, names: tuple[str, ...]) -> Tensors:
+    """The tensors as a training step has them: those named want a gradient."""
     return {name: one.detach().requires_grad_(name in names) for name, one in tensors.items()}
 
 

@@ -65,7 +65,7 @@ def _incoming(base: Base, options: Mapping[str, Any]) -> list[Check]:
             source,
             base,
             {**options, "reduction": reduction},
-            use=uses.backward(incoming),
+            use=uses.Backward(incoming),
             dtypes=("float32", "bfloat16"),
         )
         for name, (incoming, source) in INCOMING.items()

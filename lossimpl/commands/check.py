@@ -1,0 +1,92 @@
+"""`lossimpl check [LOSS]`: the conformance table, counted per implementation; exit code 1 when one of ours fails."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lossimpl.agreement.conformance import Row
+    from lossimpl.agreement.run import Job
+
+STATUSES = ("pass", "fail", "unavailable", "error")
+SHOWN = 25  # failures of ours printed in full; the rest are in the JSON lines
+EAGER = "every implementation but compiled, whose compiling takes minutes"
+
+
+def check(
+    loss: Annotated[str, typer.Argument(help="One loss; default: all.")] = "",
+    implementation: Annotated[list[str] | None, typer.Option(help=f"Only these; repeat. Default: {EAGER}.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[list[str] | None, typer.Option(help="Only these; repeat for several.")] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="Also tensors of more than 2^31 elements.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write one JSON object per row to this file.")] = None,
+) -> None:
+    """Run the hard cases on every implementation, each in a child process with a deadline."""
+    todo = _asked(loss, implementation or [], device, dtype or [], slow)
+    rows = _run(todo)
+    if json is not None:
+        json.write_text("".join(json_module.dumps(asdict(row)) + "\n" for row in rows))
+    _show(rows)
+    if any(_is_ours(row) and row.status in ("fail", "error") for row in rows):
+        raise typer.Exit(1)
+
+
+def _asked(loss: str, implementations: list[str], device: str, dtypes: list[str], slow: bool) -> list[Job]:
+    import lossimpl
+    from lossimpl.agreement.run import jobs
+    from lossimpl.spec import DEVICES, DTYPES
+
+    if loss and loss not in lossimpl.LOSSES:
+        raise typer.BadParameter(f"LOSS {loss!r}: it must be one of {', '.join(lossimpl.LOSSES)}")
+    losses = [lossimpl.get(loss)] if loss else list(lossimpl.LOSSES.values())
+    known = list(dict.fromkeys(name for one in losses for name in one.implementations))
+    for option, given, allowed in (
+        ("--implementation", implementations, known),
+        ("--device", [device], DEVICES),
+        ("--dtype", dtypes, DTYPES),
+    ):
+        for value in given:
+            if value not in allowed:
+                raise typer.BadParameter(f"{option} {value!r}: it must be one of {', '.join(allowed)}")
+    return jobs(losses, implementations or [name for name in known if name != "compiled"], device, dtypes, slow)
+
+
+def _run(todo: list[Job]) -> list[Row]:
+    from rich.console import Console
+    from rich.progress import track
+
+    from lossimpl.agreement.run import run
+
+    console = Console(stderr=True)
+    return list(track(run(todo), description="checking", total=len(todo), console=console))
+
+
+def _is_ours(row: Row) -> bool:
+    from lossimpl.agreement.conformance import OURS
+
+    return row.implementation in OURS
+
+
+def _show(rows: Iterable[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = list(rows)
+    counts = Counter((row.loss, row.implementation, row.status) for row in rows)
+    table = Table("loss", "implementation", *STATUSES, title="Conformance")
+    for name, one in dict.fromkeys((row.loss, row.implementation) for row in rows):
+        table.add_row(name, one, *(str(counts[name, one, status]) for status in STATUSES))
+    console = Console()
+    console.print(table)
+    for row in [row for row in rows if _is_ours(row) and row.status in ("fail", "error")][:SHOWN]:
+        console.print(
+            f"{row.status}: {row.loss} {row.implementation} {row.dtype}: {row.case}", style="red", markup=False
+        )
+        console.print(f"    {row.reason}\n    expected {row.expected} ({row.source})\n    got {row.got}", markup=False)
