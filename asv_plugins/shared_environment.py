@@ -74,7 +74,7 @@ class Shared(environment.Environment):
         log.info(f"Creating {self.name}")
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", self._path], check=True)
         own = sysconfig.get_path("purelib", "venv", {"base": self._path, "platbase": self._path})
-        shared = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
+        shared = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
         Path(own, "shared.pth").write_text("\n".join(shared) + "\n")
 
     def run_executable(self, executable, args, **kwargs):
