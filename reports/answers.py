@@ -81,8 +81,9 @@ def sentence(one: Answer) -> str:
     parts += [f"99 % interval {wording.interval(best['value'], best['low'], best['high'])}", _against(one)]
     if wording.known(best["share"]):
         parts.append(f"{wording.percent(best['share'])} of the {best['ceiling_name']} ceiling")
-    if wording.known(best["value_ulp"]):
-        parts.append(f"at most {wording.ulp(best['value_ulp'])} from the oracle")
+    if wording.known(best["value_ulp"]) and wording.known(best["grad_ulp"]):
+        value, gradient = wording.ulp(best["value_ulp"]), wording.ulp(best["grad_ulp"])
+        parts.append(f"its value at most {value} and its gradient {gradient} from the oracle")
     return ", ".join(filter(None, parts)) + "."
 
 
@@ -96,4 +97,4 @@ def _against(one: Answer) -> str:
         slower, _, _ = ratio(others.iloc[0], one.rows.iloc[0])
         return f"the next, {others.iloc[0]['implementation']}, takes {wording.times(slower)} as long"
     bounds = f"{wording.digits(one.speedup_low)} to {wording.times(one.speedup_high)}"
-    return f"{wording.times(one.speedup)} ({bounds}) faster than {one.baseline}"
+    return f"{wording.times(one.speedup)} as fast as {one.baseline} ({bounds})"

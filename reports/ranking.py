@@ -54,8 +54,7 @@ def loss_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def headlines(rows: pd.DataFrame) -> pd.DataFrame:
     """For each machine, environment, loss and device the case to speak of first, as rows of `CASE`.
 
-    A training step before a forward pass, float32 before other types, then the case with the most rankable
-    implementations, then the largest.
+    A training step before a forward pass, float32 before other types, then the largest case with something to compare.
     """
     if rows.empty:
         return rows[CASE]
@@ -64,8 +63,8 @@ def headlines(rows: pd.DataFrame) -> pd.DataFrame:
     )
     cases = cases.reset_index()
     keys = pd.DataFrame({
-        "none": cases["fair"] == 0, "mode": cases["mode"] != "step", "dtype": cases["dtype"] != "float32",
-        "fair": -cases["fair"], "size": -cases["size"],
+        "mode": cases["mode"] != "step", "dtype": cases["dtype"] != "float32",
+        "fair": -cases["fair"].clip(upper=2), "size": -cases["size"],
     })  # fmt: skip
     best_first = cases.loc[keys.sort_values(list(keys.columns), kind="stable").index]
     return best_first.drop_duplicates([*SETUP, "loss", "device"]).sort_index()[CASE]

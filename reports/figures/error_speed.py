@@ -13,10 +13,10 @@ EXACT = 0.1  # ULP: where anything nearer to the oracle is drawn, since a logari
 
 
 def error_speed(rows: pd.DataFrame) -> Figure:
-    """Worst distance from the oracle (value and gradient) in ULP against GB/s, one point per row."""
+    """Worst distance from the oracle (value and gradient) in ULP against bytes/s, one point per row."""
     figure, axes = plot_panel()
     worst = rows[["value_ulp", "grad_ulp"]].astype(float).max(axis=1)
-    points = rows.assign(error=worst.clip(lower=EXACT), speed=rows["rate"] / 1e9)
+    points = rows.assign(error=worst.clip(lower=EXACT), speed=rows["rate"])
     points = points[points["error"].between(0, float("inf"), inclusive="left") & points["speed"].gt(0)]
     names = in_order(set(points["implementation"]))
     sns.scatterplot(
@@ -28,6 +28,6 @@ def error_speed(rows: pd.DataFrame) -> Figure:
     axes.set_yscale("log")
     axes.set_ylim(EXACT / 2, max(10.0, 3 * points["error"].max()))
     plain_ticks(axes)
-    axes.set(xlabel="GB/s of necessary traffic", ylabel=f"worst error (ULP; {EXACT} is also 0)")
+    axes.set(xlabel="throughput (B/s)", ylabel=f"worst error (ULP; {EXACT} is also 0)")
     axes.margins(x=0.1)
     return figure

@@ -13,7 +13,7 @@ from reports.figures.style import INK, PAPER, in_order, look, panel
 def overview(rows: pd.DataFrame, legend: bool = False) -> Figure:
     """Share of the ceiling per loss; `rows` are the right rows of one case per loss, in the order to show."""
     losses = list(dict.fromkeys(rows["loss"]))
-    figure, axes = panel(6.4, 1.0 + 0.36 * len(losses))
+    figure, axes = panel(5.2, 0.9 + 0.36 * len(losses))
     names = in_order(set(rows["implementation"]))
     points = rows.assign(percent=rows["share"] * 100, place=rows["loss"].map(losses.index))
     points = points.sort_values("implementation", key=lambda one: one.map(names.index), ascending=False)  # ours on top
@@ -25,7 +25,7 @@ def overview(rows: pd.DataFrame, legend: bool = False) -> Figure:
         markers={name: look(name)[1] for name in names}, s=70, edgecolor=PAPER, ax=axes, legend=False, zorder=3,
         clip_on=False,
     )  # fmt: skip
-    axes.set_yticks(range(len(losses)), losses)
+    axes.set_yticks(range(len(losses)), [name.replace("_with_", "_\nwith_") for name in losses])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.axvline(100, color=INK, linestyle=(0, (4, 3)), linewidth=1.2)

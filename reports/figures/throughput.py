@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from reports import wording
 from reports.figures.style import INK, PAPER, in_order, look, plot_panel
@@ -14,13 +14,12 @@ from reports.figures.style import INK, PAPER, in_order, look, plot_panel
 MARKS = {"markersize": 7, "markeredgecolor": PAPER, "errorbar": None}
 
 
-def gigabytes(rows: pd.DataFrame) -> Figure:
-    """GB/s of necessary traffic against elements; `rows` are right rows of one device, dtype and mode."""
+def traffic(rows: pd.DataFrame) -> Figure:
+    """Necessary bytes per second against elements; `rows` are right rows of one device, dtype and mode."""
     figure, axes = plot_panel()
-    scaled = rows.assign(y=rows["rate"] / 1e9, below=rows["rate_low"] / 1e9, above=rows["rate_high"] / 1e9)
-    _lines(axes, scaled)
+    _lines(axes, rows.assign(y=rows["rate"], below=rows["rate_low"], above=rows["rate_high"]))
     _ceiling(axes, rows)
-    axes.set_ylabel("GB/s of necessary traffic")
+    axes.set_ylabel("throughput (B/s)")
     return figure
 
 
@@ -62,7 +61,7 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _ceiling(axes: Axes, rows: pd.DataFrame) -> None:
     """Drawn per size, since a case that fits in a cache has a higher one."""
-    limits = rows.dropna(subset=["ceiling"]).groupby("elements")["ceiling"].median() / 1e9
+    limits = rows.dropna(subset=["ceiling"]).groupby("elements")["ceiling"].median()
     if limits.empty:
         return
     axes.plot(limits.index, limits, color=INK, linestyle=(0, (4, 3)), linewidth=1.2, marker="_", markersize=9)
@@ -72,6 +71,7 @@ def _ceiling(axes: Axes, rows: pd.DataFrame) -> None:
 def plain_ticks(axes: Axes) -> None:
     """Decades as people write them, and no ticks between: they cost most of the drawing time."""
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(numticks=7))
         axis.set_major_formatter(FuncFormatter(_short))
         axis.set_minor_locator(NullLocator())
 

@@ -22,7 +22,8 @@ def pages(material: Material) -> list[Page]:
         "lead": "How much of the bandwidth that the same process measured does each implementation reach? 100 % is the "
         "limit for the bytes that a case must move. The darkest cells have the most to gain.",
         "groups": by_dtype(maps(material, "share", heatmap.share, "Percent of the ceiling", LEVEL)),
-        "note": "The best size of each memory level. Small inputs cannot fill the memory: overhead rules there.",
+        "note": "The best size of each memory level. Small inputs cannot fill the memory: overhead rules there. "
+        "The ceiling is measured too, so that a few percent above 100 are its noise; a time far above is refused.",
         "empty": "No row with a measured ceiling yet.",
     }
     return [Page("ceilings.html", "Share of the ceiling", "maps.html", values)]

@@ -22,7 +22,7 @@ SMALL = (
     ("Case", "shape of the input, dtype and mode"),
     ("Fastest", "several where their intervals overlap"),
     ("Median", "time per call"),
-    ("Against", "how many times faster than torch, or than vectorized where torch has none"),
+    ("Against", "how many times as fast as torch, or as vectorized where torch has none"),
 )
 
 
@@ -119,7 +119,7 @@ def against(one: Answer) -> str:
         return "nothing to compare with"
     if one.pays:
         bounds = f"{wording.digits(one.speedup_low)} to {wording.times(one.speedup_high)}"
-        return f"{wording.times(one.speedup)} faster than {one.baseline} ({bounds})"
+        return f"{wording.times(one.speedup)} as fast as {one.baseline} ({bounds})"
     return f"level with {one.baseline}" if len(one.fastest) > 1 else f"{one.baseline} itself"
 
 

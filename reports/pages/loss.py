@@ -70,8 +70,8 @@ def _groups(prefix: str, right: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _figures(prefix: str, rows: pd.DataFrame, what: str) -> Iterator[Drawing]:
     if rows["rate"].notna().any():
-        caption = f"Throughput against size, {what}; bars are 99 % intervals, the dashed line is the ceiling."
-        yield drawing(throughput.gigabytes(rows), caption, prefix, "bytes")
+        caption = f"Throughput in necessary bytes against size, {what}; bars: 99 % intervals, dashes: the ceiling."
+        yield drawing(throughput.traffic(rows), caption, prefix, "bytes")
     if rows["element_rate"].notna().any():
         yield drawing(throughput.elements(rows), f"Elements per second against size, {what}.", prefix, "elements")
     if rows["share"].notna().any():

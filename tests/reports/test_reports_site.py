@@ -95,7 +95,7 @@ def test_index_answers_first(site: Path) -> None:
     """The winner and its speed-up with bounds stand on the first page, and the counts of what was measured."""
     page = words(site, "index.html")
     assert "native is fastest in all 2 losses measured here." in page
-    assert re.search(r"2\.\d\d× faster than torch \(2\.\d\d to 2\.\d\d×\)", page)
+    assert re.search(r"2\.\d\d× as fast as torch \(2\.\d\d to 2\.\d\d×\)", page)
     assert "68 ok" in page
     assert "4 wrong" in page
     assert "8 unavailable" in page
