@@ -5,19 +5,18 @@ object a line), and its environment into the `.manifest.jsonl` beside it. A row 
 time as in `started_at`) is taken from there instead of being measured again: so an interrupted sweep goes on.
 `LOSSIMPL_SECONDS` caps what a row may take.
 
-The imports are heavy on purpose: asv's fork server pays for them once, and each row is forked from it. Nothing here
-may run a torch operation or touch CUDA at import, because threads do not survive a fork.
+Each row is forked from asv's fork server, which imports this once. Nothing here may run a torch operation or touch CUDA
+at import, because threads do not survive a fork.
 """
 
 import gc
+import importlib
 import json
 import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch._dynamo
-import torch._inductor.compile_fx  # noqa: F401  # imported once, before the fork
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from lossimpl import environment, registry
@@ -25,6 +24,9 @@ from lossimpl.measure import row
 from lossimpl.measure.clock import Rule
 
 from .calls import case_of
+
+if "ASV" in os.environ:  # asv's own mark: its fork server pays for these imports once, nobody else needs them
+    importlib.import_module("torch._inductor.compile_fx")
 
 gc.freeze()  # what was imported lives as long as the process: no row walks over it, or copies its pages, to collect
 
