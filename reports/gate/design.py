@@ -165,6 +165,10 @@ class Design(Generic[Key]):
             verdict=one.stage if one.stage in ("slower", "faster", "same") else "inconclusive",
             estimate=estimate(one.ratios),
             pairs=total,
-            detectable=detectable_ratio(noise, len(one.ratios), self.rate),
+            detectable=detectable_ratio(noise, self._reach(one), self.rate),
             pairs_needed=pairs_needed(noise, 1 + self.effect, self.rate),
         )
+
+    def _reach(self, one: Progress) -> int:
+        """The pairs that a change would have had: a row that ended early as `same` could have gone on to be flagged."""
+        return max(len(one.ratios), minimum_pairs(1, self.rate) if one.stage == "same" else 0)

@@ -6,9 +6,11 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, zip_longest
 
-PREFERRED = ("native", "vectorized", "torch", "compiled")  # ours first; compiled rows cost seconds in each process
+# A row of the implementation comes at every so-manieth turn. Ours change most; a compiled row costs each process
+# seconds before its first call, and a naive one seconds a call.
+TURNS = {"native": 1, "vectorized": 1, "torch": 2, "compiled": 3}
+SELDOM = 6
 
 
 @dataclass(frozen=True, order=True)
@@ -42,7 +44,7 @@ class Row:
 
 
 def spread_out(rows: Iterable[Row], most: int) -> list[Row]:
-    """At most `most` rows: in turn from every benchmark, its `native` rows before those of other implementations.
+    """At most `most` rows: in turn from every benchmark and implementation, oftener where that tells more (`TURNS`).
 
     Within a group the suite's first row leads, and the others follow in an order that is mixed but always the same, so
     that a few rows already show several shapes, types and modes.
@@ -51,15 +53,15 @@ def spread_out(rows: Iterable[Row], most: int) -> list[Row]:
     >>> [f"{row.stem} {row.implementation}" for row in spread_out(rows, 2)]
     ['a native', 'b native']
     """
-    groups: dict[tuple[int, str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[_rank(row.implementation), row.implementation, row.benchmark].append(row)
-    turns = chain.from_iterable(zip_longest(*(_mixed(groups[key]) for key in sorted(groups))))
-    return [row for row in turns if row is not None][:most]
-
-
-def _rank(implementation: str) -> int:
-    return PREFERRED.index(implementation) if implementation in PREFERRED else len(PREFERRED)
+        groups[row.implementation, row.benchmark].append(row)
+    placed = [
+        ((turn * TURNS.get(implementation, SELDOM), TURNS.get(implementation, SELDOM), implementation, benchmark), row)
+        for (implementation, benchmark), group in groups.items()
+        for turn, row in enumerate(_mixed(group))
+    ]
+    return [row for _, row in sorted(placed)][:most]
 
 
 def _mixed(rows: list[Row]) -> list[Row]:

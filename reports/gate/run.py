@@ -21,6 +21,7 @@ from reports.gate.touched import touched
 EFFECT = 0.05  # a change of time below this is nobody's business
 SECONDS_PER_ROW = 20  # of the budget: what a row costs in its check, its count and some thirty pairs
 RESERVED = 0.1  # of the budget, for the explanation
+PROCESS_SHARE = 300  # a row may take this part of the budget in one process: 3 s of 15 minutes
 COUNT_WITHIN = 0.35  # of the budget: on a machine so slow that the checks took longer, the rest belongs to the times
 
 
@@ -148,7 +149,9 @@ def measure(draft: Draft, folder: Path) -> None:
     known = {name: session.check(side, rows) for name, side in session.sides.items()}
     rows = [row for row in rows if row in known["base"] and row in known["head"]]
     draft.changes = {row: quality.changes(known["base"][row], known["head"][row]) for row in rows}
-    timed = [row for row in rows if all(known[name][row].get("status") != WRONG for name in known)]
+    right = [row for row in rows if all(known[name][row].get("status") != WRONG for name in known)]
+    timed = [row for row in right if _process_seconds(known["head"][row]) <= plan.budget / PROCESS_SHARE]
+    draft.left_out += [str(row) for row in right if row not in timed]
     _count(draft, base, head, [row for row in timed if _is_short(known["head"][row])], folder)
     draft.design = Design(timed, EFFECT, RATE)
     session.measure(draft.design, draft.started + (1 - RESERVED) * plan.budget)
@@ -203,6 +206,13 @@ def package_of(source: Path) -> str:
     except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
         raise Unmeasurable(f"pyproject.toml names no project: {error}") from error
     return name.replace("-", "_")
+
+
+def _process_seconds(record: quality.Record) -> float:
+    """About what one process spends on a row: getting to the first call, then warming up and seven batches."""
+    first: float = record.get("first_call_seconds") or 0.0
+    fastest: float = min(record.get("samples") or [0.0])
+    return first + 11 * fastest
 
 
 def _is_short(record: quality.Record) -> bool:

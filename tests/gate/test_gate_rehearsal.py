@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from toy import Toy, verdicts
 
+from reports.gate import instructions, selftest
 from reports.gate.run import Plan, compare
 
 ROOT = Path(__file__).parents[2]
@@ -175,6 +176,25 @@ def test_command_flags_the_planted_slowdown_and_nothing_else(toy, tmp_path):
     html = (files[2] / "gate.html").read_text()
     assert html.count("<circle") == sum(2 * row["pairs"] for row in outcome["rows"])
     assert "http" not in html
+
+
+@pytest.mark.slow
+def test_the_self_test_finds_its_plants_and_nothing_in_identical_code(toy, tmp_path, monkeypatch):
+    """On the toy: no row of identical code is flagged, every +20 % and every +50 % is found."""
+    toy.replace("benchmarks/loss.py", '("naive", "native")', '("vectorized", "native")')
+    toy.replace("toy/__init__.py", '"naive"', '"vectorized"')
+    toy.replace("benchmarks/loss.py", '("8", "64")', '("8", "16", "24", "32", "40", "48", "56", "64")')
+    toy.commit("Enough rows for every plant")
+    monkeypatch.setattr(selftest, "SHAPES", ("8", "16", "24", "32", "40", "48", "56", "64"))
+    monkeypatch.setattr(selftest, "PLANTED_ROWS", 4)
+    monkeypatch.setattr(selftest, "STRUCTURAL", ())
+    monkeypatch.setattr(selftest, "SIZES", (0.2, 0.5))
+    monkeypatch.setattr(instructions, "unavailable", lambda: "the clock is simulated")
+    record = selftest.measured(selftest.Bench(toy.folder, "HEAD", tmp_path / "work"))
+    assert (record["rows_of_identical_code"], record["flagged_by_time"], record["faults"]) == (16, 0, 0)
+    found = {one["planted"]: (one["found"], one["rows"]) for one in record["detection"]}
+    assert found == {"+20% busy": (4, 4), "+50% busy": (5, 5)}
+    assert all(1 < row["smallest_detectable_ratio"] < 1.2 for row in record["rows"])
 
 
 @pytest.mark.slow
