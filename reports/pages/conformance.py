@@ -15,6 +15,10 @@ from reports.view import Cell, Page, Table, slug
 
 KEY = ["loss", "case", "implementation", "device", "dtype"]
 COLUMNS = (*KEY, "status", "input", "expected", "got", "source", "reason")
+FAILURES = (
+    ("Case", ""), ("Implementation", ""), ("Where", "dtype and device"), ("Expected", ""), ("Got", ""),
+    ("Reason", ""), ("Source", "who says what is right"),
+)  # fmt: skip
 MARKS = {"fail": "✗", "error": "!", "unavailable": "–", "pass": "✓"}  # the worst first
 SAID = ("dtype", "status", "input", "expected", "got", "reason", "source")
 
@@ -71,11 +75,25 @@ def _count(cases: pd.DataFrame, loss: str, name: str) -> Cell:
     return Cell(f"{count['pass']} / {ran}", sort=count["pass"] / ran, kind="" if count["pass"] == ran else "fail")
 
 
+def _failures(loss: str, cases: pd.DataFrame) -> Table | None:
+    failed = cases[cases["status"].isin(["fail", "error"])]
+    if failed.empty:
+        return None
+    return Table(f"What fails on {loss}", FAILURES, [_failure(row) for _, row in failed.iterrows()])
+
+
+def _failure(row: pd.Series) -> list[Cell]:
+    where = f"{row['dtype']} {row['device'].upper()}"
+    said = [Cell(row[key], kind="long") for key in ("expected", "got", "reason", "source")]
+    return [Cell(row["case"], kind="long"), Cell(row["implementation"], chip=row["implementation"]), Cell(where), *said]
+
+
 def _page(loss: str, cases: pd.DataFrame) -> Page:
     devices = sorted(set(cases["device"]))
     columns = [(name, device) for device in devices for name in _names(cases[cases["device"] == device])]
     values = {
         "loss": loss,
+        "failures": _failures(loss, cases),
         "columns": [f"{name} {device.upper()}" if len(devices) > 1 else name for name, device in columns],
         "cases": [_case(str(case), one, columns) for case, one in cases.groupby("case", sort=False)],
     }
