@@ -5,6 +5,6 @@ set -eu
 python=$1
 if [ "${2:-}" = full ]; then marks='slow or not slow'; else marks='not slow'; fi
 
-"$python" -m pytest -q -m "$marks" --ignore tests/kernels/triton --ignore tests/bench --doctest-modules lossimpl tests
+"$python" -m pytest -q -m "$marks" --ignore tests/kernels/triton --ignore tests/bench --doctest-modules lossimpl reports tests
 "$python" -m pytest -q -m "$marks" --benchmark-disable tests/bench
 TRITON_INTERPRET=1 "$python" -m pytest -q -m "$marks" tests/kernels/triton
