@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lossimpl.measure import wall
 from reports.gate import explain, instructions, quality, reasons
 from reports.gate.design import RATE, Design
 from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
@@ -43,7 +43,7 @@ class Draft:
     """The outcome while it grows; whatever interrupts the run finds here all that was measured."""
 
     plan: Plan
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=wall.now)
     base: str = ""
     head: str = ""
     session: Session | None = None
@@ -66,7 +66,7 @@ class Draft:
             effect=EFFECT,
             rate=RATE,
             budget_seconds=self.plan.budget,
-            spent_seconds=time.monotonic() - self.started,
+            spent_seconds=wall.now() - self.started,
             rows=tuple(self._row(row) for row in {**self.changes, **self.design.progress}),
             faults=(*self.faults, *(self.session.faults if self.session else ())),
             one_sided=tuple(self.one_sided),
@@ -135,7 +135,7 @@ def _build(draft: Draft, folder: Path) -> None:
         ]
         base, head = (job.result() for job in jobs)
     draft.session = Session(replace(base, suite=head.suite), head, plan.silence, plan.seed)
-    draft.started = time.monotonic()
+    draft.started = wall.now()
 
 
 def measure(draft: Draft, folder: Path) -> None:
@@ -221,7 +221,7 @@ def _is_short(record: quality.Record) -> bool:
 
 def _count(draft: Draft, base: Side, head: Side, rows: list[Row], folder: Path) -> None:
     rows = instructions.countable(rows)
-    late = time.monotonic() - draft.started > COUNT_WITHIN * draft.plan.budget
+    late = wall.now() - draft.started > COUNT_WITHIN * draft.plan.budget
     absent = instructions.unavailable() or ("no time was left" if late else "" if rows else "no row is short enough")
     if absent:
         draft.notes.append(f"no instructions were counted: {absent}")

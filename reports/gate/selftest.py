@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lossimpl.measure import wall
 from reports.gate import instructions
 from reports.gate.design import RATE, Design, Verdict
 from reports.gate.outcome import Fault, plain
@@ -76,12 +76,12 @@ class Bench:
 
     def judged(self, rows: Iterable[Row], plants: Plants, seconds: float) -> Judged:
         """Run the design over rows until it is done or the time is up."""
-        started = time.monotonic()
+        started = wall.now()
         session = Session(self.base, self.planted(plants), 300.0, seed=self.runs)
         design = Design(rows, EFFECT, RATE)
         session.measure(design, started + seconds)
         verdicts = {row: design.verdict(row) for row in design.progress}
-        return Judged(verdicts, session.faults, time.monotonic() - started)
+        return Judged(verdicts, session.faults, wall.now() - started)
 
     def counted(self, rows: list[Row], plants: Plants) -> dict[Row, dict[str, float]]:
         """Compare instructions, each side in two processes."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import random
 import statistics
-import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossimpl.measure import wall
 from reports.gate import quality
 from reports.gate.design import Design
 from reports.gate.outcome import Fault
@@ -103,12 +103,12 @@ class Session:
     def measure(self, design: Design[Row], deadline: float) -> None:
         """Blocks of the rows that the design wants, until it wants none or the next would end after `deadline`."""
         longest = 0.0
-        while design.wanted() and time.monotonic() + longest <= deadline:
-            started = time.monotonic()
+        while design.wanted() and wall.now() + longest <= deadline:
+            started = wall.now()
             self.block(design)
             design.look()
-            longest = time.monotonic() - started
-            left = max(0.0, deadline - time.monotonic())
+            longest = wall.now() - started
+            left = max(0.0, deadline - wall.now())
             say(f"{len(design.wanted())} rows undecided, {left:.0f} s left, {longest:.0f} s a block")
         design.look(final=True)
 
