@@ -12,8 +12,29 @@ from reports.view import Cell, Page, Table
 
 
 def pages(material: Material) -> list[Page]:
-    values = {"machines": [{"name": name, "tables": _tables(one)} for name, one in material.results.selftests.items()]}
+    records = material.results.selftests
+    values = {
+        "machines": [{"name": name, "reading": reading(one), "tables": _tables(one)} for name, one in records.items()]
+    }
     return [Page("gate-self-test.html", "The gate's self-test", "gate.html", values)]  # gate.html is a comparison's
+
+
+def reading(record: Mapping[str, Any]) -> str:
+    """False alarms and what was found, as far as the record tells.
+
+    >>> reading({"flagged_by_time": 1, "rows_of_identical_code": 210, "detection": [
+    ...     {"planted": "+20% busy", "rows": 20, "found": 19}]})
+    'Of 210 rows of identical code it flagged 1; of 20 rows with +20% busy it found 19.'
+    """
+    parts = []
+    if {"flagged_by_time", "rows_of_identical_code"} <= set(record):
+        parts.append(
+            f"of {record['rows_of_identical_code']} rows of identical code it flagged {record['flagged_by_time']}"
+        )
+    planted = [one for one in record.get("detection") or [] if {"planted", "rows", "found"} <= set(one)]
+    parts += [f"of {one['rows']} rows with {one['planted']} it found {one['found']}" for one in planted]
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _tables(record: Mapping[str, Any]) -> list[Table]:

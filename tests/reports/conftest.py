@@ -30,6 +30,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = synthetic_results.write(tmp_path_factory.mktemp("reports") / "results")
     synthetic_results.conformance(folder)
     synthetic_results.loaders(folder)
+    synthetic_results.selftest(folder)
     return folder
 
 

@@ -184,3 +184,10 @@ def loaders(folder: Path) -> None:
         {"kind": "summary", "dataset": "digits", "sentence": "anything"},
     ]
     _lines(folder / MACHINE / f"{COMMITS[-1][:8]}-{ENV}.loaders.jsonl", rows)
+
+
+def selftest(folder: Path) -> None:
+    """What the gate stores of itself."""
+    detection = [{"planted": "+20% busy", "rows": 20, "found": 19, "share_found": 0.95}]
+    record = {"commit": COMMITS[-1][:12], "rows_of_identical_code": 210, "flagged_by_time": 1, "detection": detection}
+    (folder / MACHINE / "gate-selftest.json").write_text(json.dumps(record))

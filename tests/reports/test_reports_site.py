@@ -152,6 +152,14 @@ def test_conformance_cells_open_to_their_source(site: Path) -> None:
         assert part in page
 
 
+def test_gate_page_states_its_error_rates(site: Path) -> None:
+    """False alarms and what was found stand first, and every table of the record follows."""
+    page = words(site, "gate-self-test.html")
+    assert "Of 210 rows of identical code it flagged 1; of 20 rows with +20% busy it found 19." in page
+    assert "share found" in page
+    assert "0.950" in page
+
+
 def test_environment_page_names_what_changed(site: Path) -> None:
     """Two manifests differ in one package."""
     assert "packages.torch : 9.9.8 → 9.9.9" in words(site, "environment.html")
