@@ -107,10 +107,11 @@ def other(row: Record) -> str:
     if row["kind"] == "distributed":
         found = f"shards of {row['sizes']}, disjoint and complete" if row["status"] == "ok" else row["reason"]
         return f"DistributedSampler, {row['world']} processes: {found}"
-    resumed = {True: ", resumes exactly", False: ", does not resume exactly"}.get(row.get("resumed"), "")
-    found = (
-        f"{row['epoch_rate']:,.0f} samples/s{resumed}" if row["status"] == "ok" else f"{row['status']}: {row['reason']}"
-    )
+    found = f"{row['status']}: {row['reason']}"
+    if row["status"] == "ok":
+        found = f"{row['epoch_rate']:,.0f} samples/s"
+        if "resumed" in row:
+            found += ", resumes exactly" if row["resumed"] else ", does not resume exactly"
     return f"{row['peer']} ({answer.settings_of(row).text}): {found}"
 
 

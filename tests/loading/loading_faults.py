@@ -482,3 +482,13 @@ class Holder(Good):
         self.rng = np.random.default_rng(0)
         self.nested = {"transform": [lambda sample: sample]}
         self.names = [str(number) for number in range(150_000)]
+
+
+def forgotten_epoch():
+    """As people write it under torchrun, but nobody calls `set_epoch`."""
+    return Workload(Good(), sampler=torch.utils.data.DistributedSampler(Good(), shuffle=True))
+
+
+def not_sharded():
+    """Every rank reads everything."""
+    return Workload(Good(), sampler=range(COUNT))

@@ -134,7 +134,32 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("dataset", "settings", "status", "words"), CASES)
+def slow_but(cases, quick):
+    """Only the `quick` ones run by default: one of each class; all run with `make test FULL=1`."""
+    return [
+        case if case[0] in quick and case[1] is not ONE else pytest.param(*case, marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
+QUICK = (
+    "death_sigkill",
+    "death_exit0",
+    "error_refusal",
+    "error_no_memory",
+    "error_no_descriptors",
+    "error_shared_memory",
+    "odd_stop_iteration",
+    "ragged",
+    "drifting_dtype",
+    "Stream",
+    "lying_short",
+    "EmptyStream",
+    "init_error",
+)
+
+
+@pytest.mark.parametrize(("dataset", "settings", "status", "words"), slow_but(CASES, QUICK))
 def test_failures_end_with_their_status_and_cause(bench, dataset, settings, status, words):
     """The right status, the cause in the reason, and advice for whoever reads it."""
     row = bench(dataset).measure(settings, budget=0.05)
@@ -142,7 +167,7 @@ def test_failures_end_with_their_status_and_cause(bench, dataset, settings, stat
     assert status == "ok" or row["advice"]
 
 
-@pytest.mark.parametrize(("dataset", "settings", "words"), HANGS)
+@pytest.mark.parametrize(("dataset", "settings", "words"), slow_but(HANGS, ("init_hang", "HangsInWorker")))
 def test_hangs_end_at_the_deadline_and_name_the_place(bench, dataset, settings, words):
     """A hang of any part is a timeout, and the reason names the function that hangs where Python knows it."""
     started = time.perf_counter()

@@ -109,7 +109,7 @@ def command(*arguments, **more):
     return subprocess.Popen(call, env={**os.environ, "PYTHONPATH": path}, text=True, **more)
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("kind", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_an_interrupt_keeps_the_rows_and_leaves_nothing(tmp_path, kind):
     """Ctrl-C prints what was found; even a kill leaves the file, no process and no shared memory."""
     results, before = tmp_path / "results.jsonl", processes.segments()

@@ -15,21 +15,24 @@ SEEDED = Settings(batch_size=8, shuffle=True, generator=0)
 
 TABLE = [
     # dataset, reference, changed argument, kind, words of the reason
-    ("good", BASE, {"num_workers": 1}, SAME, ""),
+    pytest.param(*("good", BASE, {"num_workers": 1}, SAME, ""), marks=pytest.mark.slow),
     ("good", BASE, {"num_workers": 2}, SAME, ""),
     ("noise_torch", BASE, {"num_workers": 1}, ORDER, "the order from epoch 1"),
-    ("noise_torch", SEEDED, {"num_workers": 1}, AUGMENTATION, "random draws"),
-    ("noise_torch", SEEDED, {"num_workers": 2}, AUGMENTATION, "random draws"),
-    ("noise_numpy", SEEDED, {"num_workers": 2}, AUGMENTATION, "random draws"),
-    ("noise_random", SEEDED, {"num_workers": 2}, AUGMENTATION, "random draws"),
-    ("good", BASE, {"num_workers": 2, "prefetch_factor": 4}, SAME, ""),
-    ("good", SEEDED, {"num_workers": 2, "persistent_workers": True}, ORDER, "the order from epoch 1"),
+    pytest.param(*("noise_torch", SEEDED, {"num_workers": 1}, AUGMENTATION, "random draws"), marks=pytest.mark.slow),
+    pytest.param(*("noise_torch", SEEDED, {"num_workers": 2}, AUGMENTATION, "random draws"), marks=pytest.mark.slow),
+    pytest.param(*("noise_numpy", SEEDED, {"num_workers": 2}, AUGMENTATION, "random draws"), marks=pytest.mark.slow),
+    pytest.param(*("noise_random", SEEDED, {"num_workers": 2}, AUGMENTATION, "random draws"), marks=pytest.mark.slow),
+    pytest.param(*("good", BASE, {"num_workers": 2, "prefetch_factor": 4}, SAME, ""), marks=pytest.mark.slow),
+    pytest.param(
+        *("good", SEEDED, {"num_workers": 2, "persistent_workers": True}, ORDER, "the order from epoch 1"),
+        marks=pytest.mark.slow,
+    ),
     ("noise_cure", SEEDED, {"num_workers": 2}, SAME, ""),
-    ("noise_unseeded", SEEDED, {"num_workers": 2}, UNSTABLE, "num_workers=0"),
+    pytest.param(*("noise_unseeded", SEEDED, {"num_workers": 2}, UNSTABLE, "num_workers=0"), marks=pytest.mark.slow),
     ("Jitter", SEEDED, {"num_workers": 2, "in_order": False}, UNSTABLE, "the order"),
     ("noise_held", SEEDED, {"num_workers": 2}, AUGMENTATION, "random draws"),
     ("ShardedStream", Settings(batch_size=8), {"num_workers": 2}, ORDER, "the order"),
-    ("Stream", Settings(batch_size=8), {"num_workers": 2}, WRONG, "repetitions"),
+    pytest.param(*("Stream", Settings(batch_size=8), {"num_workers": 2}, WRONG, "repetitions"), marks=pytest.mark.slow),
 ]
 
 
