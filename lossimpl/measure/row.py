@@ -6,7 +6,6 @@ each of them is a row all the same, so that nothing goes missing from a table.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -143,7 +142,7 @@ def check(function: Function, loss: Loss, case: Case) -> tuple[Agreement, Ready]
         ready = first_call(function, loss, case)
         return compare(loss, function, case), ready
     agreement = compare(loss, function, checked)
-    forget_compiled_shapes()
+    workload.forget_compiled()
     return agreement, first_call(function, loss, case)
 
 
@@ -217,14 +216,6 @@ def bounded(case: Case) -> Case:
     if prod(case.shape) <= CHECKED_ELEMENTS:
         return case
     return replace(case, shape=(max(1, CHECKED_ELEMENTS // prod(case.shape[1:])), *case.shape[1:]))
-
-
-def forget_compiled_shapes() -> None:
-    """Make torch.compile specialise on the next shape: after two shapes it would compile for any, which is slower."""
-    if "torch._dynamo" in sys.modules:
-        import torch
-
-        torch.compiler.reset()
 
 
 def first_line(error: Exception) -> str:

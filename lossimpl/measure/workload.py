@@ -8,6 +8,7 @@ backward  the backward pass alone, again and again over one kept graph
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,34 @@ def prepare(function: Function, given: Inputs, mode: str) -> Callable[[], object
     if mode == "step":
         upstream = ones_like(forward())
         return lambda: backward(forward(), upstream, leaves)
-    kept = forward()
+    kept = with_kept_buffers(forward)
     upstream = ones_like(kept)
     return lambda: backward(kept, upstream, leaves, keep=True)
+
+
+def with_kept_buffers(forward: Callable[[], Any]) -> Any:
+    """Call `forward` so that its backward pass can run more than once.
+
+    torch.compile reuses the memory of what was saved for backward, and then refuses a second pass over it.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return forward()
+    import torch._functorch.config
+
+    forget_compiled()
+    with torch._functorch.config.patch(donated_buffer=False):
+        return forward()
+
+
+def forget_compiled() -> None:
+    """Drop what torch.compile made so far, so that the next call is compiled for its own shape and settings.
+
+    After a second shape it would compile for any shape, which is slower.
+    """
+    if "torch._dynamo" in sys.modules:
+        import torch
+
+        torch.compiler.reset()
 
 
 def ones_like(result: torch.Tensor) -> torch.Tensor | None:

@@ -48,6 +48,14 @@ def test_every_mode_is_timed(planted, mode):
     assert (found.status, found.ceiling_name) == ("ok", "read" if mode == "forward" else "copy")
 
 
+@pytest.mark.slow
+def test_a_compiled_backward_pass_is_timed_after_a_step():
+    """torch.compile gives saved memory away after one pass, and the step before has compiled it so."""
+    case = Case("l1_loss", (32, 10))
+    found = [row.measure(dataclasses.replace(case, mode=mode), "compiled", FAST) for mode in ("step", "backward")]
+    assert [(one.status, one.reason) for one in found] == [("ok", "")] * 2
+
+
 def test_a_forward_pass_builds_no_graph(planted):
     """The inputs of a forward case ask for no gradient."""
     asked = []
