@@ -39,12 +39,15 @@ def log_softmax(rows: Tensor) -> Tensor:
 
 
 def split(rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each row: d = x_y − max x, and S = Σ_{c≠y} exp(x_c − max x); (n) each."""
+    """Of each row: d = x_y − max x, and S = Σ_{c≠y} exp(x_c − max x); (n) each.
+
+    Both by one mask, whose slope torch.compile fuses with the rest where that of a gather would be a pass of its own.
+    The labels are looked up among the classes, so that one outside them raises here too.
+    """
     shifted = rows - rows.detach().amax(-1, keepdim=True)
-    d = shifted.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
     classes = torch.arange(rows.shape[-1], device=rows.device, dtype=torch.int32)  # as wide as a float: vectors pair up
-    own = classes == labels.to(torch.int32).unsqueeze(-1)
-    return d, torch.where(own, 0.0, shifted.exp()).sum(-1)
+    own = classes == classes.gather(0, labels).unsqueeze(-1)
+    return torch.where(own, shifted, 0.0).sum(-1), torch.where(own, 0.0, shifted.exp()).sum(-1)
 
 
 def surprise_of(d: Tensor, s: Tensor) -> Tensor:
