@@ -56,6 +56,8 @@ def _section(material: Material, setup: tuple[str, str], rows: pd.DataFrame) -> 
         "device": device.upper(),
         "machine": material.results.machines.get(setup[0], {}),
         "verdict": verdict(found),
+        "busy": sum(isinstance(one, str) and bool(one) for one in rows["busy"]),
+        "rows": len(rows),
         "cards": [_card(one) for one in found],
         "figure": _overview(found, device, *setup),
         "names": in_order(set(rows["implementation"])),

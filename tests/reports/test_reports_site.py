@@ -96,6 +96,7 @@ def test_index_answers_first(site: Path) -> None:
     page = words(site, "index.html")
     assert "native is fastest in all 2 losses measured here." in page
     assert re.search(r"2\.\d\d× as fast as torch \(2\.\d\d to 2\.\d\d×\)", page)
+    assert "Other processes were busy during 8 of 80 rows" in page
     assert "68 ok" in page
     assert "4 wrong" in page
     assert "8 unavailable" in page
