@@ -55,6 +55,10 @@ class Trace:
     tails: list[tuple[int, float]] = field(default_factory=list)
     origin: float | None = None
 
+    def appenders(self) -> tuple[Callable[[Any], None], ...]:
+        """What the timed loop calls for each batch, looked up beforehand: wait, step, samples, epoch."""
+        return self.wait.append, self.step.append, self.samples.append, self.epoch.append
+
     def as_lists(self) -> dict[str, Any]:
         """The trace as JSON can hold it."""
         return {item.name: list(getattr(self, item.name)) for item in fields(self) if item.name != "origin"}
@@ -113,16 +117,17 @@ class Drive:
         fresh = self.iterator is None
         if fresh:
             trace.openings.append((self.epochs, self.begin()))
-        number = self.epochs - 1
+        number, count = self.epochs - 1, self.count
+        note_wait, note_step, note_samples, note_epoch = trace.appenders()
         for batch in self.iterator:
             arrived = now()
-            trace.wait.append(arrived - before)
-            trace.samples.append(self.count(batch))
-            trace.epoch.append(number)
+            note_wait(arrived - before)
+            note_samples(count(batch))
+            note_epoch(number)
             if step is not None:
                 step(batch)
             before = now()
-            trace.step.append(before - arrived)
+            note_step(before - arrived)
             if trace.origin is None:
                 if on_first is not None:
                     on_first()
@@ -210,17 +215,40 @@ def counter(workload: Workload, settings: Settings) -> Callable[[Any], int]:
     """How many samples a batch holds: one without batching, else the length of its first leaf."""
     if settings.batch_size is None and not (workload.batch_sampler and settings.batch_sampler):
         return lambda batch: 1
-    return batch_length
+    return BatchLength()
 
 
-def batch_length(batch: Any) -> int:
-    """The first dimension of the first leaf of a batch: its samples, for every collate that keeps them first."""
-    leaf = batch
-    while isinstance(leaf, Mapping) or (
-        isinstance(leaf, list | tuple) and leaf and not isinstance(leaf[0], int | float | str)
-    ):
-        leaf = next(iter(leaf.values())) if isinstance(leaf, Mapping) else leaf[0]
-    shape = getattr(leaf, "shape", None)
-    if shape is not None:
-        return int(shape[0]) if len(shape) else 1
-    return len(leaf) if hasattr(leaf, "__len__") else 1
+class BatchLength:
+    """The first dimension of the first leaf of a batch: its samples, for every collate that keeps them first.
+
+    The way to the leaf is found once, because it is gone inside the timed loop.
+    """
+
+    def __init__(self) -> None:
+        self.way: list[Any] | None = None
+
+    def __call__(self, batch: Any) -> int:
+        leaf = batch
+        try:
+            for key in self.way:  # type: ignore[union-attr]  # None the first time, which raises TypeError
+                leaf = leaf[key]
+            return len(leaf)
+        except (TypeError, KeyError, IndexError):
+            self.way = way_to_leaf(batch)
+        for key in self.way:
+            batch = batch[key]
+        return len(batch) if hasattr(batch, "__len__") and getattr(batch, "shape", True) != () else 1
+
+
+def way_to_leaf(batch: Any) -> list[Any]:
+    """The keys that lead to the first leaf of a batch."""
+    way: list[Any] = []
+    while isinstance(batch, Mapping) or (isinstance(batch, list | tuple) and batch and holds_batches(batch[0])):
+        way.append(next(iter(batch)) if isinstance(batch, Mapping) else 0)
+        batch = batch[way[-1]]
+    return way
+
+
+def holds_batches(value: Any) -> bool:
+    """Whether a member of a list is itself many samples, and not one of them."""
+    return isinstance(value, Mapping | list | tuple) or getattr(value, "shape", ()) != ()
