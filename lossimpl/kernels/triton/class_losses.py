@@ -155,7 +155,7 @@ def softmax_focal_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Focal loss over exclusive classes; see `lossimpl.softmax_focal_loss`."""
-    if gamma < 0:
+    if not gamma >= 0:
         raise ValueError(f"gamma must be at least 0, got {gamma}")
     weight, factor = (alpha, 1.0) if isinstance(alpha, Tensor) else (None, 1.0 if alpha is None else alpha)
     return _index_call(SOFTMAX_FOCAL, input, target, weight, ignore_index, (0.0, factor, gamma), reduction)

@@ -96,7 +96,7 @@ def elementwise_kernel(
             pointers, offsets, offsets < whole, scale, first, second, sizes, strides, POINT, DIMENSIONS, COMPUTE
         )
     result = tl.sum(total, axis=0)
-    if program == 0 and whole < n:
+    if program == 0:
         offsets = tl.full([], whole, tl.int64) + tl.arange(0, VECTOR)
         result += tl.sum(
             tile(pointers, offsets, offsets < n, scale, first, second, sizes, strides, POINT, DIMENSIONS, COMPUTE),

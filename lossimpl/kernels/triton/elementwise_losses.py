@@ -6,12 +6,13 @@ from torch import Tensor
 from lossimpl.spec import Unavailable
 
 from .elementwise_operator import DIVIDED_BY_WEIGHT, OPERATORS
-from .support import loss_dtype, needs, on_host, require_floating, require_reduction, require_same_shape
+from .launch import compute_dtype
+from .support import floating_pair, loss_dtype, needs, on_host, require_floating, require_reduction, require_same_shape
 
 
 def _call(
     name: str, x: Tensor, t: Tensor, weight: Tensor | None, pos_weight: Tensor | None, first: float, second: float,
-    reduction: str,
+    reduction: str, dtype: torch.dtype,
 ) -> Tensor:  # fmt: skip
     """Check what the kernels rely on, and run the operator."""
     require_floating(x, t)
@@ -19,30 +20,28 @@ def _call(
     for extra in (weight, pos_weight):
         if extra is not None and extra.requires_grad and torch.is_grad_enabled():
             raise Unavailable("native computes no gradient for weight or pos_weight")
-    dtype = loss_dtype(x, t)
-    if name == "huber_loss" and dtype != torch.float32:
-        dtype = x.dtype  # torch's Huber alone keeps the input's type where the two differ
-    return OPERATORS[name](x, t, weight, pos_weight, first, second, reduction, dtype, *needs(reduction, x, t))[0]  # type: ignore[no-any-return]  # torch.ops is untyped
+    arguments = (x, t, weight, pos_weight, first, second, reduction, dtype, *needs(reduction, x, t))
+    loss: Tensor = OPERATORS[name](*arguments)[0]
+    return loss
 
 
-def _regression(
-    name: str, x: Tensor, t: Tensor, weight: Tensor | None, number: float, reduction: str
-) -> Tensor:  # fmt: skip
+def _regression(name: str, x: Tensor, t: Tensor, weight: Tensor | None, number: float, reduction: str) -> Tensor:
     """Broadcast as torch does (the public API warns of it), then call.
 
-    A weight has the input's shape before that, and the weighted mean divides by its sum before that.
+    A weight has the input's shape before that, and the weighted mean divides by its sum before that. The result has
+    the promoted type of all tensors; Huber's, as torch's, leaves the target out.
     """
     if weight is not None and weight.shape != x.shape:
         raise ValueError("Weights and input must have the same size.")
+    typed = [x] if name == "huber_loss" else [x, t]
+    dtype = loss_dtype(*typed, *([] if weight is None else [weight]))
+    x, t = floating_pair(x, t)
     if x.shape == t.shape:
-        return _call(name, x, t, weight, None, number, 0.0, reduction)
-    wide_x, wide_t = torch.broadcast_tensors(x, t)  # type: ignore[no-untyped-call]  # torch's is untyped
-    if weight is None:
-        return _call(name, wide_x, wide_t, None, None, number, 0.0, reduction)
-    by_weight = reduction == "mean" and name in DIVIDED_BY_WEIGHT
-    wide = weight.expand(wide_x.shape)
-    loss = _call(name, wide_x, wide_t, wide, None, number, 0.0, "sum" if by_weight else reduction)
-    return loss / weight.sum() if by_weight else loss
+        return _call(name, x, t, weight, None, number, 0.0, reduction, dtype)
+    x, t = torch.broadcast_tensors(x, t)  # type: ignore[no-untyped-call]  # torch's is untyped
+    if weight is not None and reduction == "mean" and name in DIVIDED_BY_WEIGHT:
+        reduction, weight = "sum", weight / weight.sum(dtype=compute_dtype(x, t))
+    return _call(name, x, t, None if weight is None else weight.expand(x.shape), None, number, 0.0, reduction, dtype)
 
 
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
@@ -88,10 +87,11 @@ def binary_cross_entropy(
         raise RuntimeError(f"input and target must have one dtype, got {input.dtype} and {target.dtype}")
     if input.is_cuda and torch.is_autocast_enabled("cuda"):
         raise RuntimeError("binary_cross_entropy is unsafe to autocast; use binary_cross_entropy_with_logits")
-    if on_host(input) and not ((input >= 0) & (input <= 1)).all():
-        raise RuntimeError("all elements of input should be between 0 and 1")
+    for tensor in (input, target):
+        if on_host(tensor) and not ((tensor >= 0) & (tensor <= 1)).all():
+            raise RuntimeError("all elements of input and target should be between 0 and 1")
     weight = None if weight is None else weight.expand(input.shape)
-    return _call("binary_cross_entropy", input, target, weight, None, 0.0, 0.0, reduction)
+    return _call("binary_cross_entropy", input, target, weight, None, 0.0, 0.0, reduction, loss_dtype(input))
 
 
 def binary_cross_entropy_with_logits(
@@ -105,7 +105,8 @@ def binary_cross_entropy_with_logits(
     require_same_shape(input, target)
     weight = None if weight is None else weight.expand(input.shape)
     pos_weight = None if pos_weight is None else pos_weight.expand(input.shape)
-    return _call("binary_cross_entropy_with_logits", input, target, weight, pos_weight, 0.0, 0.0, reduction)
+    dtype = loss_dtype(input, target)
+    return _call("binary_cross_entropy_with_logits", input, target, weight, pos_weight, 0.0, 0.0, reduction, dtype)
 
 
 def sigmoid_focal_loss(
@@ -113,6 +114,9 @@ def sigmoid_focal_loss(
 ) -> Tensor:
     """Focal loss of sigmoid(inputs), as torchvision's, with finite gradients; see `lossimpl.sigmoid_focal_loss`."""
     require_same_shape(inputs, targets)
-    if gamma < 0:
+    if not gamma >= 0:
         raise ValueError(f"gamma must not be negative, got {gamma}")
-    return _call("sigmoid_focal_loss", inputs, targets, None, None, alpha, gamma, reduction)
+    if not alpha <= 1:
+        raise ValueError(f"alpha must be at most 1, got {alpha}")
+    dtype = loss_dtype(inputs, targets)
+    return _call("sigmoid_focal_loss", inputs, targets, None, None, alpha, gamma, reduction, dtype)

@@ -15,6 +15,8 @@ handed out. Where the graph is kept (`retain_graph`), a product is handed out an
 as autograd may accumulate into what it gets. The price of a backward without a pass over memory: a bf16 gradient is
 rounded twice where the upstream gradient is no power of two.
 
+A graph that torch.compile traces holds the product too: there the compiler fuses it into what follows.
+
 **Double backward** (`create_graph`) goes through torch operations: the loss's `vectorized` implementation.
 """
 
@@ -24,6 +26,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from .launch import INTERPRETED
 from .sums import scale_in_place
@@ -139,8 +142,8 @@ def _differentiate(one: Operator, backward_operator: Any) -> None:
 
 
 def _scaled(grad: Tensor, upstream: Tensor) -> Tensor:
-    """A saved gradient times the upstream gradient: in place where the graph dies with this backward."""
-    if torch._C._autograd._get_current_graph_task_keep_graph():
+    """A saved gradient times the upstream gradient: in place where the graph dies with this backward, untraced."""
+    if torch._C._autograd._get_current_graph_task_keep_graph() or is_in_torch_dispatch_mode():
         return grad * upstream
     torch.ops.lossimpl_triton.scale_(grad, upstream)
     return grad

@@ -69,6 +69,7 @@ def log_cosh(x, t, pos_weight, first, second):
 def bce(x, t, pos_weight, first, second):
     """-(t log x + (1 - t) log(1 - x)), the logarithms held above -100 and x (1 - x) above 1e-12 as torch does."""
     tl.device_assert((x >= 0) & (x <= 1), "all elements of input should be between 0 and 1")
+    tl.device_assert((t >= 0) & (t <= 1), "all elements of target should be between 0 and 1")
     log_x = tl.maximum(tl.log(x), -100.0)
     # log(1 - x): what 1 - x rounds off matters only where w is in (1/2, 1]; there 1 / w is near enough to 1 + x.
     w = 1.0 - x

@@ -68,17 +68,31 @@ def valid_weight_kernel(
 
 
 @triton.jit
+def scale_tile(grad_ptr, offsets, mask, upstream, COMPUTE: tl.constexpr):
+    """Multiply one tile in place."""
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(COMPUTE) * upstream
+    tl.store(grad_ptr + offsets, grad.to(grad_ptr.dtype.element_ty), mask=mask)
+
+
+@triton.jit
 def scale_kernel(
     grad_ptr,  # [n] a saved gradient, scaled in place
     upstream_ptr,  # [1]
     n,
     COMPUTE: tl.constexpr,
     BLOCK: tl.constexpr,
+    VECTOR: tl.constexpr,
 ):
-    """grad *= upstream, decided on the device: where upstream is one, no program touches the gradient."""
+    """grad *= upstream, decided on the device: where upstream is one, no program touches the gradient.
+
+    The blocks cover n rounded down to whole vectors, so that moves stay wide; program 0 does what remains.
+    """
     upstream = tl.load(upstream_ptr).to(COMPUTE)
     if upstream != 1.0:
-        for block in range(tl.program_id(0), tl.cdiv(n, BLOCK), tl.num_programs(0)):
+        whole = n // VECTOR * VECTOR
+        for block in range(tl.program_id(0), tl.cdiv(whole, BLOCK), tl.num_programs(0)):
             offsets = tl.full([], block, tl.int64) * BLOCK + tl.arange(0, BLOCK)
-            grad = tl.load(grad_ptr + offsets, mask=offsets < n)
-            tl.store(grad_ptr + offsets, (grad.to(COMPUTE) * upstream).to(grad.dtype), mask=offsets < n)
+            scale_tile(grad_ptr, offsets, offsets < whole, upstream, COMPUTE)
+        if tl.program_id(0) == 0:
+            offsets = tl.full([], whole, tl.int64) + tl.arange(0, VECTOR)
+            scale_tile(grad_ptr, offsets, offsets < n, upstream, COMPUTE)

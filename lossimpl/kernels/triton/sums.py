@@ -63,5 +63,6 @@ def scale_in_place(grad: Tensor, upstream: Tensor) -> None:
     programs = programs_for(grad, -(-span // block))
     launch(
         scale_kernel, grad.device, programs, grad, upstream, span,
-        COMPUTE=compute_type(grad), BLOCK=block, num_warps=tuning.ELEMENTWISE_WARPS,
+        COMPUTE=compute_type(grad), BLOCK=block, VECTOR=16 // grad.element_size(),
+        num_warps=tuning.ELEMENTWISE_WARPS,
     )  # fmt: skip

@@ -5,16 +5,18 @@ from torch import Tensor
 
 from lossimpl.spec import REDUCTIONS, Unavailable
 
-from .launch import INTERPRETED
+from .launch import INTERPRETED, compute_dtype
 
 FLOATING = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 HALF = (torch.bfloat16, torch.float16)
 
 
 def require_floating(*tensors: Tensor) -> None:
-    """The kernels take float64, float32, bfloat16 and float16 tensors on one device."""
+    """The kernels take float64, float32, bfloat16 and float16 tensors on one device, outside torch.func.grad."""
     device = tensors[0].device
     for tensor in tensors:
+        if not torch.compiler.is_compiling() and torch._C._functorch.is_gradtrackingtensor(tensor):
+            raise Unavailable("native does not compose with torch.func.grad: torch's own operators have to be taken")
         if tensor.dtype not in FLOATING:
             raise Unavailable(f"native takes float64, float32, bfloat16 or float16 tensors, got {tensor.dtype}")
         if tensor.device != device:
@@ -55,4 +57,19 @@ def require_same_shape(x: Tensor, t: Tensor) -> None:
 
 def on_host(tensor: Tensor) -> bool:
     """Whether values may be looked at: on CUDA that would wait for the device, so there the kernel asserts instead."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling() or tensor.device.type != "cpu":
+        return False
+    return not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
+def floating_pair(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers beside a floating-point tensor, as the type that the kernel computes in."""
+    if x.is_floating_point() and _is_whole(t):
+        return x, t.to(compute_dtype(x))
+    if t.is_floating_point() and _is_whole(x):
+        return x.to(compute_dtype(t)), t
+    return x, t
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex())

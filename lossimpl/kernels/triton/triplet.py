@@ -142,14 +142,21 @@ def triplet_kernel(
     inside = rows < count
     zero = tl.zeros([ROWS], dtype=COMPUTE)
     state = zero, zero, zero, zero, zero, zero
-    tiles = 1 if WHOLE else tl.cdiv(width, WIDTH)
-    for tile in range(tiles):
-        columns = tile * WIDTH + lanes
-        mask = inside & (columns < width)
+    tiles = tl.cdiv(width, WIDTH)
+    if WHOLE:
+        whole = inside & (lanes < width)
         near, far, swapped = load_three(
-            a_ptr, p_ptr, n_ptr, rows, columns, mask, a_stride, p_stride, n_stride, eps, COMPUTE
+            a_ptr, p_ptr, n_ptr, rows, lanes, whole, a_stride, p_stride, n_stride, eps, COMPUTE
         )
-        state = distances(near, far, swapped, state, mask, p, NORM, SWAP)
+        state = distances(near, far, swapped, state, whole, p, NORM, SWAP)
+    else:
+        for tile in range(tiles):
+            columns = tile * WIDTH + lanes
+            mask = inside & (columns < width)
+            near_k, far_k, swapped_k = load_three(
+                a_ptr, p_ptr, n_ptr, rows, columns, mask, a_stride, p_stride, n_stride, eps, COMPUTE
+            )
+            state = distances(near_k, far_k, swapped_k, state, mask, p, NORM, SWAP)
     near_d, far_d, swapped_d = close(state[0], p, NORM), close(state[2], p, NORM), close(state[4], p, NORM)
     state = near_d, state[1], far_d, state[3], swapped_d, state[5]
     share = zero + 1.0
@@ -167,14 +174,19 @@ def triplet_kernel(
         if upstream_ptr is not None:
             upstream = tl.load(upstream_ptr + row * upstream_stride, mask=row < count, other=0.0)
             slope = tl.where(slope == 0, 0.0, slope * upstream.to(COMPUTE))
-        for tile in range(tiles):
-            columns = tile * WIDTH + lanes
-            mask = inside & (columns < width)
-            if not WHOLE:
-                near, far, swapped = load_three(
-                    a_ptr, p_ptr, n_ptr, rows, columns, mask, a_stride, p_stride, n_stride, eps, COMPUTE
-                )
+        if WHOLE:
             store_three(
-                grad_a_ptr, grad_p_ptr, grad_n_ptr, rows * width + columns, mask, near, far, swapped, state, share,
+                grad_a_ptr, grad_p_ptr, grad_n_ptr, rows * width + lanes, whole, near, far, swapped, state, share,
                 slope, p, NORM, SWAP,
             )  # fmt: skip
+        else:
+            for tile in range(tiles):
+                columns = tile * WIDTH + lanes
+                mask = inside & (columns < width)
+                near_k, far_k, swapped_k = load_three(
+                    a_ptr, p_ptr, n_ptr, rows, columns, mask, a_stride, p_stride, n_stride, eps, COMPUTE
+                )
+                store_three(
+                    grad_a_ptr, grad_p_ptr, grad_n_ptr, rows * width + columns, mask, near_k, far_k, swapped_k, state,
+                    share, slope, p, NORM, SWAP,
+                )  # fmt: skip

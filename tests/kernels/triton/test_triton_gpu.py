@@ -1,0 +1,116 @@
+"""What only a GPU can show: sizes, streams, graphs, waiting, asserts, and the time of a gradient that costs nothing."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.cuda
+
+OUT_OF_BOUNDS = """
+import torch
+from lossimpl.kernels.triton import load
+load("cross_entropy")(torch.zeros(2, 3, device="cuda"), torch.tensor([0, 3], device="cuda"))
+torch.cuda.synchronize()
+"""
+
+
+@pytest.fixture
+def native():
+    from lossimpl.kernels.triton import load
+
+    return load
+
+
+def test_nothing_waits_for_the_device(native):
+    """torch raises at a synchronisation when asked to; every reduction and both ways of backward are walked."""
+    x = torch.randn(64, 1001, device="cuda", requires_grad=True)
+    y, weight = torch.randint(0, 1001, (64,), device="cuda"), torch.rand(1001, device="cuda")
+    for _ in range(2):  # the first round compiles
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for reduction in ("mean", "none"):
+                native("cross_entropy")(x, y, weight, reduction=reduction).sum().backward()
+                native("mse_loss")(x, x.detach() + 1, reduction=reduction).sum().backward()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_step_can_be_captured_and_replayed(native):
+    """A CUDA graph of forward and backward follows its inputs' memory."""
+    x = torch.randn(32, 1000, device="cuda", requires_grad=True)
+    y = torch.randint(0, 1000, (32,), device="cuda")
+
+    def step():
+        x.grad = None
+        loss = native("cross_entropy")(x, y)
+        loss.backward()
+        return loss
+
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss = step()
+    with torch.no_grad():
+        x.normal_()
+    graph.replay()
+    expected = torch.nn.functional.cross_entropy(x, y)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(x.grad, torch.autograd.grad(expected, x)[0])
+
+
+def test_more_elements_than_32_bits_count(native):
+    """The last elements of 2**31 + 5 count as much as the first, in sums, gradients and rows."""
+    n = 2**31 + 5
+    x = torch.zeros(n, dtype=torch.bfloat16, device="cuda")
+    x[-1] = 3.0
+    x.requires_grad_()
+    loss = native("mse_loss")(x, torch.zeros_like(x), reduction="sum")
+    loss.backward()
+    assert float(loss.detach()) == 9.0
+    assert x.grad[-1].item() == 6.0
+    assert not x.grad[:8].any()
+
+
+def test_more_logits_than_32_bits_count(native):
+    x = torch.zeros(2**14 + 1, 2**17, dtype=torch.bfloat16, device="cuda")
+    x[-1, -1] = 20.0
+    target = torch.full((len(x),), 2**17 - 1, device="cuda")
+    losses = native("cross_entropy")(x, target, reduction="none")
+    expected = torch.nn.functional.cross_entropy(x[-1:].float(), target[-1:], reduction="none")
+    torch.testing.assert_close(losses[-1:].float(), expected, rtol=1e-2, atol=0)
+
+
+def test_a_target_out_of_bounds_is_an_error_and_never_silence():
+    """As torch's: a device assert. It ends the CUDA context, so it is looked at from another process."""
+    done = subprocess.run([sys.executable, "-c", OUT_OF_BOUNDS], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "out of bounds" in done.stderr + done.stdout or "device-side assert" in done.stderr
+
+
+def test_a_backward_from_one_takes_no_pass_over_memory(native):
+    """Scaling by one takes less than a tenth of what a pass over the gradient takes."""
+    from lossimpl.kernels.triton.sums import scale_in_place
+    from lossimpl.measure import cuda
+
+    grad = torch.ones(1 << 28, device="cuda")
+    one, other = torch.ones((), device="cuda"), torch.full((), -1.0, device="cuda")
+    free = min(cuda.time_calls(lambda: scale_in_place(grad, one)).samples)
+    paid = min(cuda.time_calls(lambda: scale_in_place(grad, other)).samples)
+    assert free < 0.1 * paid
+
+
+def test_the_work_is_on_the_current_stream(native):
+    x, y = torch.randn(4096, 4096, device="cuda"), torch.randint(0, 4096, (4096,), device="cuda")
+    expected = torch.nn.functional.cross_entropy(x, y)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()) as _:
+        torch.cuda._sleep(10_000_000)
+        z = x * 1.0
+        loss = native("cross_entropy")(z, y)
+    torch.cuda.synchronize()
+    torch.testing.assert_close(loss, expected)

@@ -1,0 +1,155 @@
+"""The kernels as torch operators: registration, saved gradients, second derivatives, compile, autocast."""
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # numpy's warnings of the infinities that the interpreter meets
+
+
+@pytest.fixture
+def native(device):
+    from lossimpl.kernels.triton import load
+
+    return load
+
+
+@pytest.fixture
+def batch(device):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 7, generator=generator).to(device).requires_grad_()
+    return x, torch.tensor([1, -100, 6], device=device)
+
+
+def gradient(loss, x, **options):
+    (grad,) = torch.autograd.grad(loss, x, **options)
+    return grad.clone()
+
+
+def test_operators_keep_torchs_rules(native, batch, device):
+    """torch.library.opcheck: schema, fake kernels, autograd registration, tracing."""
+    native("mse_loss"), native("cross_entropy"), native("triplet_margin_loss")
+    operators, (x, y) = torch.ops.lossimpl_triton, batch
+    t = torch.rand(3, 7, device=device)
+    f32 = torch.float32
+    calls = {
+        operators.mse_loss: (x, t, None, None, 0.0, 0.0, "mean", f32, True, False),
+        operators.cross_entropy: (x, y, None, -100, 0.1, 1.0, 0.0, "none", f32, False),
+        operators.cross_entropy_probabilities: (x, t, None, 0.1, "sum", f32, True, False),
+        operators.triplet_margin_loss: (x, t, t + 1, 1.0, 2.0, 1e-6, False, "mean", f32, True, False, False),
+        operators.scale_: (torch.randn(3, 4, device=device), torch.tensor(2.0, device=device)),
+    }
+    for operator, arguments in calls.items():
+        assert set(torch.library.opcheck(operator.default, arguments).values()) == {"SUCCESS"}
+
+
+def test_a_kept_graph_gives_the_same_gradient_again(native, batch):
+    """Whoever holds the first result may write into it, and the second does not change."""
+    x, y = batch
+    loss = 3 * native("cross_entropy")(x, y)
+    loss.backward(retain_graph=True)
+    first = x.grad.clone()
+    x.grad.mul_(0)
+    assert torch.equal(gradient(loss, x, retain_graph=True), first)
+    assert torch.equal(gradient(loss, x), first)
+
+
+def test_inputs_are_never_written(native, batch):
+    x, y = batch
+    before = x.detach().clone()
+    (5 * native("cross_entropy")(x, y)).backward()
+    assert torch.equal(x.detach(), before)
+    assert x._version == 0
+
+
+def test_two_losses_of_one_input_do_not_disturb_each_other(native, batch):
+    x, y = batch
+    cross_entropy = native("cross_entropy")
+    alone = gradient(cross_entropy(x, y), x)
+    both = gradient(cross_entropy(x, y) + 2 * cross_entropy(x, y), x)
+    torch.testing.assert_close(both, 3 * alone)
+
+
+@pytest.mark.parametrize(("upstream", "written"), [(1.0, False), (0.5, True)])
+def test_an_upstream_gradient_of_one_costs_no_write(upstream, written, device, monkeypatch):
+    """The kernel returns before it touches the gradient; the interpreter's stores are counted."""
+    if device != "cpu":
+        pytest.skip("stores are counted in the interpreter")
+    from triton.runtime.interpreter import InterpreterBuilder
+
+    from lossimpl.kernels.triton.sums import scale_in_place
+
+    stores, store = [], InterpreterBuilder.create_masked_store
+    monkeypatch.setattr(InterpreterBuilder, "create_masked_store", lambda *given: stores.append(1) or store(*given))
+    grad = torch.full((5,), 2.0)
+    scale_in_place(grad, torch.tensor(upstream))
+    assert (len(stores) > 0) == written
+    assert set(grad.tolist()) == {2 * upstream}
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "softmax_focal_loss"])
+def test_second_derivatives_of_losses_over_classes(name, native, device):
+    """torch's numerical second derivative in float64."""
+    x = torch.randn(2, 3, dtype=torch.double, generator=torch.Generator().manual_seed(0)).to(device).requires_grad_()
+    y = torch.tensor([1, 2], device=device)
+    assert torch.autograd.gradgradcheck(lambda x: native(name)(x, y), (x,))
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "log_cosh_loss", "binary_cross_entropy_with_logits"])
+def test_second_derivatives_of_elementwise_losses(name, native, device):
+    generator = torch.Generator().manual_seed(0)
+    x, t = (torch.rand(2, 3, dtype=torch.double, generator=generator).to(device).requires_grad_() for _ in range(2))
+    assert torch.autograd.gradgradcheck(native(name), (x, t))
+
+
+def test_fullgraph_compile_for_two_shapes(native, device):
+    """One graph without breaks, whose gradient is the eager one's; the second shape compiles at most once more."""
+    y, cross_entropy = torch.tensor([1, 2, 0], device=device), native("cross_entropy")
+    compiled = torch.compile(lambda x, y: 2 * cross_entropy(1.0 * x, y), fullgraph=True, backend="aot_eager")
+    for width in (5, 9):
+        x = torch.randn(3, width, generator=torch.Generator().manual_seed(width)).to(device).requires_grad_()
+        eager = 2 * cross_entropy(x, y)
+        torch.testing.assert_close(compiled(x, y), eager)
+        torch.testing.assert_close(gradient(compiled(x, y), x), gradient(eager, x))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_returns_float32(dtype, native, batch, device):
+    """torch's autocast list computes these losses in float32; the gradient keeps the input's type."""
+    x, y = batch[0].detach().to(dtype).requires_grad_(), batch[1]
+    with torch.autocast(device, dtype):
+        losses = [
+            native("cross_entropy")(x, y),
+            native("mse_loss")(x, x.detach() + 1),
+            native("huber_loss")(x, x.detach()),
+        ]
+    assert {loss.dtype for loss in losses} == {torch.float32}
+    assert gradient(losses[0], x).dtype == dtype
+
+
+def test_a_loss_scale_does_not_underflow_in_half_precision(native, device):
+    """The mean's 1/n is below float16's smallest number; with a loss scale the gradient is not."""
+    n = 1 << 14
+    x = torch.full((n,), 1e-4, dtype=torch.float16, device=device, requires_grad=True)
+    (2.0**14 * native("mse_loss")(x, torch.zeros_like(x)).float()).backward()
+    assert float(x.grad[0]) == pytest.approx(2 * float(x[0]), rel=1e-3)  # 2**14 / n is one
+
+
+def test_what_the_kernels_do_not_serve_is_refused(native, device):
+    from lossimpl.spec import Unavailable
+
+    x = torch.randn(3, device=device, requires_grad=True)
+    with pytest.raises(Unavailable, match="weight"):
+        native("mse_loss")(x, x.detach(), weight=torch.ones(3, device=device, requires_grad=True))
+    with pytest.raises(Unavailable, match=r"torch\.func"):
+        torch.func.grad(lambda x: native("mse_loss")(x, x.detach()))(x.detach())
+    with pytest.raises(Unavailable, match="complex64"):
+        native("l1_loss")(torch.ones(3, dtype=torch.complex64, device=device), x.detach())
+
+
+def test_the_package_offers_every_loss(native):
+    import lossimpl
+    from lossimpl.kernels import triton
+
+    assert set(triton.LOSSES) == set(lossimpl.LOSSES)
+    assert all(callable(native(name)) for name in lossimpl.LOSSES)
+    assert triton.available() is None
