@@ -46,7 +46,7 @@ def sweep(
     store.finish()
     for table in (summary.losses(rows, list(LOSSES)), summary.loaders(rows)):
         console.print(table)
-    for line in summary.not_ranked(rows):
+    for line in filter(None, (*summary.not_ranked(rows), summary.disturbed(rows))):
         console.print(line, markup=False, highlight=False)
     console.print(f"{len(rows)} rows in {store.rows_path.relative_to(ROOT)}")
 

@@ -81,6 +81,15 @@ def dataset_of(row: Row) -> str:
     return str(row["dataset"])
 
 
+def disturbed(rows: Iterable[Row]) -> str:
+    """A warning if the machine was busy while it measured, with the first of the rows' own; else nothing."""
+    known = [row["busy"] for row in rows if "busy" in row]
+    warnings = [words for words in known if words]
+    if not warnings:
+        return ""
+    return f"busy: {len(warnings)} of {len(known)} rows were disturbed (such as: {warnings[0]}); see `lossimpl doctor`"
+
+
 def not_ranked(rows: Iterable[Row]) -> list[str]:
     """A line for each row that was wrong, impossible or broken, with the reason."""
     bad = [row for row in rows if row["status"] not in ("ok", "unavailable", "skipped", "invalid")]

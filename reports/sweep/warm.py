@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,10 +28,10 @@ def needs_warmth(question: Question) -> bool:
 
 
 def shares(questions: Sequence[Question], count: int) -> list[list[Question]]:
-    """The questions, dealt out to `count` processes; what has one benchmark stays together."""
+    """The questions, dealt out to at most `count` processes; what has one benchmark stays together."""
     stems = sorted({question.stem for question in questions})
-    turn = {stem: index % count for index, stem in enumerate(stems)}
-    return [[question for question in questions if turn[question.stem] == index] for index in range(count)]
+    dealt = [stems[index::count] for index in range(min(count, len(stems)))]
+    return [[question for question in questions if question.stem in hand] for hand in dealt]
 
 
 def start(questions: Sequence[Question], root: Path, log: Path) -> list[subprocess.Popen[str]]:
@@ -53,6 +54,14 @@ def start(questions: Sequence[Question], root: Path, log: Path) -> list[subproce
         process.stdin.close()
         found.append(process)
     return found
+
+
+def stop(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """End the processes, and the compilers that they have started."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def warm(loss: str, implementation: str, *params: str) -> None:

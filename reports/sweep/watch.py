@@ -51,8 +51,7 @@ def warm_up(questions: Sequence[Question], root: Path) -> None:
                 time.sleep(POLL_SECONDS)
             progress.update(task, completed=len(wanted), description="compiled")
     finally:
-        for process in processes:
-            process.kill()
+        warm.stop(processes)
 
 
 def command(questions: Sequence[str], machine: str) -> list[str]:

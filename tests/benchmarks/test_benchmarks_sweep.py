@@ -181,3 +181,18 @@ def test_the_summary_ranks_the_largest_step_of_each_loss():
     assert re.search(r"digits +num_workers=2, pin_memory=False, batch_size=64 +110", shown)
     assert "planted" not in shown
     assert len(summary.not_ranked(rows)) == 1
+
+
+def test_a_busy_machine_is_told():
+    """The rows carry the warning; the summary counts them."""
+    assert summary.disturbed([row(busy=""), row()]) == ""
+    words = "other processes took 53% of the processor time"
+    assert summary.disturbed([row(busy=words), row(busy="")]).startswith(
+        f"busy: 1 of 2 rows were disturbed (such as: {words}"
+    )
+
+
+def test_no_process_is_started_for_nothing():
+    """Sixty cores and two losses: two processes."""
+    quick = [q for q in questions.select(["l1_loss", "mse_loss"], ["cpu"], full=False) if warm.needs_warmth(q)]
+    assert len(warm.shares(quick, 60)) == 2

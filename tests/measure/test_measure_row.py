@@ -127,6 +127,21 @@ def test_work_that_is_skipped_where_nobody_checks_is_impossible(planted):
     assert found.checked_shape == "256x4096"
 
 
+def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
+    """A GPU's timing has more fields than a wall clock's; none of them may get lost on the way to the side-car."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Told(clock.Timing):
+        host_samples: tuple[float, ...] = (1.0,)
+        cold: bool = True
+
+    wall = clock.time_calls
+    monkeypatch.setattr(clock, "time_calls", lambda call, device, rule: Told(**vars(wall(call, device, rule))))
+    found = planted(F.mse_loss)
+    assert found.beside == {"host_samples": (1.0,), "cold": True}
+    assert found.protocol.startswith("cold cache; ")
+
+
 def test_unknown_names_are_errors_that_list_the_known():
     """Nothing was measured, so there is no row."""
     with pytest.raises(ValueError, match="vectorized"):
