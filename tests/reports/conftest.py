@@ -50,3 +50,9 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of somebody who has measured nothing yet."""
     folder = tmp_path_factory.mktemp("reports")
     return build(gather(folder / "results", made_up_losses()), folder / "site").parent
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are set up but not drawn, which is most of a site's cost, for tests that look at words alone."""
+    monkeypatch.setattr("reports.view.svg", lambda figure, name: "<svg></svg>")
