@@ -19,15 +19,32 @@ from matplotlib.figure import Figure
 Look: TypeAlias = tuple[str, str]  # colour, marker
 
 INK, RULE, PAPER = "#1b1f24", "#d5d9de", "#fefefe"
-GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖", "<": "◀", ">": "▶", "h": "⬢"}
+GLYPHS = {
+    "o": "●",
+    "s": "■",
+    "^": "▲",
+    "D": "◆",
+    "v": "▼",
+    "P": "✚",
+    "X": "✖",
+    "<": "◀",
+    ">": "▶",
+    "h": "⬢",
+    "p": "⬟",
+    "*": "★",
+}
 LOOKS: dict[str, Look] = {
     "native": ("#0072b2", "o"),
     "torch": ("#d55e00", "s"),
     "compiled": ("#00845f", "^"),
     "vectorized": ("#b04f8f", "D"),
     "naive": ("#76797d", "v"),
+    "liger": ("#8a6d00", "P"),
+    "quack": ("#6a51a3", "X"),
+    "torchvision": ("#3c8fc0", "<"),
+    "pytorch-metric-learning": ("#a6361f", ">"),
 }
-SPARE: tuple[Look, ...] = (("#8a6d00", "P"), ("#3c8fc0", "X"), ("#6a51a3", "<"), ("#a6361f", ">"), ("#4d7a2a", "h"))
+SPARE: tuple[Look, ...] = (("#4d7a2a", "h"), ("#8c564b", "p"), ("#5a6b00", "*"))
 ORDER = tuple(LOOKS)
 PANEL = (4.4, 3.1)  # inches: as wide as a phone, so that text keeps its size there
 
@@ -52,7 +69,7 @@ SETTINGS = {
 
 
 def look(implementation: str) -> Look:
-    """The same for the same name in every figure and page; a plug-in's follows from its name alone."""
+    """The same for the same name in every figure and page; an unknown plug-in's follows from its name alone."""
     return LOOKS.get(implementation) or SPARE[zlib.crc32(implementation.encode()) % len(SPARE)]
 
 

@@ -10,6 +10,7 @@ import pytest
 from reports import roofline
 from reports.answers import answer, answers, sentence
 from reports.asv_results import COLUMNS
+from reports.figures.style import GLYPHS, LOOKS, look
 from reports.ranking import headlines, latest, ranked, smallest
 
 
@@ -156,3 +157,11 @@ def test_headline_prefers_the_large_case_over_one_more_small_one() -> None:
     small = [{"shape": "9x9", "implementation": name} for name in ("native", "torch", "naive")]
     large = [{"shape": "99x99", "implementation": name} for name in ("native", "torch")]
     assert headlines(rows(*small, *large))["shape"].tolist() == ["99x99"]
+
+
+def test_implementations_have_looks_of_their_own() -> None:
+    """Colour and marker tell the ones that we benchmark apart, the same on every page; strangers get a fixed one too."""
+    looks = [look(name) for name in LOOKS]
+    assert len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == len(LOOKS)
+    assert look("somebody") == look("somebody")
+    assert {marker for _, marker in (*looks, look("somebody"))} <= set(GLYPHS)
