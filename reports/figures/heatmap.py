@@ -36,6 +36,7 @@ def _map(colours: pd.DataFrame, numbers: pd.DataFrame, words: pd.DataFrame, **sc
     axes.set(xlabel="", ylabel="")
     axes.tick_params(axis="x", labeltop=True, labelbottom=False, length=0, rotation=0)
     axes.tick_params(axis="y", length=0, rotation=0)
+    axes.set_xticklabels([name.replace("-", "-\n") for name in numbers.columns])
     axes.set_yticklabels([name.replace("_with_", "_\nwith_") for name in numbers.index])
     axes.grid(visible=False)
     return figure

@@ -70,7 +70,7 @@ def grid(rows: pd.DataFrame, column: str, order: list[str]) -> tuple[pd.DataFram
     """The largest number of right rows by loss and implementation, and a word where there is none."""
     right = rows[rows["status"] == "ok"]
     losses = [name for name in order if name in set(rows["loss"])]
-    names = in_order(set(rows["implementation"]))
+    names = in_order(set(rows.loc[rows["status"] != "unavailable", "implementation"]))
     numbers = right.pivot_table(index="loss", columns="implementation", values=column, aggfunc="max")
     words = rows.pivot_table(index="loss", columns="implementation", values="status", aggfunc=_worst)
     shown = words.replace({"unavailable": "n/a", "impossible": "too fast", "ok": "–"})

@@ -160,7 +160,7 @@ def test_headline_prefers_the_large_case_over_one_more_small_one() -> None:
 
 
 def test_implementations_have_looks_of_their_own() -> None:
-    """Colour and marker tell the ones that we benchmark apart, the same on every page; strangers get a fixed one too."""
+    """Colour and marker tell the ones that we benchmark apart, and a stranger's is always the same."""
     looks = [look(name) for name in LOOKS]
     assert len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == len(LOOKS)
     assert look("somebody") == look("somebody")
