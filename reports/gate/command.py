@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +39,7 @@ def gate(
         return
     if not base:
         raise typer.BadParameter("expected a revision to compare with, got none", param_hint="--base")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled job still reports, as after Ctrl-C
     plan = Plan(Path.cwd(), base, head, seconds_of(budget), everything, timeout, seed=_seed(base, head))
     with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as folder:
         outcome = compare(plan, Path(folder))

@@ -18,11 +18,11 @@ import statistics
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from reports.gate.outcome import Change
-from reports.gate.processes import Answers, ask, row_of
+from reports.gate.processes import Answers, ask, row_of, side_by_side
 from reports.gate.rows import Row
 from reports.gate.sides import Side
 
@@ -56,36 +56,38 @@ def countable(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.device == "cpu" and row.implementation != "compiled"]
 
 
-def count_sides(base: Side, head: Side, rows: list[Row], folder: Path) -> tuple[list[Counts], list[str]]:
+def count_sides(
+    base: Side, head: Side, rows: list[Row], folder: Path, until: float = math.inf
+) -> tuple[list[Counts], list[str]]:
     """Counts of base and head, then of base and head again for rows that differ; and what could not be counted."""
     folder.mkdir()
     marks = folder / "marks.so"
     source = Path(__file__).with_name("marks.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", marks, source], check=True, capture_output=True)
-    first, notes = _both((base, head), rows, folder / "first", marks)
+    first, notes = _both((base, head), rows, folder / "first", marks, until)
     differing = [row for row in rows if change(compared(row, first))]
     if not differing:
         return first, notes
-    second, more = _both((base, head), differing, folder / "second", marks)
+    second, more = _both((base, head), differing, folder / "second", marks, until)
     return first + second, notes + more
 
 
-def _both(sides: tuple[Side, Side], rows: list[Row], folder: Path, marks: Path) -> tuple[list[Counts], list[str]]:
+def _both(
+    sides: tuple[Side, Side], rows: list[Row], folder: Path, marks: Path, until: float
+) -> tuple[list[Counts], list[str]]:
     """Count both sides at the same time: contention costs time there, and no instructions."""
-    with ThreadPoolExecutor(2) as lanes:
-        jobs = [lanes.submit(_count, side, rows, folder / side.name, marks) for side in sides]
-        done = [job.result() for job in jobs]
+    done = side_by_side(*(partial(_count, side, rows, folder / side.name, marks, until) for side in sides))
     return [counts for counts, _ in done], [note for _, notes in done for note in notes]
 
 
-def _count(side: Side, rows: list[Row], folder: Path, marks: Path) -> tuple[Counts, list[str]]:
+def _count(side: Side, rows: list[Row], folder: Path, marks: Path, until: float) -> tuple[Counts, list[str]]:
     counts: Counts = {}
     notes: list[str] = []
     waiting = list(rows)
     for attempt in range(RESTARTS):
         place = folder / str(attempt)
         place.mkdir(parents=True)
-        answers = _run(side, waiting, place, marks)
+        answers = _run(side, waiting, place, marks, until)
         counts |= read_dumps(place)
         if answers.failure is None:
             return counts, notes
@@ -96,7 +98,7 @@ def _count(side: Side, rows: list[Row], folder: Path, marks: Path) -> tuple[Coun
     return counts, notes
 
 
-def _run(side: Side, rows: list[Row], folder: Path, marks: Path) -> Answers:
+def _run(side: Side, rows: list[Row], folder: Path, marks: Path, until: float) -> Answers:
     callgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder / 'out'}"]
     job = {
         "task": "counts",
@@ -106,7 +108,7 @@ def _run(side: Side, rows: list[Row], folder: Path, marks: Path) -> Answers:
         "repeats": REPEATS,
         "rows": [[row.benchmark, row.params] for row in rows],
     }
-    return ask([*callgrind, *side.python], job, {**side.environment, **EMULATED}, SILENCE)
+    return ask([*callgrind, *side.python], job, {**side.environment, **EMULATED}, SILENCE, until)
 
 
 def read_dumps(folder: Path) -> Counts:

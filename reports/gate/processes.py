@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -11,16 +12,22 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
+from lossimpl.measure import wall
 from reports.gate.rows import Row
 
 WORKER = Path(__file__).with_name("worker.py")
 LAST_WORDS = 40  # lines of stderr that are kept
+POLL_SECONDS = 0.2
 Answer = dict[str, Any]
+Result = TypeVar("Result")
+
+stopping = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,14 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How many seconds of silence are a failure, and when to stop listening in any case."""
+
+    silence: float
+    until: float
 
 
 @dataclass
@@ -57,10 +72,17 @@ def row_of(pair: list[Any]) -> Row:
     return Row(pair[0], tuple(pair[1]))
 
 
-def ask(command: list[str], job: Mapping[str, Any], environment: Mapping[str, str], silence: float = 300.0) -> Answers:
+def ask(
+    command: list[str],
+    job: Mapping[str, Any],
+    environment: Mapping[str, str],
+    silence: float = 300.0,
+    until: float = math.inf,
+) -> Answers:
     """Run a worker and collect what it says; more than `silence` seconds without a word is a timeout.
 
-    The child has its own process group, and nothing of that group outlives this call, Ctrl-C included.
+    At the time `until` it is ended without a failure: what it said by then is what there is. The child has its own
+    process group, and nothing of that group outlives this call, Ctrl-C included.
     """
     child = subprocess.Popen(
         [*command, "-P", str(WORKER)],
@@ -85,7 +107,7 @@ def ask(command: list[str], job: Mapping[str, Any], environment: Mapping[str, st
         for reader in readers:
             reader.start()
         _send(child.stdin, job)
-        return _collect(child, lines, last_words, readers, silence)
+        return _collect(child, lines, last_words, readers, Patience(silence, until))
     finally:
         _end(child)
 
@@ -106,18 +128,23 @@ def _collect(
     lines: queue.SimpleQueue[str | None],
     last_words: deque[str],
     readers: list[threading.Thread],
-    silence: float,
+    patience: Patience,
 ) -> Answers:
     answers, started = Answers(), None
+    heard = wall.now()
     while True:
         try:
-            line = lines.get(timeout=silence)
+            line = lines.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            answers.failure = Failure("timeout", f"nothing heard for {silence:g} s", started)
-            return answers
+            if stopping.is_set() or wall.now() > patience.until:
+                return answers
+            if wall.now() - heard > patience.silence:
+                answers.failure = Failure("timeout", f"nothing heard for {patience.silence:g} s", started)
+                return answers
+            continue
         if line is None:
             break
-        answer = json.loads(line)
+        heard, answer = wall.now(), json.loads(line)
         started = row_of(answer["start"]) if "start" in answer else started
         answers.said.append(answer)
     code = child.wait()
@@ -125,6 +152,20 @@ def _collect(
     if not (answers.said and answers.said[-1].get("done")):
         answers.failure = _failure(code, last_words, started)
     return answers
+
+
+def side_by_side(*jobs: Callable[[], Result]) -> list[Result]:
+    """Do the jobs at the same time; an interruption ends the workers that they wait for."""
+    with ThreadPoolExecutor(len(jobs)) as lanes:
+        running = [lanes.submit(job) for job in jobs]
+        try:
+            return [one.result() for one in running]
+        except BaseException:
+            stopping.set()
+            raise
+        finally:
+            lanes.shutdown()
+            stopping.clear()
 
 
 def _failure(code: int, last_words: deque[str], row: Row | None) -> Failure:

@@ -5,6 +5,7 @@ Whatever goes wrong becomes a `Fault` and the rest goes on; Ctrl-C ends the meas
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections import defaultdict
@@ -52,11 +53,13 @@ class Session:
         self.machine: list[Machine] = []
         self.failures: dict[Row, list[Fault]] = defaultdict(list)
 
-    def ask(self, side: Side, task: str, rows: list[Row] | None = None, **variables: str) -> Answers:
-        """Run one worker on one side."""
+    def ask(
+        self, side: Side, task: str, rows: list[Row] | None = None, until: float = math.inf, **variables: str
+    ) -> Answers:
+        """Run one worker on one side, until a point in time at most."""
         job: dict[str, Any] = {"task": task, "suite": str(side.suite)}
         job["rows"] = [[row.benchmark, row.params] for row in rows or []]
-        return ask(side.python, job, {**side.environment, **variables}, self.silence)
+        return ask(side.python, job, {**side.environment, **variables}, self.silence, until)
 
     def names(self, side: Side) -> dict[Row, str | None]:
         """Every row of the suite with the reason why this side cannot run it, or None."""
@@ -68,16 +71,17 @@ class Session:
             self._fault(side, answers.failure)
         return {row: answer["refusal"] for row, answer in answers.rows().items() if "refusal" in answer}
 
-    def check(self, side: Side, rows: list[Row]) -> dict[Row, quality.Record]:
+    def check(self, side: Side, rows: list[Row], until: float) -> dict[Row, quality.Record]:
         """Run every row once on one side; what fails is a fault, what runs leaves a record (empty without a side-car).
 
-        A process that dies takes one row with it; the next process goes on behind it.
+        A process that dies takes one row with it, and the next goes on behind it. Rows that are not reached in time
+        are not in the answer.
         """
         cars = side.folder / "check.rows.jsonl"
         said: dict[Row, Answer] = {}
         waiting = list(rows)
         while waiting:
-            answers = self.ask(side, "check", waiting, LOSSIMPL_ROWS=str(cars), LOSSIMPL_SECONDS=CHECK_SECONDS)
+            answers = self.ask(side, "check", waiting, until, LOSSIMPL_ROWS=str(cars), LOSSIMPL_SECONDS=CHECK_SECONDS)
             said |= answers.rows()
             if answers.failure is None:
                 break
