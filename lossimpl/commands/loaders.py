@@ -16,7 +16,7 @@ from lossimpl.loading.settings import Settings
 from lossimpl.loading.validity import invalid_reason
 
 if TYPE_CHECKING:
-    from lossimpl.loading.row import Bench
+    from lossimpl.loading.bench import Bench
     from lossimpl.loading.search import Search
 
 MILLISECOND = 1e-3
@@ -42,9 +42,9 @@ def loaders(
     """Find the fastest settings of torch's DataLoader for your dataset that still deliver the same training data."""
     from rich.console import Console
 
+    from lossimpl.loading.bench import Bench
     from lossimpl.loading.consumer import KINDS
     from lossimpl.loading.launcher import Zygote
-    from lossimpl.loading.row import Bench
     from lossimpl.loading.summary import show, summarise
     from lossimpl.loading.workload import resolve
 
@@ -59,7 +59,7 @@ def loaders(
         pinned["batch_size"] = list(batch_size)
     with Zygote() as zygote:
         bench = Bench(
-            dataset, zygote, step=step_time * MILLISECOND, consumer=consumer, deadline=min(60.0, max(15.0, budget / 3))
+            dataset, zygote, step=step_time * MILLISECOND, consumer=consumer, deadline=min(60.0, max(12.0, budget / 6))
         )
         search = prepare(bench, pinned, budget, output)
         interrupted = run(search, pinned, Console(stderr=True))

@@ -4,8 +4,9 @@ settings, validity, workload   what is asked for
 zygote, launcher, job          a fresh process group for each configuration
 timing, analysis, stages       how fast, and where the time goes
 fingerprint, digest, verdict   the same data as with num_workers=0?
-preflight, advice              what is to be feared, and what became of it, in plain words
-search, store, answer          within a budget, resumable, the answer first
+preflight, limits, advice      what is to be feared, and what became of it, in plain words
+bench, row                     one configuration measured, and what its record holds
+search, store, answer, summary  within a budget, resumable, the answer first
 sample_rng                     the cure: random numbers that depend on (seed, epoch, index) alone
 datasets/                      real workloads from PyPI packages
 """

@@ -130,6 +130,11 @@ def of_hang(outcome: Outcome) -> Diagnosis:
     frames = [match.groupdict() for match in FRAME.finditer(outcome.output)]
     own = next((one for one in frames if not LIBRARY.search(one["file"])), None)
     where = f"; it hangs in {own['function']} ({own['file'].rpartition('/')[2]}:{own['line']})" if own else ""
+    known = next((one for one in KNOWN if re.search(one.pattern, outcome.output)), None)
+    if known is not None:
+        return Diagnosis(
+            "timeout", f"no batch came within {outcome.deadline:.0f} s: {known.cause}{where}", known.advice
+        )
     if outcome.phase in ("shutdown", "exit"):
         return Diagnosis(
             "timeout",

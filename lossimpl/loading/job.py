@@ -66,12 +66,20 @@ def run(job: Mapping[str, Any], events_path: str) -> int:
         events(
             "error",
             type=type(error).__name__,
-            message=str(error)[-TEXT_KEPT:],
+            message=message_of(error),
             phase=events.current[0],
             frames=[[one.filename, one.lineno, one.name] for one in traceback.extract_tb(error.__traceback__)],
         )
         return 1
     return 0
+
+
+def message_of(error: BaseException) -> str:
+    """The end of what the exception says; of one that cannot even say that, nothing."""
+    try:
+        return str(error)[-TEXT_KEPT:]
+    except Exception:
+        return ""
 
 
 def seed_everything(seed: int) -> None:

@@ -23,7 +23,7 @@ KNOWN = (
         "find what hangs in the dataset; where only the first batch is slow, raise `timeout`, which also counts for it",
     ),
     Known(
-        r"unable to (allocate|open|write|resize).*shared memory|shm_open|No space left on device"
+        r"unable to (allocate|open|write|resize).*shared memory|shm_open|/torch_\d+.*No space left on device"
         r"|killed by signal: Bus error|out of shared memory",
         "crashed",
         "shared memory is exhausted",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lossimpl.loading.row import Bench
+from lossimpl.loading.bench import Bench
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.validity import Facts, invalid_reason, skip_reason
 from lossimpl.loading.verdict import SAME

@@ -20,12 +20,12 @@ from typing import Any
 
 from torch.utils.data import default_collate
 
+from lossimpl.loading.beside import PEERS
 from lossimpl.loading.digest import digest
 from lossimpl.loading.job import Events
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.workload import Workload, is_iterable, length_of, loader_arguments, make
 
-PEERS = ("torchdata", "webdataset", "spdl")
 RESUMED_AFTER = 3  # batches
 
 

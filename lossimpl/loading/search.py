@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from lossimpl.loading import answer, matrix
-from lossimpl.loading.row import Bench
+from lossimpl.loading import answer, beside, matrix
+from lossimpl.loading.bench import Bench
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.space import Axes, one_at_a_time, product
 from lossimpl.loading.store import Record, Store
@@ -24,7 +24,6 @@ SHORTEST = 0.25  # seconds of driving in the first round
 SHARE_MATRIX = 0.25  # of the budget, for the matrix of arguments
 KEPT = 3  # one of so many goes on
 SECONDS_FOR_A_PEER, SECONDS_FOR_TORCHRUN = 5.0, 10.0
-PEERS = ("torchdata", "webdataset", "spdl")  # see `lossimpl.loading.peers`, which imports torch
 VALUES_KEPT = 2  # of each argument after the screening
 
 
@@ -83,7 +82,8 @@ class Search:
         with_workers = {one: row for one, row in found.items() if one.num_workers} or found
         start = max(with_workers, key=lambda one: rate(with_workers[one]))
         others = {name: values for name, values in self.axes.items() if name != "num_workers"}
-        for one in self.shuffled([one for one in one_at_a_time(start, others, facts) if one not in found]):
+        singles = self.shuffled([one for one in one_at_a_time(start, others, facts) if one not in found])
+        for one in sorted(singles, key=lambda one: one.multiprocessing_context is not None):  # the slow starters last
             if self.left < self.budget / 2:
                 break
             found[one] = self.measure(one, SHORTEST)
@@ -152,18 +152,24 @@ class Search:
             self.effects.append(self.store.answer(asked, ask))
 
     def compare(self, settings: Settings) -> None:
-        """The peers with the best settings, and the shards of distributed training, while there is time."""
-        for peer in PEERS:
+        """The best settings on a cold page cache, peers, the shards of distributed training, while there is time."""
+        if self.bench.has_files(settings) and self.left > SECONDS_FOR_A_PEER:
+            self.tell("the first reading from the disk")
+            asked = {**self.bench.blank(settings), "kind": "cold"}
+            self.others.append(
+                self.store.answer(asked, lambda: beside.cold(self.bench, settings, self.confirming_seconds()))
+            )
+        for peer in beside.PEERS:
             if self.left > SECONDS_FOR_A_PEER:
                 self.tell(f"the peer {peer}")
                 asked = {**self.bench.blank(settings), "kind": "peer", "peer": peer}
-                ask = lambda peer=peer: self.bench.peer(peer, settings, self.confirming_seconds())  # noqa: E731
+                ask = lambda peer=peer: beside.peer(self.bench, peer, settings, self.confirming_seconds())  # noqa: E731
                 self.others.append(self.store.answer(asked, ask))
         facts = self.bench.facts(self.base)
         if self.left > SECONDS_FOR_TORCHRUN and not facts.iterable and facts.length:
             self.tell("the shards of DistributedSampler")
             asked = {"kind": "distributed", "dataset": self.bench.dataset}
-            self.others.append(self.store.answer(asked, self.bench.shards))
+            self.others.append(self.store.answer(asked, lambda: beside.shards(self.bench)))
 
     def changes(self) -> Iterator[matrix.Change]:
         """The steps of the matrix for this workload."""

@@ -1,8 +1,8 @@
 """The summary of a sweep: one record for programs, and the same as text, the answer first.
 
 The record: `kind` "summary"; `dataset`; `sentence` (the answer); `best`, `tied`, `smallest`, `reordered`, `pareto`,
-`refused` (rows, see `lossimpl.loading.row`); `arguments` (the matrix); `others` (peers,
-DistributedSampler); `facts`, `findings`, `cost` (the inspection);
+`refused` (rows, see `lossimpl.loading.row`); `arguments` (the matrix); `others` (cold
+page cache, peers, DistributedSampler); `facts`, `findings`, `cost` (the inspection);
 `stall_bound`, `budget`, `seconds`, `interrupted`.
 """
 
@@ -103,16 +103,17 @@ def show(summary: Record, console: Console) -> None:
 
 
 def other(row: Record) -> str:
-    """A peer, or the shards of DistributedSampler, in one line."""
+    """A cold page cache, a peer, or the shards of DistributedSampler, in one line."""
     if row["kind"] == "distributed":
         found = f"shards of {row['sizes']}, disjoint and complete" if row["status"] == "ok" else row["reason"]
         return f"DistributedSampler, {row['world']} processes: {found}"
     found = f"{row['status']}: {row['reason']}"
+    name = row.get("peer") or f"page cache {row.get('page_cache')}"
     if row["status"] == "ok":
         found = f"{row['epoch_rate']:,.0f} samples/s"
         if "resumed" in row:
             found += ", resumes exactly" if row["resumed"] else ", does not resume exactly"
-    return f"{row['peer']} ({answer.settings_of(row).text}): {found}"
+    return f"{name} ({answer.settings_of(row).text}): {found}"
 
 
 def rows_table(title: str, rows: Sequence[Record]) -> Table:

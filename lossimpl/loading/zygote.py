@@ -111,8 +111,9 @@ def finish(code: int) -> NoReturn:
     would copy every page shared with the zygote and take longer than most jobs."""
     threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter calls first at its own end
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed or replaced by the dataset
+            stream.flush()
     os._exit(code)
 
 

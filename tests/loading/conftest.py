@@ -7,8 +7,8 @@ import os
 import pytest
 
 from lossimpl.loading import processes
+from lossimpl.loading.bench import Bench
 from lossimpl.loading.launcher import Zygote
-from lossimpl.loading.row import Bench
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,9 @@ def bench(zygote):
     before = processes.segments()
 
     def make(dataset, deadline=60.0, **more):
-        return Bench(f"loading_faults:{dataset}", zygote, step=0.0, deadline=deadline, **more)
+        return Bench(
+            dataset if ":" in dataset else f"loading_faults:{dataset}", zygote, step=0.0, deadline=deadline, **more
+        )
 
     yield make
     alive = processes.descendants(zygote.process.pid) if zygote.process else set()

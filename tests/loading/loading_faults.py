@@ -104,6 +104,36 @@ def exhaust_descriptors():
     del held
 
 
+class Speechless(Exception):
+    """Cannot be turned into text."""
+
+    def __str__(self):
+        raise ValueError("no words")
+
+
+class NotAnException(BaseException):
+    """Passes every `except Exception`."""
+
+
+def close_output():
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+def ignore_signals():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    wait_for_ever()
+
+
+def kill_group():
+    os.killpg(0, signal.SIGKILL)
+
+
+def disk_full():
+    raise OSError(28, "No space left on device", "cache.bin")
+
+
 def shared_memory_message():
     raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)")
 
@@ -126,6 +156,8 @@ DEATHS = {
     "kill_parent": kill_parent,
     "system_exit": lambda: sys.exit(2),
     "interrupt": interrupt,
+    "kill_group": kill_group,
+    "not_an_exception": raising(NotAnException("stop")),
 }
 ERRORS = {
     "value_error": raising(ValueError("bad pixel")),
@@ -133,6 +165,8 @@ ERRORS = {
     "key_error": raising(KeyError("label")),
     "os_error": raising(FileNotFoundError(2, "No such file", "picture.png")),
     "refusal": raising(Refusal(1, 2)),
+    "speechless": raising(Speechless()),
+    "disk_full": disk_full,
     "recursion": raising(RecursionError("too deep")),
     "no_memory": exhaust_memory,
     "no_descriptors": exhaust_descriptors,
@@ -142,6 +176,8 @@ ODDITIES = {
     "hang": wait_for_ever,
     "sleep": lambda: time.sleep(3600),
     "flood": flood,
+    "close_output": close_output,
+    "ignore_signals": ignore_signals,
     "close_descriptors": close_descriptors,
     "fork_and_stay": fork_and_stay,
     "fork_and_go_on": fork_and_go_on,
@@ -492,3 +528,38 @@ def forgotten_epoch():
 def not_sharded():
     """Every rank reads everything."""
     return Workload(Good(), sampler=range(COUNT))
+
+
+def unsendable(samples):
+    return (sample for sample in samples)
+
+
+def collate_unsendable():
+    return Workload(Good(), collate_fn=unsendable)
+
+
+def init_arity():
+    return Workload(Good(), worker_init_fn=not_a_dataset)
+
+
+def empty_batch():
+    return Workload(Good(), batch_sampler=[[0, 1], []])
+
+
+class NoIterator(IterableDataset):
+    def __iter__(self):
+        return 42
+
+
+class LengthRaises(Good):
+    def __len__(self):
+        raise OSError("the index is gone")
+
+
+class ShortWorkers(Good):
+    """In workers the dataset claims another length, and an item that is never asked for fails."""
+
+    def __getitem__(self, index):
+        if get_worker_info() is not None and index >= COUNT // 2:
+            raise StopIteration
+        return super().__getitem__(index)

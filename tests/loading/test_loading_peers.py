@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lossimpl.loading import beside
+from lossimpl.loading.bench import Bench
 from lossimpl.loading.distributed import judge
 from lossimpl.loading.settings import Settings
 
@@ -32,7 +34,7 @@ def test_shards_are_disjoint_complete_and_change_with_the_epoch(epochs, length, 
 )
 def test_torchrun_with_gloo_finds_the_faults(bench, dataset, status, words):
     """Two real processes."""
-    record = bench(dataset).shards()
+    record = beside.shards(bench(dataset))
     assert (record["status"], words in record["reason"]) == (status, True), record
 
 
@@ -41,12 +43,20 @@ def test_torchrun_with_gloo_finds_the_faults(bench, dataset, status, words):
 def test_peers_are_measured_or_say_why_not(bench, peer):
     """Each where it is installed; torchdata also resumes an epoch exactly."""
     pytest.importorskip(peer, reason="an optional peer")
-    row = bench("good").peer(peer, Settings(batch_size=8), budget=0.1)
+    row = beside.peer(bench("good"), peer, Settings(batch_size=8), budget=0.1)
     assert (row["status"], row["rate"] > 0) == ("ok", True), row
     assert row.get("resumed", True)
 
 
 def test_an_unknown_peer_is_an_error(bench):
     """Named, with what is allowed."""
-    row = bench("good").peer("nobody", Settings(batch_size=8), budget=0.1)
+    row = beside.peer(bench("good"), "nobody", Settings(batch_size=8), budget=0.1)
     assert (row["status"], "expected one of torchdata" in row["reason"]) != ("ok", True), row
+
+
+@pytest.mark.slow
+def test_a_cold_page_cache_is_told_from_a_warm_one(zygote):
+    """The photographs are files, and the kernel forgets them when asked."""
+    pytest.importorskip("skimage", reason="the photographs come with scikit-image")
+    row = beside.cold(Bench("photographs", zygote), Settings(batch_size=4), budget=0.2)
+    assert (row["status"], row["page_cache"]) == ("ok", "cold"), row
