@@ -24,7 +24,9 @@ from lossimpl.spec import Unavailable
 
 SOURCES = Path(__file__).parent / "csrc"
 # No errno and no traps: both would keep the compiler from choosing lanes by a mask. NaN and infinity stay exact.
-FLAGS = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-DNDEBUG", "-g0")
+# at::parallel_for is a template over OpenMP. The linker gets no -fopenmp, so that the names resolve to the OpenMP library
+# that torch brings: a second one would have threads of its own and not follow torch.set_num_threads.
+FLAGS = ("-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-DNDEBUG", "-g0")
 
 
 def compiler() -> str:

@@ -97,7 +97,7 @@ struct Bce {
     auto positive = y == 1;
     if (!given.want_target && all(positive | (y == 0))) {
       V log = clamped_log(positive ? p : u, positive ? V{} : c * (1 + p * (1 + p)));
-      return {p >= 0 ? -log : constant<V>(kNaN), (p - y) / at_least(u * p, constant<V>(1e-12)), V{}};
+      return {(p >= 0) & (p <= 1) ? -log : constant<V>(kNaN), (p - y) / at_least(u * p, constant<V>(1e-12)), V{}};
     }
     V log_p = clamped_log(p, V{}), log_u = clamped_log(u, c * (1 + p * (1 + p)));
     V slope = (p - y) / at_least(u * p, constant<V>(1e-12));
