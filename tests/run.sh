@@ -1,10 +1,12 @@
 #!/bin/sh
-# Run every test with the interpreter $1; with "full" as $2 the slow ones too. Two sessions, since Triton decides at
-# import whether it interprets its kernels.
+# Run every test with the interpreter $1; with "full" as $2 the slow ones too. Three sessions: one for the claims and the
+# examples (but those of kernels, which import only once their library is there), one for the inner loop, and one for
+# the Triton kernels, since Triton decides at import whether it interprets.
 set -eu
 python=$1
 if [ "${2:-}" = full ]; then marks='slow or not slow'; else marks='not slow'; fi
 
-"$python" -m pytest -q -m "$marks" --ignore tests/kernels/triton --ignore tests/bench --doctest-modules lossimpl reports tests
+"$python" -m pytest -q -m "$marks" --durations=15 --doctest-modules \
+    --ignore tests/kernels/triton --ignore tests/bench --ignore lossimpl/kernels lossimpl reports tests
 "$python" -m pytest -q -m "$marks" --benchmark-disable tests/bench
 TRITON_INTERPRET=1 "$python" -m pytest -q -m "$marks" tests/kernels/triton
