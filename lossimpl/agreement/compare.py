@@ -40,8 +40,9 @@ def compare(loss: Loss, function: Function, case: Case) -> Agreement:
     """How far `function` stands from `loss.oracle` on `case`, and whether that is close enough.
 
     `function` is a raw implementation with the loss's signature. The oracle gets the same quantised inputs in float64.
-    The function is called once on other numbers in the same memory first, so that a result kept from an earlier call
-    is seen to be stale. A case of more than `LIMIT` elements is checked on fewer rows, and the reason says so.
+    The function is also called on other numbers, before in the same memory and after in other memory, so that a result
+    kept from an earlier call is seen to be stale. A case of more than `LIMIT` elements is checked on fewer rows, and
+    the reason says so.
 
     >>> import lossimpl
     >>> from lossimpl.spec import Case
@@ -53,12 +54,15 @@ def compare(loss: Loss, function: Function, case: Case) -> Agreement:
     want, want_grads = _call(loss, loss.oracle, checked, exact(arguments))
     got, got_grads = _fresh_call(loss, function, checked, arguments)
     if got.shape != want.shape or not got.is_floating_point():
-        found = f"value has shape {tuple(got.shape)} and dtype {got.dtype}, expected {tuple(want.shape)}, floating"
-        return Agreement(math.inf, math.inf, math.inf, None, None, None, "wrong", found)
+        return _useless(
+            f"value has shape {tuple(got.shape)} and dtype {got.dtype}, expected {tuple(want.shape)}, floating"
+        )
     unit = incoming(checked, want)[1]
     grads = {name: distance(grad, want_grads[name], FLOOR * unit) for name, grad in got_grads.items()}
     note = "" if checked == case else f" (checked at {checked.shape_text})"
-    return _verdict(distance(got, want, FLOOR * value_unit(case.loss, arguments)), grads, TOLERANCES[case.dtype], note)
+    value = distance(got, want, FLOOR * value_unit(case.loss, arguments))
+    agreement = _verdict(value, grads, TOLERANCES[case.dtype], note)
+    return agreement if agreement.verdict != "ok" else _stale(loss, function, checked, got, got_grads) or agreement
 
 
 def exact(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +123,28 @@ def _fresh_call(
     return _call(loss, function, case, arguments | {name: memory[name] for name in loss.tensors})
 
 
+def _stale(loss: Loss, function: Function, case: Case, got: Tensor, grads: dict[str, Tensor]) -> Agreement | None:
+    """The verdict on a function that gives the same result for other inputs, where the oracle does not."""
+    others = make(replace(case, seed=case.seed + 1))
+    value, other_grads = _call(loss, function, case, others)
+    same = [torch.equal(value, got), *(torch.equal(other_grads[name], grads[name]) for name in grads)]
+    if not all(same):
+        return None
+    want, want_grads = _call(loss, loss.oracle, case, exact(others))
+    apart = [
+        distance(value, want).mean_rel,
+        *(distance(other_grads[name], want_grads[name]).mean_rel for name in grads),
+    ]
+    limit = TOLERANCES[case.dtype].grad_mean
+    return (
+        _useless("the result is the same for other inputs: kept from an earlier call") if max(apart) > limit else None
+    )
+
+
+def _useless(reason: str) -> Agreement:
+    return Agreement(math.inf, math.inf, math.inf, None, None, None, "wrong", reason)
+
+
 def _call(loss: Loss, function: Function, case: Case, arguments: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
     if case.mode == "forward":
         with torch.no_grad():
@@ -126,7 +152,9 @@ def _call(loss: Loss, function: Function, case: Case, arguments: dict[str, Any])
     leaves = {name: arguments[name].detach().requires_grad_() for name in loss.differentiable}
     value = function(**(arguments | leaves))
     gradient = incoming(case, value.detach())[0].to(value.dtype)
-    grads = torch.autograd.grad(value, list(leaves.values()), gradient)
+    if not value.requires_grad:  # it looked at no differentiable input: its gradient is zero
+        return value, {name: torch.zeros_like(one) for name, one in leaves.items()}
+    grads = torch.autograd.grad(value, list(leaves.values()), gradient, allow_unused=True, materialize_grads=True)
     return value.detach(), dict(zip(leaves, grads, strict=True))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossimpl.spec import Function
+from lossimpl.spec import Function, Unavailable
 
 Tensors = dict[str, Tensor]
 Use = Callable[[Function, Tensors, Mapping[str, Any], tuple[str, ...]], Tensors]
@@ -108,6 +108,8 @@ def second_derivative(
     wanted = [inputs[name] for name in names]
     value = function(**inputs, **options)
     first = torch.autograd.grad(value, wanted, scaled(value), create_graph=True)
+    if not any(one.requires_grad for one in first):
+        raise Unavailable("its gradient cannot be differentiated again")
     total = torch.stack([(one * per_element(one)).sum() for one in first]).sum()
     return _named(names, torch.autograd.grad(total, wanted), "second derivative by")
 
