@@ -24,8 +24,8 @@ from lossimpl.spec import Unavailable
 
 SOURCES = Path(__file__).parent / "csrc"
 # No errno and no traps: both would keep the compiler from choosing lanes by a mask. NaN and infinity stay exact.
-# at::parallel_for is a template over OpenMP. The linker gets no -fopenmp, so that the names resolve to the OpenMP library
-# that torch brings: a second one would have threads of its own and not follow torch.set_num_threads.
+# at::parallel_for is a template over OpenMP. The linker gets no -fopenmp, so that the names resolve to the library that
+# torch brings: a second OpenMP would have threads of its own and not follow torch.set_num_threads.
 FLAGS = ("-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-DNDEBUG", "-g0")
 
 

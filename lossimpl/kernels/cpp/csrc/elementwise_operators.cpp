@@ -119,7 +119,12 @@ Tensor focal(const Tensor& x, const Tensor& y, double alpha, double gamma) {
   return alpha < 0 ? loss : loss * (alpha * y + (1 - alpha) * (1 - y));
 }
 
-Tensor clamped_entropy(const Tensor& p, const Tensor& y) { return at::binary_cross_entropy(p, y, {}, kNone); }
+// torch's own rounds its second derivative; it serves only where the contract's clamps act.
+Tensor clamped_entropy(const Tensor& p, const Tensor& y) {
+  Tensor inside = p * (1 - p) > 1e-12, safe = at::where(inside, p, 0.5);
+  Tensor plain = -(y * safe.log() + (1 - y) * at::log1p(-safe));
+  return at::where(inside, plain, at::binary_cross_entropy(at::where(inside, 0.5, p), y, {}, kNone));
+}
 
 struct ElementwiseCall : Call {
   Parameters p;
@@ -178,7 +183,16 @@ struct ElementwiseCall : Call {
     }
   }
 
+  // In float at least, rounded once: as the kernels compute.
   Tensor formula(const std::vector<Tensor>& t) const override {
+    auto dtype = t[0].scalar_type();
+    if (!c10::isReducedFloatingType(dtype)) return wide_formula(t);
+    std::vector<Tensor> wide(t);
+    for (auto& one : wide) if (one.defined()) one = one.to(at::kFloat);
+    return wide_formula(wide).to(dtype);
+  }
+
+  Tensor wide_formula(const std::vector<Tensor>& t) const {
     Tensor loss = unreduced(t[0], t[1], t[3]);
     if (!t[2].defined()) return reduce(loss, p.reduction);
     loss = loss * t[2];
@@ -194,6 +208,9 @@ std::unique_ptr<Call> elementwise(Pair loss, double alpha, double beta, int64_t 
 
 void require_same(const Tensor& input, const Tensor& other) {
   TORCH_CHECK_VALUE(same_shape(input, other), "shapes must be the same: ", input.sym_sizes(), " and ", other.sym_sizes());
+}
+void require_floating(const Tensor& target) {
+  TORCH_CHECK(target.is_floating_point(), "target must be floating point, got ", target.scalar_type());
 }
 void require_same(const Tensor& input, const OptionalTensor& other) {
   if (has_value(other)) require_same(input, *other);
@@ -223,7 +240,9 @@ struct SmoothL1Loss {
   LOSSIMPL_LOSS(smooth_l1_loss, "(Tensor input, Tensor target, int reduction=1, float beta=1.0) -> Tensor")
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction, double beta) {
     TORCH_CHECK(beta >= 0, "beta must be at least 0, got ", beta);
-    return elementwise(beta == 0 ? Pair::l1 : Pair::smooth_l1, 0, beta, reduction, input, target);
+    bool wide = input.scalar_type() == at::kDouble || target.scalar_type() == at::kDouble;
+    bool quadratic = wide ? beta > 0 : static_cast<float>(beta) > 0;
+    return elementwise(quadratic ? Pair::smooth_l1 : Pair::l1, 0, beta, reduction, input, target);
   }
 };
 
@@ -262,6 +281,7 @@ struct BinaryCrossEntropyWithLogits {
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight, int64_t reduction,
                                     const OptionalTensor& pos_weight) {
     require_same(input, target);
+    require_floating(target);
     require_expandable(input, weight);
     require_expandable(input, pos_weight);
     return elementwise(Pair::bce_logits, 0, 0, reduction, input, target, weight, pos_weight);
@@ -272,6 +292,7 @@ struct SigmoidFocalLoss {
   LOSSIMPL_LOSS(sigmoid_focal_loss, "(Tensor inputs, Tensor targets, float alpha=0.25, float gamma=2.0, int reduction=0) -> Tensor")
   static std::unique_ptr<Call> make(const Tensor& inputs, const Tensor& targets, double alpha, double gamma, int64_t reduction) {
     require_same(inputs, targets);
+    require_floating(targets);
     TORCH_CHECK_VALUE(gamma >= 0, "gamma must be at least 0, got ", gamma);
     TORCH_CHECK_VALUE(alpha <= 1, "alpha must be at most 1, got ", alpha);
     return elementwise(Pair::focal, alpha, gamma, reduction, inputs, targets);

@@ -5,7 +5,7 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-// A distance, and how often its largest element occurs (for p = infinity, whose gradient they share).
+// A distance, and how often its largest element occurs (for p = infinity: they share the gradient).
 struct Distance {
   double norm, ties;
 };
@@ -21,7 +21,8 @@ struct Triplet {
   const TripletArguments& a;
   bool euclidean, absolute, largest;
 
-  explicit Triplet(const TripletArguments& a) : a(a), euclidean(a.p == 2), absolute(a.p == 1), largest(std::isinf(a.p) && a.p > 0) {}
+  explicit Triplet(const TripletArguments& a)
+      : a(a), euclidean(a.p == 2), absolute(a.p == 1), largest(std::isinf(a.p) && a.p > 0) {}
 
   static INLINE V load(const E* p, int n) { return n == kLanes ? S::load(p) : S::load(p, n); }
   INLINE V difference(const E* u, const E* v, int64_t i, int n) const { return load(u + i, n) - load(v + i, n) + (Scalar)a.eps; }
@@ -29,41 +30,37 @@ struct Triplet {
     return (double)S::load(u + i, 1)[0] - (double)S::load(v + i, 1)[0] + a.eps;
   }
 
-  // ||u - v + eps|| by vectors for p = 1, 2, infinity.
+  // ||u - v + eps|| by vectors, for p = 1 and 2.
   double fast_norm(const E* u, const E* v) const {
     Total total;
-    V best{};
     for (int64_t i = 0; i < a.width; i += kLanes) {
       int n = (int)std::min<int64_t>(kLanes, a.width - i);
       V d = abs(difference(u, v, i, n));
       if (n < kLanes) d = iota<Math>() < n ? d : V{};
-      if (largest) best = (d > best) | (d != d) ? d : best;
-      else total.add(euclidean ? d * d : d);
+      total.add(euclidean ? d * d : d);
     }
-    if (!largest) return euclidean ? std::sqrt(total.total()) : total.total();
-    double norm = 0;
-    for (int i = 0; i < kLanes; i++) norm = best[i] > norm || best[i] != best[i] ? best[i] : norm;
-    return norm;
+    return euclidean ? std::sqrt(total.total()) : total.total();
   }
 
-  // In double, for every other p and where the squares leave float's range.
-  double slow_norm(const E* u, const E* v) const {
-    double total = 0;
+  // In double, for every other p and where the squares leave float's range. The largest element must be found in double:
+  // float would round eps away, and with it what tells two elements apart.
+  Distance slow_norm(const E* u, const E* v) const {
+    double total = 0, best = 0, ties = 0;
     for (int64_t i = 0; i < a.width; i++) {
       double d = std::fabs(difference(u, v, i));
-      total += a.p == 0 ? double(d != 0) : std::pow(d, a.p);
+      if (!largest) total += a.p == 0 ? double(d != 0) : std::pow(d, a.p);
+      else if (d > best || std::isnan(d)) best = d, ties = 1;
+      else ties += d == best;
     }
-    return a.p == 0 ? total : std::pow(total, 1 / a.p);
+    if (largest) return {best, std::max(ties, 1.0)};
+    return {a.p == 0 ? total : std::pow(total, 1 / a.p), 1};
   }
 
   Distance distance(const E* u, const E* v) const {
-    if (!euclidean && !absolute && !largest) return {slow_norm(u, v), 1};
-    double norm = fast_norm(u, v), ties = 0;
-    if (euclidean && (!std::isfinite(norm) || norm < 1e-15)) norm = slow_norm(u, v);
-    if (largest) {
-      for (int64_t i = 0; i < a.width; i++) ties += std::fabs((Scalar)(S::load(u + i, 1)[0] - S::load(v + i, 1)[0]) + (Scalar)a.eps) == norm;
-    }
-    return {norm, std::max(ties, 1.0)};
+    if (!euclidean && !absolute) return slow_norm(u, v);
+    double norm = fast_norm(u, v);
+    bool out_of_range = euclidean && (!std::isfinite(norm) || norm < 1e-15);
+    return out_of_range ? slow_norm(u, v) : Distance{norm, 1};
   }
 
   // The gradient of one distance with respect to its difference, element by element, times `coefficient`.
@@ -75,26 +72,25 @@ struct Triplet {
   Slope slope(const E* u, const E* v, const Distance& d, double coefficient) const {
     double factor = coefficient / d.ties;
     if (euclidean) factor = d.norm == 0 ? 0 : coefficient / d.norm;
-    if (!euclidean && !absolute && !largest) factor = d.norm == 0 || a.p == 0 ? 0 : coefficient / std::pow(d.norm, a.p - 1);
+    else if (!absolute && !largest) factor = d.norm == 0 || a.p == 0 ? 0 : coefficient / std::pow(d.norm, a.p - 1);
     return {u, v, factor, d.norm};
   }
 
   INLINE V at(const Slope& s, int64_t i, int n) const {
     if (s.coefficient == 0) return V{};
+    if (!euclidean && !absolute) return general(s, i, n);
     V d = difference(s.u, s.v, i, n), factor = splat((Scalar)s.coefficient, d);
     if (euclidean) return factor * d;
-    V direction = d > 0 ? factor : (d < 0 ? -factor : V{});
-    if (absolute) return direction;
-    if (largest) return abs(d) == (Scalar)s.norm ? direction : V{};
-    return general(s, i, n);
+    return d > 0 ? factor : (d < 0 ? -factor : V{});
   }
 
-  // |d|^(p-1) sign(d), 0 at d = 0.
+  // |d|^(p-1) sign(d), 0 at d = 0; for p = infinity sign(d) where |d| is the norm.
   V general(const Slope& s, int64_t i, int n) const {
     V out{};
     for (int k = 0; k < n; k++) {
-      double d = difference(s.u, s.v, i + k);
-      out[k] = d == 0 ? 0 : (Scalar)(s.coefficient * std::copysign(std::pow(std::fabs(d), a.p - 1), d));
+      double d = difference(s.u, s.v, i + k), size = std::fabs(d);
+      double power = largest ? double(size == s.norm) : std::pow(size, a.p - 1);
+      out[k] = d == 0 ? 0 : (Scalar)(s.coefficient * std::copysign(power, d));
     }
     return out;
   }
@@ -107,8 +103,9 @@ struct Triplet {
   // With swap, the nearer of d(a, n) and d(p, n) counts, each half where they are equal.
   void row(int64_t row) const {
     int64_t start = row * a.width;
-    const E *anchor = (const E*)a.anchor + start, *positive = (const E*)a.positive + start, *negative = (const E*)a.negative + start;
-    Distance near = distance(anchor, positive), far = distance(anchor, negative), cross{kNaNDistance(), 1};
+    const E *anchor = (const E*)a.anchor + start, *positive = (const E*)a.positive + start;
+    const E* negative = (const E*)a.negative + start;
+    Distance near = distance(anchor, positive), far = distance(anchor, negative), cross{0, 1};
     double direct = 1, swapped = 0, gap = far.norm;
     if (a.swap) {
       cross = distance(positive, negative);
@@ -119,10 +116,9 @@ struct Triplet {
     if (a.losses) a.losses[row] = loss < 0 ? 0 : loss;
     if (!a.grad_anchor && !a.grad_positive && !a.grad_negative) return;
     double unit = loss < 0 ? 0 : a.scale * (a.upstream ? a.upstream[row] : 1.0);
-    write(start, slope(anchor, positive, near, unit), slope(anchor, negative, far, -direct * unit), slope(positive, negative, cross, -swapped * unit));
+    write(start, slope(anchor, positive, near, unit), slope(anchor, negative, far, -direct * unit),
+          slope(positive, negative, cross, -swapped * unit));
   }
-
-  static double kNaNDistance() { return std::numeric_limits<double>::quiet_NaN(); }
 
   void write(int64_t start, const Slope& near, const Slope& far, const Slope& cross) const {
     E *anchor = (E*)a.grad_anchor, *positive = (E*)a.grad_positive, *negative = (E*)a.grad_negative;
