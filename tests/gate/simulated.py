@@ -34,3 +34,11 @@ KINDS = {
     "autocorrelated": autocorrelated,
     "bimodal": bimodal,
 }
+
+
+def noisy_stretch(count, rng):
+    """Ten nights in the middle five times as noisy as the others."""
+    values = rng.standard_normal(count)
+    start = int(rng.integers(12, count - 15))
+    values[start : start + 10] *= 5
+    return values
