@@ -47,17 +47,25 @@ template <>
 INLINE Double max(Double a, Double b) { return _mm512_max_pd(a, b); }
 #endif
 
-// Whether a mask holds in every lane.
-template <class M>
-INLINE bool all(M mask) {
+// Whether every lane is zero.
+INLINE bool all_zero(Float v) {
 #if LOSSIMPL_BYTES == 64
-  if constexpr (sizeof(mask[0]) == 4) return _mm512_movepi32_mask(bits<__m512i>(mask)) == 0xffff;
-  else return _mm512_movepi64_mask(bits<__m512i>(mask)) == 0xff;
+  return _mm512_cmp_ps_mask(v, Float{}, _CMP_EQ_OQ) == 0xffff;
 #elif LOSSIMPL_BYTES == 32
-  return _mm256_movemask_epi8(bits<__m256i>(mask)) == -1;
+  return _mm256_movemask_ps(v == 0) == 0xff;
 #else
-  Int64 halves = bits<Int64>(mask);
+  Int64 halves = bits<Int64>(v == 0);
   return (halves[0] & halves[1]) == -1;
+#endif
+}
+INLINE bool all_zero(Double v) {
+#if LOSSIMPL_BYTES == 64
+  return _mm512_cmp_pd_mask(v, Double{}, _CMP_EQ_OQ) == 0xff;
+#elif LOSSIMPL_BYTES == 32
+  return _mm256_movemask_pd(v == 0) == 0xf;
+#else
+  Int64 lanes = v == 0;
+  return (lanes[0] & lanes[1]) == -1;
 #endif
 }
 
@@ -178,12 +186,24 @@ INLINE Half16 narrow_f16(Float v) {
 #endif
 }
 
-INLINE Float widen_bf16(Half16 h) { return bits<Float>(__builtin_convertvector(h, Uint32) << 16); }
+// bf16 is the upper half of a float.
+INLINE Float widen_bf16(Half16 h) {
+#if LOSSIMPL_BYTES == 64
+  return (Float)_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits<__m256i>(h)), 16));
+#else
+  return bits<Float>(__builtin_convertvector(h, Uint32) << 16);
+#endif
+}
 
+// To nearest even by a carry into the upper half; NaN stays quiet instead of carrying into infinity.
 INLINE Half16 narrow_bf16(Float v) {
-  Uint32 u = bits<Uint32>(v);
-  Uint32 rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
-  return __builtin_convertvector(v != v ? Uint32{} + 0x7fc0 : rounded, Half16);
+  Uint32 u = bits<Uint32>(v), rounded = u + 0x7fff + ((u >> 16) & 1);
+  rounded = v != v ? Uint32{} + 0x7fc00000 : rounded;
+#if LOSSIMPL_BYTES == 64
+  return bits<Half16>(_mm512_cvtepi32_epi16(bits<__m512i>(rounded >> 16)));
+#else
+  return __builtin_convertvector(rounded >> 16, Half16);
+#endif
 }
 
 // How each dtype lies in memory: load and store whole vectors, or the first n lanes (0 < n < kLanes).
