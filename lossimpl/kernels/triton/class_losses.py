@@ -37,7 +37,7 @@ def run(
         x, target, weight, upstream, divisor, losses, grad, x.shape[1], x.stride(0), upstream_stride(upstream),
         ignore_index, smoothing, alpha, gamma,
         FOCAL=focal, SMOOTH=smoothing > 0, WHOLE=tuning.stays_on_chip(x.shape[1], x.element_size()),
-        FIRST_READ="evict_first" if grad is None else "evict_last",
+        FIRST_READ="evict_first" if grad is None else "evict_last", COUNT=tuning.count_block(x.shape[0]),
         COMPUTE=compute_type(x), **tile_options(x, x.element_size()), **CHECKED,
     )  # fmt: skip
 
@@ -47,13 +47,23 @@ def _divisor(focal: bool, tensors: Any, numbers: Any, reduction: str) -> Tensor 
     if reduction != "mean":
         return None
     x, target, weight = tensors
+    if x.shape[0] and tuning.count_block(x.shape[0]):
+        own: Tensor = x.new_empty(1, dtype=compute_dtype(x))
+        return own  # filled by the kernel itself
     return valid_weight(target, None if focal else weight, numbers[0], x.shape[1], compute_dtype(x))
+
+
+def _side_by_side(tensors: Any) -> Any:
+    """Targets and weights without strides: the kernels read them by their number."""
+    x, target, weight = tensors
+    return x, target.contiguous(), None if weight is None else weight.contiguous()
 
 
 def _forward(
     focal: bool, tensors: Any, numbers: Any, reduction: str, dtype: torch.dtype, losses: Tensor | None, grads: Grads
 ) -> Tensor:
     """The loss, and the gradient for an upstream gradient of one, in one pass."""
+    tensors = _side_by_side(tensors)
     x = tensors[0]
     divisor = _divisor(focal, tensors, numbers, reduction)
     rows = row_losses(x, compute_dtype(x)) if losses is None else losses
@@ -63,6 +73,7 @@ def _forward(
 
 def _backward(focal: bool, upstream: Tensor, tensors: Any, numbers: Any, reduction: str, grads: Grads) -> None:
     """The gradient, from the logits once more."""
+    tensors = _side_by_side(tensors)
     run(
         focal, tensors, numbers, None, grads[0], divisor=_divisor(focal, tensors, numbers, reduction), upstream=upstream
     )

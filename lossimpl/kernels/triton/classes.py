@@ -18,6 +18,7 @@ import triton
 import triton.language as tl
 
 from .numerics import finite_reference, log1p, multiply, power
+from .reduce import valid_weights
 
 
 @triton.jit
@@ -131,14 +132,32 @@ def store_gradient(
 
 
 @triton.jit
-def row_scale(row, divisor_ptr, upstream_ptr, upstream_stride, COMPUTE: tl.constexpr):
-    """What this row's gradient is multiplied by."""
-    scale = tl.full([], 1.0, COMPUTE)
-    if upstream_ptr is not None:
-        scale = scale * tl.load(upstream_ptr + row * upstream_stride).to(COMPUTE)
-    if divisor_ptr is not None:
-        scale = scale / tl.load(divisor_ptr).to(COMPUTE)
-    return scale
+def row_scale(row, upstream_ptr, upstream_stride, COMPUTE: tl.constexpr):
+    """The upstream gradient of this row, or one."""
+    if upstream_ptr is None:
+        return tl.full([], 1.0, COMPUTE)
+    else:
+        return tl.load(upstream_ptr + row * upstream_stride).to(COMPUTE)
+
+
+@triton.jit
+def mean_divisor(
+    divisor_ptr, target_ptr, weight_ptr, ignore_index, classes,
+    FOCAL: tl.constexpr, COUNT: tl.constexpr, COMPUTE: tl.constexpr,
+):  # fmt: skip
+    """What the mean divides by: read, or where COUNT covers all rows added up by each program, kept by the first."""
+    if divisor_ptr is None:
+        return tl.full([], 1.0, COMPUTE)
+    elif COUNT == 0:
+        return tl.load(divisor_ptr).to(COMPUTE)
+    else:
+        counted_ptr = None if FOCAL else weight_ptr
+        offsets = tl.arange(0, COUNT)
+        weights = valid_weights(target_ptr, counted_ptr, offsets, tl.num_programs(0), ignore_index, classes, COMPUTE)
+        total = tl.sum(weights, axis=0)
+        if tl.program_id(0) == 0:
+            tl.store(divisor_ptr, total)
+        return total
 
 
 @triton.jit
@@ -147,7 +166,7 @@ def class_rows_kernel(
     target_ptr,  # [rows] class indices
     weight_ptr,  # [width] class weights, or None
     upstream_ptr,  # [rows] or [1], or None
-    divisor_ptr,  # [1] or None
+    divisor_ptr,  # [1] or None; written where COUNT
     loss_ptr,  # [rows] or None
     grad_ptr,  # [rows, width] with the strides of x, or None
     width,
@@ -162,6 +181,7 @@ def class_rows_kernel(
     EDGES: tl.constexpr,
     WHOLE: tl.constexpr,
     FIRST_READ: tl.constexpr,
+    COUNT: tl.constexpr,
     COMPUTE: tl.constexpr,
     LANES: tl.constexpr,
     VECTOR: tl.constexpr,
@@ -180,6 +200,7 @@ def class_rows_kernel(
     if grad_ptr is not None:
         grad_row, grad_body = grad_ptr + start, grad_ptr + aligned
 
+    divisor = mean_divisor(divisor_ptr, target_ptr, weight_ptr, ignore_index, width, FOCAL, COUNT, COMPUTE)
     if target == ignore_index:
         if loss_ptr is not None:
             tl.store(loss_ptr + row, 0.0)
@@ -230,7 +251,7 @@ def class_rows_kernel(
         tl.store(loss_ptr + row, terms[0].to(loss_ptr.dtype.element_ty))
 
     if grad_ptr is not None:
-        scale = row_scale(row, divisor_ptr, upstream_ptr, upstream_stride, COMPUTE)
+        scale = row_scale(row, upstream_ptr, upstream_stride, COMPUTE) / divisor
         spread = smoothing / width
         if EDGES:
             store_gradient(

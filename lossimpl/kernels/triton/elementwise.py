@@ -41,8 +41,11 @@ def tile(
     x = tl.load(x_ptr + position(offsets, sizes, strides[0], DIMENSIONS), mask=mask, other=0.0).to(COMPUTE)
     t = tl.load(t_ptr + position(offsets, sizes, strides[1], DIMENSIONS), mask=mask, other=0.0).to(COMPUTE)
     weight = optional(weight_ptr, offsets, mask, sizes, strides[2], DIMENSIONS, COMPUTE)
-    pos_weight = optional(pos_weight_ptr, offsets, mask, sizes, strides[3], DIMENSIONS, COMPUTE)
-    value, slope_x, slope_t = POINT(x, t, pos_weight, first, second)
+    if pos_weight_ptr is None:
+        value, slope_x, slope_t = POINT(x, t, None, first, second)
+    else:
+        pos_weight = optional(pos_weight_ptr, offsets, mask, sizes, strides[3], DIMENSIONS, COMPUTE)
+        value, slope_x, slope_t = POINT(x, t, pos_weight, first, second)
     value = value * weight
     if loss_ptr is not None:
         tl.store(loss_ptr + position(offsets, sizes, strides[5], DIMENSIONS), value.to(loss_ptr.dtype.element_ty), mask)

@@ -99,53 +99,69 @@ def register(one: Operator) -> Any:
     _define(f"{one.name}_backward", f"(Tensor upstream, {arguments}) -> ({results})", backward, fake_backward)
     operators = getattr(torch.ops, NAMESPACE)
     operator = getattr(operators, one.name).default
-    _differentiate(one, getattr(operators, f"{one.name}_backward").default)
+    _differentiate(one, operator, getattr(operators, f"{one.name}_backward").default)
     return operator
 
 
-def _define(name: str, signature: str, kernel: Callable[..., Any], fake: Callable[..., Any] | None) -> None:
+def _define(name: str, signature: str, kernel: Callable[..., Any], fake: Callable[..., Any]) -> None:
     """Define one operator: on CUDA, and on CPU tensors too where kernels run in the interpreter."""
     LIBRARY.define(name + signature, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]  # torch's is untyped
     for key in ("CUDA", "CPU") if INTERPRETED else ("CUDA",):
         LIBRARY.impl(name, kernel, key)  # type: ignore[no-untyped-call]  # torch's is untyped
-    if fake is not None:
-        torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=LIBRARY)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=LIBRARY)
 
 
-def _differentiate(one: Operator, backward_operator: Any) -> None:
-    """Attach the autograd rule of the module's docstring."""
+def _differentiate(one: Operator, operator: Any, backward_operator: Any) -> None:
+    """Attach the autograd rule of the module's docstring.
 
-    def setup_context(ctx: Any, inputs: Sequence[Any], output: Sequence[Tensor]) -> None:
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(*inputs[: one.tensors], *output[1:])
-        ctx.options = inputs[one.tensors :]
+    By hand and not by `torch.library.register_autograd`, which walks the schema's arguments in every call: that took
+    longer than all else on the host.
+    """
 
-    def backward(ctx: Any, upstream: Tensor | None, *unused: Tensor | None) -> tuple[Tensor | None, ...]:
-        rest = (None,) * (one.tensors - one.differentiable + len(ctx.options))
-        wanted = ctx.needs_input_grad[: one.differentiable]
-        if upstream is None:
-            return (*[None] * one.differentiable, *rest)
-        tensors, saved = ctx.saved_tensors[: one.tensors], ctx.saved_tensors[one.tensors :]
-        if torch.is_grad_enabled():
-            return (*_again_in_torch(one, upstream, tensors, ctx.options, wanted), *rest)
-        if all(need for need, asked in zip(ctx.options[-one.differentiable :], wanted, strict=True) if asked):
-            return (
-                *[_scaled(grad, upstream) if asked else None for grad, asked in zip(saved, wanted, strict=True)],
-                *rest,
-            )
-        found = backward_operator(upstream, *tensors, *ctx.options[: -one.differentiable], *wanted)
-        grads = found if isinstance(found, tuple) else (found,)
-        return (*[grad if asked else None for grad, asked in zip(grads, wanted, strict=True)], *rest)
+    class Rule(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *given: Any) -> tuple[Tensor, ...]:
+            with torch._C._AutoDispatchBelowAutograd():
+                output: tuple[Tensor, ...] = operator(*given)
+            ctx.set_materialize_grads(False)
+            ctx.mark_non_differentiable(*output[1:])
+            ctx.save_for_backward(*given[: one.tensors], *output[1:])
+            ctx.options = given[one.tensors :]
+            return output
 
-    torch.library.register_autograd(f"{NAMESPACE}::{one.name}", backward, setup_context=setup_context, lib=LIBRARY)
+        @staticmethod
+        def backward(ctx: Any, upstream: Tensor | None, *unused: Tensor | None) -> tuple[Tensor | None, ...]:
+            wanted = ctx.needs_input_grad[: one.differentiable]
+            rest = (None,) * (len(ctx.needs_input_grad) - one.differentiable)
+            if upstream is None:
+                return (*[None] * one.differentiable, *rest)
+            tensors, saved = ctx.saved_tensors[: one.tensors], ctx.saved_tensors[one.tensors :]
+            if torch.is_grad_enabled():
+                grads = _again_in_torch(one, upstream, tensors, ctx.options, wanted)
+            elif all(need for need, want in zip(ctx.options[-one.differentiable :], wanted, strict=True) if want):
+                grads = [_scaled(grad, upstream) if want else None for grad, want in zip(saved, wanted, strict=True)]
+            else:
+                found = backward_operator(upstream, *tensors, *ctx.options[: -one.differentiable], *wanted)
+                found = found if isinstance(found, tuple) else (found,)
+                grads = [grad if want else None for grad, want in zip(found, wanted, strict=True)]
+            return (*grads, *rest)
+
+    def differentiable(*given: Any) -> tuple[Tensor, ...]:
+        if torch.is_grad_enabled() and torch._C._any_requires_grad(*given):
+            output: tuple[Tensor, ...] = Rule.apply(*given)  # type: ignore[no-untyped-call]  # torch's is untyped
+            return output
+        with torch._C._AutoDispatchBelowAutograd():
+            output = operator(*given)
+        return output
+
+    LIBRARY.impl(one.name, differentiable, "Autograd")  # type: ignore[no-untyped-call]  # torch's is untyped
 
 
 def _scaled(grad: Tensor, upstream: Tensor) -> Tensor:
     """A saved gradient times the upstream gradient: in place where the graph dies with this backward, untraced."""
     if torch._C._autograd._get_current_graph_task_keep_graph() or is_in_torch_dispatch_mode():
         return grad * upstream
-    torch.ops.lossimpl_triton.scale_(grad, upstream)
+    scale_in_place(grad, upstream)
     return grad
 
 
@@ -171,6 +187,3 @@ def _present(like: Tensor, grads: Grads) -> list[Tensor]:
 def _one_or_all(grads: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
     """As the dispatcher wants it: a lone result is no tuple."""
     return grads[0] if len(grads) == 1 else tuple(grads)
-
-
-_define("scale_", "(Tensor(a!) grad, Tensor upstream) -> ()", scale_in_place, lambda grad, upstream: None)

@@ -3,9 +3,9 @@
 # Reason: kernels are Triton's language, their arguments have no Python types.
 """One element of each elementwise loss: value, derivative in the input, derivative in the target.
 
-Every function has the shape `point(x, t, pos_weight, first, second)`: x and t are tiles in the compute type, `first`
-and `second` the loss's numbers (beta, delta, alpha, gamma). Derivatives that a kernel does not store cost nothing:
-the compiler removes them.
+Every function has the shape `point(x, t, pos_weight, first, second)`: x and t are tiles in the compute type,
+`pos_weight` too or None, `first` and `second` the loss's numbers (beta, delta, alpha, gamma). Derivatives that a kernel
+does not store cost nothing: the compiler removes them.
 """
 
 import triton
@@ -79,15 +79,33 @@ def bce(x, t, pos_weight, first, second):
 
 
 @triton.jit
+def logistic(x, t):
+    """Cross entropy with logits, its derivatives, and sigmoid(x), sigmoid(-x).
+
+    t softplus(-x) + (1 - t) softplus(x) = log1p(exp(-|x|)) + |x| times the target's share of the unlikely side; where
+    that share is zero it beats an infinite |x|. The derivative (1 - t) sigmoid(x) - t sigmoid(-x) keeps the digits of
+    both tails.
+    """
+    up, down, e = sigmoids(x)
+    unlikely = tl.where(x >= 0, 1.0 - t, t)
+    value = log1p_unit(e) + multiply(unlikely, tl.abs(x))
+    return value, (1.0 - t) * up - t * down, -x, up, down
+
+
+@triton.jit
 def bce_with_logits(x, t, pos_weight, first, second):
     """pos_weight t softplus(-x) + (1 - t) softplus(x); a zero coefficient beats an infinite softplus."""
-    up, down, e = sigmoids(x)
-    tail = log1p_unit(e)
-    plus = tl.maximum(x, 0.0) + tail
-    minus = tl.maximum(-x, 0.0) + tail
-    value = multiply(pos_weight * t, minus) + multiply(1.0 - t, plus)
-    slope_target = multiply(pos_weight - 1.0, minus) - x
-    return value, (1.0 - t) * up - pos_weight * t * down, slope_target
+    if pos_weight is None:
+        value, slope, slope_target, _, _ = logistic(x, t)
+    else:
+        up, down, e = sigmoids(x)
+        tail = log1p_unit(e)
+        plus = tl.maximum(x, 0.0) + tail
+        minus = tl.maximum(-x, 0.0) + tail
+        value = multiply(pos_weight * t, minus) + multiply(1.0 - t, plus)
+        slope = (1.0 - t) * up - pos_weight * t * down
+        slope_target = multiply(pos_weight - 1.0, minus) - x
+    return value, slope, slope_target
 
 
 @triton.jit
@@ -97,10 +115,9 @@ def focal(x, t, alpha, gamma, SQUARE: tl.constexpr):
     dq/dx = sigmoid(x) sigmoid(-x) (1 - 2t). alpha < 0 means no weighting. `focus` and `focus_slope` are q^gamma and
     gamma q^(gamma - 1) sigmoid(x) sigmoid(-x).
     """
-    ce, slope_ce, slope_ce_target = bce_with_logits(x, t, 1.0, 0.0, 0.0)
-    up, down, _ = sigmoids(x)
+    ce, slope_ce, slope_ce_target, up, down = logistic(x, t)
     q = up * (1.0 - t) + down * t
-    weight = tl.where(alpha < 0, 1.0, alpha * t + (1.0 - alpha) * (1.0 - t))
+    weight = tl.where(alpha < 0, 1.0, (1.0 - alpha) + (2.0 * alpha - 1.0) * t)
     tilt = tl.where(alpha < 0, 0.0, 2.0 * alpha - 1.0)
     focus, focus_slope, focus_slope_q = focusing(q, up * down, gamma, SQUARE)
     slope = weight * (focus * slope_ce + multiply(focus_slope, ce) * (1.0 - 2.0 * t))

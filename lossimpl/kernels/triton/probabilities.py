@@ -109,7 +109,7 @@ def probability_rows_kernel(
         tl.store(loss_ptr + row, (coefficient_sum * tl.log(total) - deviation).to(loss_ptr.dtype.element_ty))
 
     if grad_x_ptr is not None or grad_t_ptr is not None:
-        scale = row_scale(row, None, upstream_ptr, upstream_stride, COMPUTE) * tl.full([], factor, COMPUTE)
+        scale = row_scale(row, upstream_ptr, upstream_stride, COMPUTE) * tl.full([], factor, COMPUTE)
         if EDGES:
             store_tile(
                 x_ptr, t_ptr, weight_ptr, grad_x_ptr, grad_t_ptr, start + edge_columns, t_start + edge_columns,

@@ -22,6 +22,7 @@ def run(
 ) -> None:
     """Launch the kernel: one program a row."""
     x, t, weight = unit_rows(tensors[0]), unit_rows(tensors[1]), tensors[2]
+    weight = None if weight is None else weight.contiguous()
     if x.shape[0] == 0:
         return
     launch(

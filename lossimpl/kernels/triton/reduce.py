@@ -1,5 +1,7 @@
 # mypy: ignore-errors
-# Reason: kernels are Triton's language, their arguments have no Python types.
+# ruff: noqa: RET505
+# Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
+# condition only an `else` keeps the compiler from compiling the rest.
 """Kernels that add up in a fixed order (no atomics: two equal runs give equal bits), and one that scales a gradient."""
 
 import triton
@@ -42,6 +44,18 @@ def partial_sum_kernel(
 
 
 @triton.jit
+def valid_weights(target_ptr, weight_ptr, offsets, n, ignore_index, classes, dtype: tl.constexpr):
+    """The weights (1 where there are none) of the targets at these offsets, 0 for those that are ignored."""
+    target = tl.load(target_ptr + offsets, mask=offsets < n, other=0)
+    valid = (target != ignore_index) & (offsets < n)
+    if weight_ptr is None:
+        return valid.to(dtype)
+    else:
+        inside = valid & (target >= 0) & (target < classes)
+        return tl.load(weight_ptr + target, mask=inside, other=0.0).to(dtype)
+
+
+@triton.jit
 def valid_weight_kernel(
     target_ptr,  # [n] class indices
     weight_ptr,  # [classes] or None
@@ -52,18 +66,12 @@ def valid_weight_kernel(
     blocks,  # blocks of targets that a program walks
     BLOCK: tl.constexpr,
 ):
-    """The sum of the weights (1 where there are none) of the targets that are not ignored: the divisor of the mean."""
+    """The sum of the weights of the targets that are not ignored: the divisor of the mean."""
     total = tl.zeros([BLOCK], dtype=partial_ptr.dtype.element_ty)
     first = tl.program_id(0).to(tl.int64) * blocks
     for block in range(blocks):
         offsets = (first + block) * BLOCK + tl.arange(0, BLOCK)
-        target = tl.load(target_ptr + offsets, mask=offsets < n, other=ignore_index)
-        valid = (target != ignore_index) & (offsets < n)
-        if weight_ptr is None:
-            total += valid.to(total.dtype)
-        else:
-            inside = valid & (target >= 0) & (target < classes)
-            total += tl.load(weight_ptr + target, mask=inside, other=0.0).to(total.dtype)
+        total += valid_weights(target_ptr, weight_ptr, offsets, n, ignore_index, classes, total.dtype)
     tl.store(partial_ptr + tl.program_id(0), tl.sum(total, axis=0))
 
 

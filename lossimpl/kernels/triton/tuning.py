@@ -28,6 +28,10 @@ ELEMENTS_PER_THREAD = 16
 LONG_ROW_WARPS = 16
 LONG_ROW_VECTORS = 1024
 
+# So few rows that each program adds up the divisor of the mean by itself: 8 KB of targets, read from the L2 cache in
+# less time than the launch of one more kernel takes.
+COUNTED_ROWS = 1024
+
 # Reductions of partial results and of the divisor: one program, or this many elements a program first.
 REDUCE_BLOCK = 4096
 REDUCE_WARPS = 8
@@ -54,6 +58,11 @@ def power_of_two(n: int) -> int:
 def stays_on_chip(width: int, itemsize: int) -> bool:
     """Whether a row is held in registers; a float64 takes two of them."""
     return width * max(itemsize // 4, 1) <= ROW_ON_CHIP
+
+
+def count_block(rows: int) -> int:
+    """The block that covers all targets, 0 where they are too many; few sizes, since each is compiled."""
+    return max(power_of_two(rows), 32) if rows <= COUNTED_ROWS else 0
 
 
 def row_tile(width: int, itemsize: int) -> RowTile:

@@ -74,7 +74,7 @@ def row_constants(dtype, width):
 
 def class_rows(label, dtype, width, pointers=("divisor_ptr", "loss_ptr", "grad_ptr"), ones=(), **constants):
     """Loss and gradient of the mean unless `pointers` says otherwise."""
-    constants, warps = {"FOCAL": False, "SMOOTH": False, "FIRST_READ": "evict_last"} | constants, 0
+    constants, warps = {"FOCAL": False, "SMOOTH": False, "FIRST_READ": "evict_last", "COUNT": 0} | constants, 0
     tile, warps = row_constants(dtype, width)
     constants |= tile | {"WHOLE": tuning.stays_on_chip(width, ITEM_BYTES[dtype])} | dict.fromkeys(ones, 1)
     kinds = dict.fromkeys(("x_ptr", "weight_ptr", "grad_ptr", "upstream_ptr"), "*" + dtype)
@@ -169,9 +169,9 @@ def usual():
 
 def variants():
     """Every other branch."""
-    class_rows("focal", "bf16", 50257, ("weight_ptr", "divisor_ptr", "loss_ptr", "grad_ptr"), FOCAL=True)
+    class_rows("focal", "bf16", 50257, ("weight_ptr", "divisor_ptr", "loss_ptr", "grad_ptr"), FOCAL=True, COUNT=1024)
     class_rows("smooth", "bf16", 50257, ("weight_ptr", "divisor_ptr", "loss_ptr", "grad_ptr"), SMOOTH=True)
-    class_rows("smooth", "fp32", 1001, SMOOTH=True)
+    class_rows("smooth", "fp32", 1001, SMOOTH=True, COUNT=64)
     class_rows("forward", "bf16", 50257, ("loss_ptr",), FIRST_READ="evict_first")
     class_rows("backward", "bf16", 50257, ("upstream_ptr", "grad_ptr"))
     class_rows("backward", "fp64", 50257, ("upstream_ptr", "grad_ptr"))

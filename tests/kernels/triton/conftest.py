@@ -44,6 +44,7 @@ def small_tiles(device, monkeypatch):
         "ROW_ON_CHIP": 8,
         "LONG_ROW_VECTORS": 2,
         "REDUCE_BLOCK": 4,
+        "COUNTED_ROWS": 3,
         "TRIPLET_TILE": 8,
     }.items():
         monkeypatch.setattr(tuning, name, value)

@@ -95,6 +95,17 @@ def test_a_vocabulary_cut_off_a_wider_one(small_tiles, device):
     assert torch.equal(wide, before)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_targets_and_weights_with_strides(reduction, device):
+    """Every other target and every other weight of longer vectors."""
+    target = labels(4, 5, device).repeat_interleave(2)[::2]
+    weight = torch.linspace(0.1, 2.0, 10, device=device)[::2]
+    options = {"weight": weight, "reduction": reduction}
+    compare("cross_entropy", [logits(4, 5, torch.float32, device), target], (0,), torch.float32, **options)
+    soft = logits(4, 5, torch.float32, device, seed=1).softmax(-1)
+    compare("cross_entropy", [logits(4, 5, torch.float32, device), soft], (0, 1), torch.float32, **options)
+
+
 def test_rows_that_start_off_a_boundary(small_tiles, device):
     """A view that starts one element into its memory."""
     flat = logits(1, 1 + 4 * 21, torch.bfloat16, device).flatten()
