@@ -15,7 +15,6 @@ import math
 import re
 import shutil
 import statistics
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
@@ -24,7 +23,7 @@ from pathlib import Path
 from reports.gate.outcome import Change
 from reports.gate.processes import Answers, ask, row_of, side_by_side
 from reports.gate.rows import Row
-from reports.gate.sides import Side
+from reports.gate.sides import Side, first_lines, run
 
 MOST_SECONDS = 2e-3  # a slower call is mostly memory traffic, and would take long to count
 WARMUP, REPEATS = 3, (1, 6)
@@ -63,7 +62,9 @@ def count_sides(
     folder.mkdir()
     marks = folder / "marks.so"
     source = Path(__file__).with_name("marks.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", marks, source], check=True, capture_output=True)
+    built = run(["cc", "-shared", "-fPIC", "-O1", "-o", str(marks), str(source)], folder)
+    if built.returncode:
+        return [], [f"no instructions were counted: {first_lines(built.stderr)}"]
     first, notes = _both((base, head), rows, folder / "first", marks, until)
     differing = [row for row in rows if change(compared(row, first))]
     if not differing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import traceback
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,9 @@ def compare(plan: Plan, folder: Path) -> Outcome:
         measure(draft, folder)
     except Unmeasurable as error:
         draft.faults.append(Fault("", "", str(error)))
-    except OSError as error:
+    except Exception as error:  # a gate that breaks has measured too little, and must not look like a regression
         draft.faults.append(Fault("", "", f"{type(error).__name__}: {error}"))
+        draft.notes += traceback.format_exc().splitlines()
     except KeyboardInterrupt:
         draft.faults.append(Fault("", "", "interrupted; what was measured until then is reported"))
     return draft.outcome()

@@ -214,15 +214,23 @@ def test_full_disk_loses_nothing(toy, tmp_path):
     assert "### Performance gate" in done.stdout
 
 
-def test_full_disk_while_building(toy, tmp_path, monkeypatch):
-    """No room for the build: a fault in plain words instead of a traceback, exit 2."""
+@pytest.mark.parametrize(
+    ("trouble", "text"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ZeroDivisionError("a bug of ours"), "ZeroDivisionError: a bug of ours"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+def test_trouble_while_building(toy, tmp_path, monkeypatch, trouble, text):
+    """A full disk, a bug of the gate or Ctrl-C: a fault in words and exit 2, never 1, which means a regression."""
 
-    def no_room(*arguments):
-        raise OSError(28, "No space left on device")
+    def fail(*arguments):
+        raise trouble
 
-    monkeypatch.setattr("reports.gate.sides.export", no_room)
+    monkeypatch.setattr("reports.gate.sides.export", fail)
     outcome = judged(toy, tmp_path / "work")
-    assert "No space left on device" in outcome.faults[0].text
+    assert text in outcome.faults[0].text
     assert outcome.exit_code() == 2
 
 
