@@ -12,7 +12,7 @@ import re
 
 import pandas as pd
 
-SHAPE = re.compile(r"\d+(x\d+)*")
+SHAPE = re.compile(r"\d{1,15}(x\d{1,15})*")
 
 
 def elements(shape: str) -> int:
@@ -24,24 +24,6 @@ def elements(shape: str) -> int:
     if not SHAPE.fullmatch(shape):
         raise ValueError(f"shape: {shape!r}; expected sizes joined by x, such as 512x32000")
     return math.prod(int(size) for size in shape.split("x"))
-
-
-def bytes_per_second(traffic: float, seconds: float) -> float:
-    """Bandwidth that a case achieved; NaN where no time was measured.
-
-    >>> bytes_per_second(4e9, 0.5)
-    8000000000.0
-    """
-    return traffic / seconds if seconds > 0 else math.nan
-
-
-def share_of_ceiling(traffic: float, seconds: float, ceiling: float) -> float:
-    """Shortest possible time over measured time: 1 is the limit, more is impossible.
-
-    >>> share_of_ceiling(traffic=4e9, seconds=0.5, ceiling=16e9)
-    0.5
-    """
-    return bytes_per_second(traffic, seconds) / ceiling if ceiling > 0 else math.nan
 
 
 def with_rates(rows: pd.DataFrame) -> pd.DataFrame:
