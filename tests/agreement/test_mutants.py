@@ -1,0 +1,42 @@
+"""The checks can fail: every mutant of every loss is caught, and the good function is not."""
+
+from __future__ import annotations
+
+import pytest
+
+import lossimpl
+from lossimpl.agreement.mutants import Mutant, hunt, mutants
+
+QUICK = (
+    "reports before the device has finished"  # its large call takes seconds: for one loss by default, for all when slow
+)
+
+
+@pytest.mark.parametrize("name", lossimpl.LOSSES)
+def test_every_mutant_is_caught(name: str) -> None:
+    """By agreement, by a case of the table, or by the clock."""
+    loss = lossimpl.get(name)
+    found = [hunt(loss, mutant) for mutant in mutants(loss) if mutant.name != QUICK]
+    assert [one.mutant for one in found if not one.by] == []
+    assert len(found) >= 7
+
+
+@pytest.mark.parametrize(
+    "name",
+    [one if one == "mse_loss" else pytest.param(one, marks=pytest.mark.slow) for one in lossimpl.LOSSES],
+)
+def test_a_result_handed_out_too_early_is_caught_by_the_clock(name: str) -> None:
+    """Its numbers are right when looked at, but its time is beyond what the memory can deliver."""
+    loss = lossimpl.get(name)
+    (mutant,) = [one for one in mutants(loss) if one.name == QUICK]
+    assert hunt(loss, mutant).by == "clock"
+
+
+def test_the_good_function_survives_agreement_and_conformance() -> None:
+    """A hunt for nothing finds nothing: the checks refuse mutants, not everything."""
+    from lossimpl.agreement import mutants as module
+
+    loss = lossimpl.get("log_cosh_loss")
+    good = Mutant("none", lambda _, function: function).make(loss, loss.implementations["vectorized"].load("cpu"))
+    assert module._by_agreement(loss, good) == ""
+    assert module._by_conformance(loss, good) == ""

@@ -1,0 +1,143 @@
+"""The oracles against independent sources: mpmath at 50 digits, numerical differentiation, and closed forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from mpmath import mp, mpf
+from torch import Tensor
+
+import lossimpl
+
+mp.dps = 50
+POINTS = (-40.0, -3.5, -1.0, -0.25, -1e-9, 0.0, 1e-12, 0.125, 0.5, 1.0, 1.75, 12.0, 300.0)
+TARGETS = (0.0, 0.25, 1.0)
+
+
+def sigma(x: mpf) -> mpf:
+    """The logistic function."""
+    return 1 / (1 + mp.exp(-x))
+
+
+def bce(p: mpf, y: mpf) -> mpf:
+    """Cross entropy of a probability, its logs clamped at -100."""
+    log = lambda q: max(mp.log(q), mpf(-100)) if q > 0 else mpf(-100)  # noqa: E731  # a formula, used on this line's heel
+    return -(y * log(p) + (1 - y) * log(1 - p))
+
+
+def bcel(x: mpf, y: mpf) -> mpf:
+    """Cross entropy of a logit."""
+    return y * mp.log1p(mp.exp(-x)) + (1 - y) * mp.log1p(mp.exp(x))
+
+
+def focal(x: mpf, y: mpf) -> mpf:
+    """Lin et al. 2017 with alpha 0.25 and gamma 2, targets between 0 and 1 as torchvision mixes them."""
+    wrong = y * (1 - sigma(x)) + (1 - y) * sigma(x)
+    return (mpf("0.25") * y + mpf("0.75") * (1 - y)) * wrong**2 * bcel(x, y)
+
+
+def smooth(d: mpf) -> mpf:
+    """Girshick 2015 with beta 1."""
+    return d**2 / 2 if abs(d) < 1 else abs(d) - mpf("0.5")
+
+
+ELEMENTWISE: dict[str, Callable[[mpf, mpf], mpf]] = {
+    "binary_cross_entropy_with_logits": bcel,
+    "sigmoid_focal_loss": focal,
+    "l1_loss": lambda x, y: abs(x - y),
+    "mse_loss": lambda x, y: (x - y) ** 2,
+    "smooth_l1_loss": lambda x, y: smooth(x - y),
+    "huber_loss": lambda x, y: smooth(x - y),
+    "log_cosh_loss": lambda x, y: mp.log(mp.cosh(x - y)),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("y", TARGETS)
+def test_elementwise_oracles_equal_mpmath(name: str, y: float) -> None:
+    """Fourteen digits of every value, in the tails too."""
+    for x in POINTS:
+        got = lossimpl.get(name).oracle(torch.tensor([x]).double(), torch.tensor([y]).double(), reduction="sum")
+        want = ELEMENTWISE[name](mpf(x), mpf(y))
+        assert abs(mpf(got.item()) - want) <= mpf("1e-14") * abs(want), (x, y, got.item(), mp.nstr(want, 20))
+
+
+@pytest.mark.parametrize("y", TARGETS)
+@pytest.mark.parametrize("p", [0.0, 1e-60, 1e-12, 0.125, 0.5, 0.999, 1 - 2**-50, 1.0])
+def test_the_oracle_of_probabilities_equals_mpmath(p: float, y: float) -> None:
+    """The clamps at -100 included."""
+    got = lossimpl.get("binary_cross_entropy").oracle(torch.tensor([p]).double(), torch.tensor([y]).double())
+    assert abs(mpf(got.item()) - bce(mpf(p), mpf(y))) <= mpf("1e-14") * bce(mpf(p), mpf(y))
+
+
+ROWS = ([0.5, -1.0, 2.0], [30.0, 0.0, -5.0], [-700.0, 0.0, 1.0], [1e4, 1e4, 1e4 + 1], [0.0, 0.0, 0.0])
+
+
+def surprise(row: list[float], label: int) -> mpf:
+    """-log softmax(row)[label]."""
+    return mp.log(sum(mp.exp(mpf(x) - mpf(row[label])) for x in row))
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_oracles_over_classes_equal_mpmath(row: list[float], label: int) -> None:
+    """Plain, smoothed by a fifth, as probabilities, and focal with gamma 2."""
+    input, target = torch.tensor([row]).double(), torch.tensor([label])
+    plain, every = surprise(row, label), [surprise(row, one) for one in range(3)]
+    onehot = torch.nn.functional.one_hot(target, 3).double()
+    cross, focus = lossimpl.get("cross_entropy").oracle, lossimpl.get("softmax_focal_loss").oracle
+    for got, want in (
+        (cross(input, target), plain),
+        (cross(input, onehot), plain),
+        (cross(input, target, label_smoothing=0.2), mpf("0.8") * plain + mpf("0.2") / 3 * sum(every)),
+        (focus(input, target), (1 - mp.exp(-plain)) ** 2 * plain),
+    ):
+        assert abs(mpf(got.item()) - want) <= mpf("1e-13") * abs(want), (got.item(), mp.nstr(want, 20))
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("swap", [False, True])
+def test_the_triplet_oracle_equals_mpmath(p: float, swap: bool) -> None:
+    """Distances by their definition, eps inside."""
+    a, b, c = [0.5, -1.0, 2.0], [0.25, 1.0, -2.0], [1.0, -0.5, 2.5]
+
+    def apart(u: list[float], v: list[float]) -> mpf:
+        return sum(abs(mpf(x) - mpf(y) + mpf(1e-6)) ** mpf(p) for x, y in zip(u, v, strict=True)) ** (1 / mpf(p))
+
+    far = min(apart(a, c), apart(b, c)) if swap else apart(a, c)
+    want = max(1 + apart(a, b) - far, mpf(0))
+    tensors = [torch.tensor([one]).double() for one in (a, b, c)]
+    got = lossimpl.get("triplet_margin_loss").oracle(*tensors, p=p, swap=swap)
+    assert abs(mpf(got.item()) - want) <= mpf("1e-14") * want
+
+
+def smooth_inputs(name: str) -> tuple[Tensor, ...]:
+    """A few inputs in float64, away from every corner of the loss."""
+    generator = torch.Generator().manual_seed(5)
+    loss = lossimpl.get(name)
+    tensors = loss.makers["normal"]((3, 4), torch.float64, "cpu", generator)
+    if name == "binary_cross_entropy":
+        return tensors[0].clamp(0.1, 0.9), tensors[1]
+    return tensors
+
+
+@pytest.mark.parametrize("name", lossimpl.LOSSES)
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_the_oracles_first_and_second_derivatives_are_the_numerical_ones(name: str, reduction: str) -> None:
+    """torch.autograd.gradcheck and gradgradcheck at points away from the corners."""
+    loss = lossimpl.get(name)
+    tensors = smooth_inputs(name)
+    wanted = [
+        one.detach().requires_grad_(field in loss.differentiable)
+        for field, one in zip(loss.tensors, tensors, strict=True)
+    ]
+
+    def call(*arguments: Any) -> Tensor:
+        result: Tensor = loss.oracle(*arguments, reduction=reduction)
+        return result
+
+    assert torch.autograd.gradcheck(call, wanted)
+    assert torch.autograd.gradgradcheck(call, wanted, atol=1e-4)
