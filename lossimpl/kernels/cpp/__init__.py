@@ -20,7 +20,8 @@ from lossimpl.kernels.cpp import builder
 
 def available() -> str | None:
     """Why the kernels cannot run here, or None; builds nothing."""
-    return None if builder.library().exists() else builder.obstacle()
+    path = builder.library()
+    return None if path.exists() else builder.obstacle() or builder.FAILED.get(path)
 
 
 @cache

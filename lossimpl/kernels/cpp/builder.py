@@ -28,6 +28,8 @@ SOURCES = Path(__file__).parent / "csrc"
 # torch brings: a second OpenMP would have threads of its own and not follow torch.set_num_threads.
 FLAGS = ("-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-DNDEBUG", "-g0")
 
+FAILED: dict[Path, str] = {}  # why a library could not be built in this process: nobody waits for that twice
+
 
 def compiler() -> str:
     """The C++ compiler that torch's extension tools will call."""
@@ -83,7 +85,7 @@ def build() -> Path:
     path = library()
     if path.exists():
         return path
-    reason = obstacle()
+    reason = obstacle() or FAILED.get(path)
     if reason is not None:
         raise Unavailable(f"native needs to build its C++ kernels once: {reason}")
     with locked(path.parent / "building.lock"):
@@ -100,6 +102,7 @@ def compile_to(path: Path) -> None:
         run_torch_build(path)
     except Exception as error:
         print("failed", file=sys.stderr)
+        FAILED[path] = f"the build failed: {error}"
         raise Unavailable(f"native could not build its C++ kernels: {error}") from error
     print(f"done in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
 

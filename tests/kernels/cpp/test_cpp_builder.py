@@ -66,12 +66,16 @@ def test_a_lock_left_by_a_killed_build_does_not_hang(
 
 
 def test_broken_sources_are_an_answer(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build that fails makes native unavailable, with the compiler's words."""
+    """A build that fails makes native unavailable, with the compiler's words, and is not tried again."""
     (sources / "one.cpp").write_text("this is not C++\n")
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(builder, "SOURCES", sources)
     with pytest.raises(Unavailable, match="could not build"):
         builder.build()
+    monkeypatch.setattr(builder, "compile_to", None)
+    with pytest.raises(Unavailable, match="the build failed"):
+        builder.build()
+    assert "the build failed" in str(cpp.available())
 
 
 def test_without_a_compiler(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 // One autograd node for every loss. Forward has computed the gradients already; backward hands them over.
 //
-// reduction mean, sum: the gradient of the loss is kept. Backward returns it as it is where the incoming gradient is one, and
-//   otherwise scales it; in float16 and bfloat16 it is computed again with the incoming gradient, so that it is rounded once and
-//   a gradient scaler can save what would underflow.
+// reduction mean, sum: the gradient of the loss is kept. Backward returns it as it is where the incoming gradient is
+// one, and
+//   otherwise scales it; in float16 and bfloat16 it is computed again with the incoming gradient, so that it is rounded
+//   once and a gradient scaler can save what would underflow.
 // reduction none: nothing is kept; backward computes the gradient in one pass with the incoming one.
-// A graph that is retained keeps its gradients, and gives copies away. Under create_graph the torch formula is differentiated.
+// A graph that is retained keeps its gradients, and gives copies away. Under create_graph the torch formula is
+// differentiated.
 #include <ATen/TensorSubclassLikeUtils.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
@@ -24,7 +26,8 @@ bool has_tangent(const Tensor& t) { return t.defined() && t._fw_grad(0).defined(
 
 // Inside torch.func transforms torch's operations serve: they have batching rules, and derivatives of every order.
 bool transformed(const Tensor& t) {
-  return t.defined() && t.key_set().has_any(c10::DispatchKeySet({c10::DispatchKey::FuncTorchGradWrapper, c10::DispatchKey::FuncTorchBatched}));
+  return t.defined() && t.key_set().has_any(c10::DispatchKeySet(
+                            {c10::DispatchKey::FuncTorchGradWrapper, c10::DispatchKey::FuncTorchBatched}));
 }
 
 bool plain(const Tensor& t) { return !at::isTensorSubclassLike(t) && !c10::impl::dispatch_mode_enabled(); }
@@ -32,11 +35,16 @@ bool plain(const Tensor& t) { return !at::isTensorSubclassLike(t) && !c10::impl:
 bool is_one(const Tensor& t) {
   if (t.dim() != 0 || !plain(t)) return false;
   switch (t.scalar_type()) {
-    case at::kFloat: return *t.const_data_ptr<float>() == 1;
-    case at::kDouble: return *t.const_data_ptr<double>() == 1;
-    case at::kHalf: return *t.const_data_ptr<at::Half>() == 1;
-    case at::kBFloat16: return *t.const_data_ptr<at::BFloat16>() == 1;
-    default: return false;
+    case at::kFloat:
+      return *t.const_data_ptr<float>() == 1;
+    case at::kDouble:
+      return *t.const_data_ptr<double>() == 1;
+    case at::kHalf:
+      return *t.const_data_ptr<at::Half>() == 1;
+    case at::kBFloat16:
+      return *t.const_data_ptr<at::BFloat16>() == 1;
+    default:
+      return false;
   }
 }
 
@@ -77,10 +85,12 @@ struct LossBackward : torch::autograd::Node {
     if (at::GradMode::is_enabled()) return by_formula(upstream);
     if (!kept || (c10::isReducedFloatingType(upstream.scalar_type()) && !is_one(upstream))) {
       auto step = call->step(unpacked(), wanted(), upstream);
-      for (size_t i = 0; i < out.size(); i++) if (wanted()[i]) out[i] = step.gradients[i];
+      for (size_t i = 0; i < out.size(); i++)
+        if (wanted()[i]) out[i] = step.gradients[i];
       return out;
     }
-    for (size_t i = 0; i < out.size(); i++) if (wanted()[i]) out[i] = scaled(gradients[i], upstream);
+    for (size_t i = 0; i < out.size(); i++)
+      if (wanted()[i]) out[i] = scaled(gradients[i], upstream);
     return out;
   }
 
@@ -114,8 +124,10 @@ struct LossBackward : torch::autograd::Node {
 // torch 2.13 counts references inside the node, earlier versions outside.
 template <class Node>
 auto make_node() {
-  if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, Node>) return c10::make_intrusive<Node>();
-  else return std::make_shared<Node>();
+  if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, Node>)
+    return c10::make_intrusive<Node>();
+  else
+    return std::make_shared<Node>();
 }
 
 }  // namespace
@@ -126,8 +138,10 @@ Tensor differentiate(std::unique_ptr<Call> call) {
   Wanted wanted{};
   for (size_t i = 0; i < tensors.size(); i++) {
     bool gradient = at::GradMode::is_enabled() && needs_gradient(tensors[i]);
-    if (i < call->differentiable) wanted[i] = gradient, wants |= gradient;
-    else unusual |= gradient;
+    if (i < call->differentiable)
+      wanted[i] = gradient, wants |= gradient;
+    else
+      unusual |= gradient;
     unusual |= has_tangent(tensors[i]) || transformed(tensors[i]);
   }
   if (unusual) return call->formula(tensors);
@@ -140,8 +154,10 @@ Tensor differentiate(std::unique_ptr<Call> call) {
   {
     at::AutoDispatchBelowADInplaceOrView below;
     node->kept = call->reduction != kNone;
-    if (node->kept) step = call->step(tensors, wanted, {});
-    else step.loss = call->forward();
+    if (node->kept)
+      step = call->step(tensors, wanted, {});
+    else
+      step.loss = call->forward();
   }
   torch::autograd::edge_list edges;
   for (size_t i = 0; i < call->differentiable; i++)

@@ -10,11 +10,16 @@ namespace lossimpl {
 
 Dtype dtype_of(const Tensor& t) {
   switch (t.scalar_type()) {
-    case at::kDouble: return Dtype::f64;
-    case at::kFloat: return Dtype::f32;
-    case at::kBFloat16: return Dtype::bf16;
-    case at::kHalf: return Dtype::f16;
-    default: TORCH_CHECK_NOT_IMPLEMENTED(false, "no kernel for ", t.scalar_type());
+    case at::kDouble:
+      return Dtype::f64;
+    case at::kFloat:
+      return Dtype::f32;
+    case at::kBFloat16:
+      return Dtype::bf16;
+    case at::kHalf:
+      return Dtype::f16;
+    default:
+      TORCH_CHECK_NOT_IMPLEMENTED(false, "no kernel for ", t.scalar_type());
   }
 }
 
@@ -57,10 +62,17 @@ static float round_to_odd(double value) {
 Tensor scalar(double value, at::ScalarType dtype) {
   Tensor out = at::empty({}, at::TensorOptions(dtype));
   switch (dtype) {
-    case at::kDouble: *out.mutable_data_ptr<double>() = value; break;
-    case at::kFloat: *out.mutable_data_ptr<float>() = static_cast<float>(value); break;
-    case at::kBFloat16: *out.mutable_data_ptr<at::BFloat16>() = round_to_odd(value); break;
-    default: *out.mutable_data_ptr<at::Half>() = round_to_odd(value);
+    case at::kDouble:
+      *out.mutable_data_ptr<double>() = value;
+      break;
+    case at::kFloat:
+      *out.mutable_data_ptr<float>() = static_cast<float>(value);
+      break;
+    case at::kBFloat16:
+      *out.mutable_data_ptr<at::BFloat16>() = round_to_odd(value);
+      break;
+    default:
+      *out.mutable_data_ptr<at::Half>() = round_to_odd(value);
   }
   return out;
 }

@@ -26,7 +26,8 @@ constexpr int64_t kStreamBytes = int64_t(16) << 20;
 // Adds in pairs: the error grows with the logarithm of n, the order with nothing but n.
 double pairwise_sum(const double* values, int64_t n);
 
-// f(begin, end) for fixed chunks of [0, n), `at_once` of them a task; returns the sum of what f returns, whatever the threads.
+// f(begin, end) for fixed chunks of [0, n), `at_once` of them a task; returns the sum of what f returns, whatever the
+// threads.
 template <class F>
 double sum_chunks(int64_t n, int64_t chunk, int64_t at_once, const F& f) {
   int64_t chunks = (n + chunk - 1) / chunk;

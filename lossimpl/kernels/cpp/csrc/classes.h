@@ -1,9 +1,10 @@
 // Losses over the classes of a row: cross-entropy with class or probability targets, and softmax focal.
 //
-// A row is read once from memory: a reference value near the row's maximum is carried along, block by block, and moved only
-// where a block exceeds it by more than kSlack, so that exp(x - reference) neither overflows nor loses digits.
+// A row is read once from memory: a reference value near the row's maximum is carried along, block by block, and moved
+// only where a block exceeds it by more than kSlack, so that exp(x - reference) neither overflows nor loses digits.
 #pragma once
 #include "math.h"
+#include "storage.h"
 
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
@@ -22,8 +23,8 @@ struct RowSum {
   double surprise() const { return others < own ? std::log1p(others / own) : std::log(all()) - own_shift; }
 };
 
-// What a row's loss is, and its gradient: scale * (softmax_coefficient p_c - class_coefficient w_c) for every class but the
-// target, whose gradient is own_gradient.
+// What a row's loss is, and its gradient: scale * (softmax_coefficient p_c - class_coefficient w_c) for every class but
+// the target, whose gradient is own_gradient.
 struct RowResult {
   double loss, softmax_coefficient, class_coefficient, own_gradient;
 };
@@ -113,8 +114,8 @@ struct Classes {
     return {reference, total.total(), std::exp(shift), shift};
   }
 
-  // The sum over classes of factor_c (x_c - reference) with factor_c = weight_c probability_c, where 0 times infinity is 0;
-  // and the sum of the factors.
+  // The sum over classes of factor_c (x_c - reference) with factor_c = weight_c probability_c, where 0 times infinity
+  // is 0; and the sum of the factors.
   void weighted_row(const E* x, const E* probability, double reference, double& products, double& factors) const {
     Total total, mass;
     V at = splat((Scalar)reference, V{});
@@ -167,28 +168,12 @@ struct Classes {
     return {alpha * factor * surprise, coefficient, 0, -coefficient * q};
   }
 
-  // Writes v for lanes [i, i + n): past the cache where asked and aligned.
-  static INLINE void put(E* to, V v, int n, bool stream) {
-    if (n < kLanes) return S::store(to, v, n);
-    stream ? S::stream(to, v) : S::store(to, v);
-  }
-
-  // Calls f(i, n) over a row: a short head up to alignment, whole vectors, a short tail.
-  template <class F>
-  static INLINE void aligned_walk(const E* to, int64_t size, F f) {
-    int64_t lead = (reinterpret_cast<uintptr_t>(to) / sizeof(E)) % kLanes, i = 0;
-    if (lead) {
-      i = std::min<int64_t>(size, kLanes - lead);
-      f(0, (int)i, false);
-    }
-    for (; i + kLanes <= size; i += kLanes) f(i, kLanes, true);
-    if (i < size) f(i, (int)(size - i), false);
-  }
-
   void zero_row(E* g) const { std::memset(g, 0, a.classes * sizeof(E)); }
 
-  void write_label_gradient(const E* x, E* g, int64_t target, const RowSum& sum, const RowResult& row, double scale) const {
-    V at = splat((Scalar)sum.reference, V{}), factor = splat((Scalar)(scale * row.softmax_coefficient / sum.all()), V{});
+  void write_label_gradient(const E* x, E* g, int64_t target, const RowSum& sum, const RowResult& row,
+                            double scale) const {
+    V at = splat((Scalar)sum.reference, V{}),
+      factor = splat((Scalar)(scale * row.softmax_coefficient / sum.all()), V{});
     V offset = splat((Scalar)(scale * row.class_coefficient), V{});
     bool smooth = row.class_coefficient != 0;
     Scalar own = (Scalar)(scale * row.own_gradient);
@@ -197,9 +182,9 @@ struct Classes {
       v = exp(v - at) * factor;
       if (smooth) v = v - (weight ? offset * load_weight(i, n) : offset);
       if (target >= i && target < i + n) v[target - i] = own;
-      put(g + i, v, n, a.stream);
+      put<S>(g + i, v, n, a.stream);
     };
-    aligned_walk(g, a.classes, one);
+    aligned_walk<S>(g, a.classes, one);
   }
 
   void label_row(int64_t row) const {
@@ -217,7 +202,8 @@ struct Classes {
     if (g) write_label_gradient(x, g, target, sum, result, upstream_of(row));
   }
 
-  // sum_c f_c (log S - (x_c - reference)) with f_c = w_c p_c; d/dx_c = F softmax_c - f_c, d/dp_c = w_c (log S - (x_c - reference))
+  // sum_c f_c (log S - (x_c - reference)) with f_c = w_c p_c; d/dx_c = F softmax_c - f_c, d/dp_c = w_c (log S - (x_c -
+  // reference))
   void probability_row(int64_t row) const {
     int64_t start = row * a.classes;
     const E *x = (const E*)a.input + start, *probability = (const E*)a.probabilities + start;
@@ -230,17 +216,17 @@ struct Classes {
       V softmax = splat((Scalar)(scale * factors / sum.others), V{});
       auto one = [&](int64_t i, int n, bool whole) INLINE_LAMBDA {
         V v = whole ? S::load(x + i) : S::load(x + i, n);
-        put((E*)a.grad_input + start + i, exp(v - at) * softmax - unit * factor_at(probability, i, n), n, a.stream);
+        put<S>((E*)a.grad_input + start + i, exp(v - at) * softmax - unit * factor_at(probability, i, n), n, a.stream);
       };
-      aligned_walk((E*)a.grad_input + start, a.classes, one);
+      aligned_walk<S>((E*)a.grad_input + start, a.classes, one);
     }
     if (a.grad_target) {
       V mix = splat((Scalar)(scale * (1 - a.smoothing)), V{});
       auto one = [&](int64_t i, int n, bool whole) INLINE_LAMBDA {
         V v = whole ? S::load(x + i) : S::load(x + i, n);
-        put((E*)a.grad_target + start + i, mix * factor_at(nullptr, i, n) * (shift - (v - at)), n, a.stream);
+        put<S>((E*)a.grad_target + start + i, mix * factor_at(nullptr, i, n) * (shift - (v - at)), n, a.stream);
       };
-      aligned_walk((E*)a.grad_target + start, a.classes, one);
+      aligned_walk<S>((E*)a.grad_target + start, a.classes, one);
     }
   }
 

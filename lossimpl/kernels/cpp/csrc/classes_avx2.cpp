@@ -1,4 +1,5 @@
 #if defined(__x86_64__)
-#include "isa_avx2.h"
+#include "isa_avx2.h"  // first: it says what the rest is compiled for
+
 #include "classes.h"
 #endif

@@ -1,9 +1,10 @@
 // The losses over classes as torch operators: cross-entropy and softmax focal.
 //
-// Labels (int64) name one class a row; probabilities have the input's shape. The kernels see rows of contiguous classes:
-// an input (N, C, d1, ...) is turned to (N, d1, ..., C) first, which costs nothing where it is channels-last.
+// Labels (int64) name one class a row; probabilities have the input's shape. The kernels see rows of contiguous
+// classes: an input (N, C, d1, ...) is turned to (N, d1, ..., C) first, which costs nothing where it is channels-last.
 #include "buffers.h"
 #include "register.h"
+#include "torch_formulas.h"
 
 namespace lossimpl {
 namespace {
@@ -45,11 +46,13 @@ void check_shapes(const Tensor& input, const Tensor& target, const OptionalTenso
     std::vector<int64_t> wanted(input.sizes().vec());
     wanted.erase(wanted.begin() + class_dim(input));
     TORCH_CHECK_VALUE(input.dim() < 2 || target.dim() == 0 || target.size(0) == input.size(0), "batch sizes differ");
-    TORCH_CHECK(target.sizes() == wanted || (input.dim() == 1 && target.numel() == 1), "Expected target size ", wanted, ", got ", target.sizes());
+    TORCH_CHECK(target.sizes() == wanted || (input.dim() == 1 && target.numel() == 1), "Expected target size ", wanted,
+                ", got ", target.sizes());
   } else {
     TORCH_CHECK(target.sizes() == input.sizes(), "target must have input's shape");
   }
-  TORCH_CHECK(!has_value(weight) || (weight->dim() == 1 && weight->size(0) == classes), "weight must have one element a class");
+  TORCH_CHECK(!has_value(weight) || (weight->dim() == 1 && weight->size(0) == classes),
+              "weight must have one element a class");
 }
 
 // A gradient in the input's own layout, computed in rows.
@@ -74,15 +77,17 @@ double sum_of(const Tensor& weights) { return pairwise_sum(weights.const_data_pt
 
 Tensor in_double(const Tensor& t) { return t.to(at::kDouble).contiguous(); }
 
-Tensor finish_loss(const Parameters& p, const std::vector<double>& losses, double count, const Tensor& like_rows, const Tensor& input) {
+Tensor finish_loss(const Parameters& p, const std::vector<double>& losses, double count, const Tensor& like_rows,
+                   const Tensor& input) {
   if (p.reduction != kNone) return scalar(pairwise_sum(losses.data(), losses.size()) / count, input.scalar_type());
   Tensor values = at::empty(like_rows.sizes().slice(0, like_rows.dim() - 1), input.options().dtype(at::kDouble));
   std::copy(losses.begin(), losses.end(), values.mutable_data_ptr<double>());
   return values.to(input.scalar_type());
 }
 
-std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input, const Tensor& target, const OptionalTensor& weight,
-                                       bool want_input, bool want_target, const OptionalTensor& upstream) {
+std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input, const Tensor& target,
+                                       const OptionalTensor& weight, bool want_input, bool want_target,
+                                       const OptionalTensor& upstream) {
   bool labelled = !target.is_floating_point();
   check_shapes(input, target, weight, labelled);
   Tensor x = classes_last(input).contiguous(), y = (labelled ? target : classes_last(target)).contiguous();
@@ -92,16 +97,30 @@ std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input,
   double count = labelled ? divisor(p, y, classes, weights) : static_cast<double>(rows);
   if (p.reduction != kMean) count = 1;
   double scale = 1 / count;
-  if (has_value(upstream) && p.reduction != kNone) scale *= upstream->item<double>();
-  else if (has_value(upstream)) incoming = in_double(*upstream);
+  if (has_value(upstream) && p.reduction != kNone)
+    scale *= upstream->item<double>();
+  else if (has_value(upstream))
+    incoming = in_double(*upstream);
   RowGradient grad_input(want_input, input), grad_target(want_target, target);
   std::vector<double> losses(rows);
   int64_t written = x.numel() * x.element_size() * (want_input + want_target);
-  ClassesArguments a{dtype_of(x), x.const_data_ptr(), labelled ? y.const_data_ptr<int64_t>() : nullptr,
-                     labelled ? nullptr : y.const_data_ptr(), kernel_weights.defined() ? kernel_weights.const_data_ptr() : nullptr,
-                     incoming.defined() ? incoming.const_data_ptr<double>() : nullptr, losses.data(), grad_input.data(),
-                     grad_target.data(), classes, p.ignore_index, scale, p.smoothing,
-                     weights.defined() ? sum_of(weights) : static_cast<double>(classes), p.alpha, p.gamma, p.focal,
+  ClassesArguments a{dtype_of(x),
+                     x.const_data_ptr(),
+                     labelled ? y.const_data_ptr<int64_t>() : nullptr,
+                     labelled ? nullptr : y.const_data_ptr(),
+                     kernel_weights.defined() ? kernel_weights.const_data_ptr() : nullptr,
+                     incoming.defined() ? incoming.const_data_ptr<double>() : nullptr,
+                     losses.data(),
+                     grad_input.data(),
+                     grad_target.data(),
+                     classes,
+                     p.ignore_index,
+                     scale,
+                     p.smoothing,
+                     weights.defined() ? sum_of(weights) : static_cast<double>(classes),
+                     p.alpha,
+                     p.gamma,
+                     p.focal,
                      written >= kStreamBytes};
   at::parallel_for(0, rows, std::max<int64_t>(1, kElementsATask / std::max<int64_t>(1, classes)),
                    [&](int64_t begin, int64_t end) { kernels().classes(a, begin, end); });
@@ -110,15 +129,18 @@ std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input,
   return {finish_loss(p, losses, count, x, input), grad_input.result, grad_target.result};
 }
 
-Tensor forward_kernel(const Tensor& input, const Tensor& target, const OptionalTensor& weight, int64_t ignore_index, double smoothing,
-                      double alpha, double gamma, bool focal, int64_t reduction) {
-  return std::get<0>(run({ignore_index, smoothing, alpha, gamma, focal, reduction}, input, target, weight, false, false, {}));
+Tensor forward_kernel(const Tensor& input, const Tensor& target, const OptionalTensor& weight, int64_t ignore_index,
+                      double smoothing, double alpha, double gamma, bool focal, int64_t reduction) {
+  return std::get<0>(
+      run({ignore_index, smoothing, alpha, gamma, focal, reduction}, input, target, weight, false, false, {}));
 }
 
 std::tuple<Tensor, Tensor, Tensor> step_kernel(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
-                                               int64_t ignore_index, double smoothing, double alpha, double gamma, bool focal,
-                                               int64_t reduction, bool want_input, bool want_target, const OptionalTensor& upstream) {
-  return run({ignore_index, smoothing, alpha, gamma, focal, reduction}, input, target, weight, want_input, want_target, upstream);
+                                               int64_t ignore_index, double smoothing, double alpha, double gamma,
+                                               bool focal, int64_t reduction, bool want_input, bool want_target,
+                                               const OptionalTensor& upstream) {
+  return run({ignore_index, smoothing, alpha, gamma, focal, reduction}, input, target, weight, want_input, want_target,
+             upstream);
 }
 
 struct ClassesCall : Call {
@@ -133,8 +155,10 @@ struct ClassesCall : Call {
     TORCH_CHECK(input.dim() > 0, "input must have a dimension of classes");
     TORCH_CHECK_NOT_IMPLEMENTED(input.is_floating_point(), "no kernel for ", input.scalar_type());
     TORCH_CHECK(!has_value(weight) || weight->scalar_type() == input.scalar_type(), "weight must have input's dtype");
-    if (labelled) labels();
-    else promote();
+    if (labelled)
+      labels();
+    else
+      promote();
   }
 
   void labels() {
@@ -146,61 +170,60 @@ struct ClassesCall : Call {
   void promote() {
     TORCH_CHECK(p.ignore_index < 0, "ignore_index is not supported for floating point target");
     auto dtype = c10::promoteTypes(tensors[0].scalar_type(), tensors[1].scalar_type());
-    for (auto& one : tensors) if (one.defined() && one.scalar_type() != dtype) one = one.to(dtype);
+    for (auto& one : tensors)
+      if (one.defined() && one.scalar_type() != dtype) one = one.to(dtype);
   }
 
   static OptionalTensor optional(const Tensor& t) { return t.defined() ? OptionalTensor(t) : OptionalTensor(); }
 
   Tensor forward() const override {
-    static auto op = c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_classes", "").typed<decltype(forward_kernel)>();
-    return op.call(tensors[0], tensors[1], optional(tensors[2]), p.ignore_index, p.smoothing, p.alpha, p.gamma, p.focal, p.reduction);
+    static auto op =
+        c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_classes", "").typed<decltype(forward_kernel)>();
+    return op.call(tensors[0], tensors[1], optional(tensors[2]), p.ignore_index, p.smoothing, p.alpha, p.gamma, p.focal,
+                   p.reduction);
   }
 
   Step step(const std::vector<Tensor>& t, Wanted wanted, const Tensor& upstream) const override {
-    static auto op = c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_classes_step", "").typed<decltype(step_kernel)>();
-    auto [loss, first, second] = op.call(t[0], t[1], optional(t[2]), p.ignore_index, p.smoothing, p.alpha, p.gamma, p.focal,
-                                         p.reduction, wanted[0], wanted[1], optional(upstream));
+    static auto op =
+        c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_classes_step", "").typed<decltype(step_kernel)>();
+    auto [loss, first, second] = op.call(t[0], t[1], optional(t[2]), p.ignore_index, p.smoothing, p.alpha, p.gamma,
+                                         p.focal, p.reduction, wanted[0], wanted[1], optional(upstream));
     return {loss, {first, second, Tensor()}};
   }
 
-  // alpha (1 - p_t)^gamma (-log p_t), 1 - p_t as the sum of the other probabilities.
-  Tensor focal(const std::vector<Tensor>& t) const {
-    int64_t dim = t[0].dim() > 1 ? 1 : 0;
-    Tensor kept = t[1].ne(p.ignore_index), labels = at::where(kept, t[1], 0).unsqueeze(dim);
-    Tensor log_p = at::log_softmax(t[0], dim), own = at::zeros_like(log_p).scatter(dim, labels, 1);
-    Tensor rest = (log_p.exp() * (1 - own)).sum(dim), surprise = -(log_p.gather(dim, labels).squeeze(dim));
-    Tensor loss = p.gamma == 0 ? surprise : at::where(rest == 0, 0, at::where(rest == 0, 1, rest).pow(p.gamma) * surprise);
-    loss = loss * (t[2].defined() ? t[2].index({labels.squeeze(dim)}) : at::full({}, p.alpha, loss.options()));
-    loss = at::where(kept, loss, 0);
-    return p.reduction == kMean ? loss.sum() / kept.sum() : reduce(loss, p.reduction);
-  }
-
   Tensor formula(const std::vector<Tensor>& t) const override {
-    if (p.focal) return focal(t);
+    if (p.focal) return softmax_focal(t[0], t[1], t[2], p.alpha, p.gamma, p.ignore_index, p.reduction);
     return at::cross_entropy_loss(t[0], t[1], optional(t[2]), p.reduction, p.ignore_index, p.smoothing);
   }
 };
 
 struct CrossEntropy {
   LOSSIMPL_LOSS(cross_entropy,
-                "(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, int reduction=1, float label_smoothing=0.0) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight, int64_t ignore_index,
-                                    int64_t reduction, double label_smoothing) {
-    TORCH_CHECK(label_smoothing >= 0 && label_smoothing <= 1, "label_smoothing must be between 0.0 and 1.0. Got: ", label_smoothing);
-    return std::make_unique<ClassesCall>(Parameters{ignore_index, label_smoothing, 1, 0, false, reduction}, input, target, weight);
+                "(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, int reduction=1, float "
+                "label_smoothing=0.0) -> Tensor")
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
+                                    int64_t ignore_index, int64_t reduction, double label_smoothing) {
+    TORCH_CHECK(label_smoothing >= 0 && label_smoothing <= 1,
+                "label_smoothing must be between 0.0 and 1.0. Got: ", label_smoothing);
+    return std::make_unique<ClassesCall>(Parameters{ignore_index, label_smoothing, 1, 0, false, reduction}, input,
+                                         target, weight);
   }
 };
 
 // alpha is one number; class_alpha, where given, one a class.
 struct SoftmaxFocalLoss {
   LOSSIMPL_LOSS(softmax_focal_loss,
-                "(Tensor input, Tensor target, float alpha=1.0, Tensor? class_alpha=None, float gamma=2.0, int ignore_index=-100, "
+                "(Tensor input, Tensor target, float alpha=1.0, Tensor? class_alpha=None, float gamma=2.0, int "
+                "ignore_index=-100, "
                 "int reduction=1) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, double alpha, const OptionalTensor& class_alpha,
-                                    double gamma, int64_t ignore_index, int64_t reduction) {
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, double alpha,
+                                    const OptionalTensor& class_alpha, double gamma, int64_t ignore_index,
+                                    int64_t reduction) {
     TORCH_CHECK_VALUE(gamma >= 0, "gamma must be at least 0, got ", gamma);
-    TORCH_CHECK(!target.is_floating_point(), "expected target dtype to be Long or Byte, but got ", target.scalar_type());
-    return std::make_unique<ClassesCall>(Parameters{ignore_index, 0, alpha, gamma, true, reduction}, input, target, class_alpha);
+    TORCH_CHECK(!target.is_floating_point(), "expected target dtype to be Long or Byte, but got ",
+                target.scalar_type());
+    return std::make_unique<ClassesCall>(Parameters{ignore_index, 0, alpha, gamma, true, reduction}, input, target,
+                                         class_alpha);
   }
 };
 
@@ -208,10 +231,14 @@ struct SoftmaxFocalLoss {
 }  // namespace lossimpl
 
 TORCH_LIBRARY_FRAGMENT(lossimpl, m) {
-  m.def("_classes(Tensor input, Tensor target, Tensor? weight, int ignore_index, float smoothing, float alpha, float gamma, "
-        "bool focal, int reduction) -> Tensor");
-  m.def("_classes_step(Tensor input, Tensor target, Tensor? weight, int ignore_index, float smoothing, float alpha, float gamma, "
-        "bool focal, int reduction, bool want_input, bool want_target, Tensor? upstream) -> (Tensor, Tensor, Tensor)");
+  m.def(
+      "_classes(Tensor input, Tensor target, Tensor? weight, int ignore_index, float smoothing, float alpha, float "
+      "gamma, "
+      "bool focal, int reduction) -> Tensor");
+  m.def(
+      "_classes_step(Tensor input, Tensor target, Tensor? weight, int ignore_index, float smoothing, float alpha, "
+      "float gamma, "
+      "bool focal, int reduction, bool want_input, bool want_target, Tensor? upstream) -> (Tensor, Tensor, Tensor)");
 }
 TORCH_LIBRARY_IMPL(lossimpl, CPU, m) {
   m.impl("_classes", &lossimpl::forward_kernel);

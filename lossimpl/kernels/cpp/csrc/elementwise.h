@@ -1,6 +1,7 @@
 // Losses of two tensors: one loop over elements that serves every formula, dtype, weight and reduction.
 #pragma once
 #include "formulas.h"
+#include "storage.h"
 
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
@@ -20,13 +21,22 @@ struct Elementwise {
   Given<V> given;
 
   explicit INLINE Elementwise(const ElementwiseArguments& a)
-      : a(a), input((const E*)a.input), target((const E*)a.target), weight((const E*)a.weight),
-        pos_weight((const E*)a.pos_weight), upstream((const E*)a.upstream), loss_out((E*)a.loss_out),
-        grad_input((E*)a.grad_input), grad_target((E*)a.grad_target), scale((Scalar)a.scale),
+      : a(a),
+        input((const E*)a.input),
+        target((const E*)a.target),
+        weight((const E*)a.weight),
+        pos_weight((const E*)a.pos_weight),
+        upstream((const E*)a.upstream),
+        loss_out((E*)a.loss_out),
+        grad_input((E*)a.grad_input),
+        grad_target((E*)a.grad_target),
+        scale((Scalar)a.scale),
         given{V{}, (Scalar)a.alpha, (Scalar)a.beta, a.grad_target != nullptr} {}
 
   template <class... N>
-  static INLINE V load(const E* p, N... n) { return S::load(p, n...); }
+  static INLINE V load(const E* p, N... n) {
+    return S::load(p, n...);
+  }
 
   INLINE void put(E* p, V v, bool stream) { stream ? S::stream(p, v) : S::store(p, v); }
   INLINE void put(E* p, V v, bool, int n) { S::store(p, v, n); }
@@ -51,7 +61,8 @@ struct Elementwise {
     return point.loss;
   }
 
-  // A stretch over which the weights do not wrap. Up to four vectors are added as floats before they enter the double sum.
+  // A stretch over which the weights do not wrap. Up to four vectors are added as floats before they enter the double
+  // sum.
   INLINE double stretch(int64_t i, int64_t end, const E* w, const E* pw) {
     Total total;
     bool stream = a.stream && aligned<S>(grad_input + i) && aligned<S>(grad_target + i) && aligned<S>(loss_out + i);
@@ -95,14 +106,22 @@ double run_formula(const ElementwiseArguments& a, int64_t begin, int64_t end) {
 
 double elementwise(const ElementwiseArguments& a, int64_t begin, int64_t end) {
   switch (a.loss) {
-    case Pair::l1: return run_formula<L1>(a, begin, end);
-    case Pair::mse: return run_formula<Mse>(a, begin, end);
-    case Pair::smooth_l1: return run_formula<SmoothL1>(a, begin, end);
-    case Pair::huber: return run_formula<Huber>(a, begin, end);
-    case Pair::log_cosh: return run_formula<LogCosh>(a, begin, end);
-    case Pair::bce: return run_formula<Bce>(a, begin, end);
-    case Pair::focal: return a.beta == 2 ? run_formula<Focal<true>>(a, begin, end) : run_formula<Focal<false>>(a, begin, end);
-    default: return a.pos_weight ? run_formula<BceLogitsPositive>(a, begin, end) : run_formula<BceLogits>(a, begin, end);
+    case Pair::l1:
+      return run_formula<L1>(a, begin, end);
+    case Pair::mse:
+      return run_formula<Mse>(a, begin, end);
+    case Pair::smooth_l1:
+      return run_formula<SmoothL1>(a, begin, end);
+    case Pair::huber:
+      return run_formula<Huber>(a, begin, end);
+    case Pair::log_cosh:
+      return run_formula<LogCosh>(a, begin, end);
+    case Pair::bce:
+      return run_formula<Bce>(a, begin, end);
+    case Pair::focal:
+      return a.beta == 2 ? run_formula<Focal<true>>(a, begin, end) : run_formula<Focal<false>>(a, begin, end);
+    default:
+      return a.pos_weight ? run_formula<BceLogitsPositive>(a, begin, end) : run_formula<BceLogits>(a, begin, end);
   }
 }
 

@@ -1,4 +1,5 @@
 #if defined(__x86_64__)
-#include "isa_avx512.h"
+#include "isa_avx512.h"  // first: it says what the rest is compiled for
+
 #include "elementwise.h"
 #endif

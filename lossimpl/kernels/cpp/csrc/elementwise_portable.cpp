@@ -1,2 +1,3 @@
-#include "isa_portable.h"
+#include "isa_portable.h"  // first: it says what the rest is compiled for
+
 #include "elementwise.h"

@@ -20,7 +20,9 @@ struct Given {
 };
 
 template <class V>
-INLINE V constant(double c) { return splat(static_cast<std::remove_reference_t<decltype(V{}[0])>>(c), V{}); }
+INLINE V constant(double c) {
+  return splat(static_cast<std::remove_reference_t<decltype(V{}[0])>>(c), V{});
+}
 
 template <class V>
 INLINE V sign(V d) {
@@ -81,7 +83,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Whether every label is 0 or 1: nothing else equals its square but infinity, which gives NaN here.
 template <class V>
-INLINE bool hard(V y) { return all_zero(y - y * y); }
+INLINE bool hard(V y) {
+  return all_zero(y - y * y);
+}
 
 // max(log(p), -100) for p in [0, 1], NaN outside.
 template <class V>
@@ -112,10 +116,13 @@ struct Bce {
 
 // a * b where 0 times infinity is 0: the limit that these formulas mean.
 template <class V>
-INLINE V zero_wins(V weight, V value) { return weight == 0 ? V{} : weight * value; }
+INLINE V zero_wins(V weight, V value) {
+  return weight == 0 ? V{} : weight * value;
+}
 
 // A logit x with its label y, turned so that the larger sigmoid, sigmoid(|x|), is the wrong one in the share
-// `wrong` = 1 - y (x >= 0) or y (x < 0) of the label. Nothing is ever subtracted from one, so both tails keep their digits.
+// `wrong` = 1 - y (x >= 0) or y (x < 0) of the label. Nothing is ever subtracted from one, so both tails keep their
+// digits.
 template <class V>
 struct Logit {
   V size, e, log, wrong;  // |x|, exp(-|x|), log1p(exp(-|x|))
@@ -173,12 +180,10 @@ INLINE Float power(Float q, float gamma) {
   return out;
 }
 
-// alpha_t q^gamma ce with q = 1 - p_t = p (1 - y) + (1 - p) y = high wrong + low right; for hard labels q is one of the two.
-// With bend = gamma q^(gamma - 1):
-// d/dx = alpha_t [q^gamma (p - y) + bend (1 - 2y) p (1 - p) ce]
-// d/dy = (2 alpha - 1) q^gamma ce + alpha_t [bend (1 - 2p) ce - q^gamma x]
-// Hard labels leave less: with the margin z = x or -x, q = sigmoid(-z), ce = softplus(-z), and
-// d/dx = -+ alpha_t q^gamma [q + gamma (1 - q) ce].
+// alpha_t q^gamma ce with q = 1 - p_t = p (1 - y) + (1 - p) y = high wrong + low right; for hard labels q is one of the
+// two. With bend = gamma q^(gamma - 1): d/dx = alpha_t [q^gamma (p - y) + bend (1 - 2y) p (1 - p) ce] d/dy = (2 alpha -
+// 1) q^gamma ce + alpha_t [bend (1 - 2p) ce - q^gamma x] Hard labels leave less: with the margin z = x or -x, q =
+// sigmoid(-z), ce = softplus(-z), and d/dx = -+ alpha_t q^gamma [q + gamma (1 - q) ce].
 template <bool SQUARE>
 struct Focal {
   template <bool STEP, class V>

@@ -14,46 +14,46 @@ struct ElementwiseArguments {
   Dtype dtype;
   const void* input;
   const void* target;
-  const void* weight;             // (weight_period,) repeated, or null
-  const void* pos_weight;         // (pos_weight_period,) repeated, or null
-  const void* upstream;           // incoming gradient per element, or null for one
+  const void* weight;      // (weight_period,) repeated, or null
+  const void* pos_weight;  // (pos_weight_period,) repeated, or null
+  const void* upstream;    // incoming gradient per element, or null for one
   int64_t weight_period, pos_weight_period;
-  void* loss_out;                 // reduction none, or null
-  void* grad_input;               // null: not wanted
-  void* grad_target;              // null: not wanted
-  double scale;                   // factor of both gradients
-  double alpha, beta;             // beta: smooth-L1's beta or Huber's delta, focal's gamma; alpha: focal's alpha
-  bool stream;                    // gradients are too large to stay in the cache: write past it
+  void* loss_out;      // reduction none, or null
+  void* grad_input;    // null: not wanted
+  void* grad_target;   // null: not wanted
+  double scale;        // factor of both gradients
+  double alpha, beta;  // beta: smooth-L1's beta or Huber's delta, focal's gamma; alpha: focal's alpha
+  bool stream;         // gradients are too large to stay in the cache: write past it
 };
 
 // Losses over the classes of a row: cross-entropy (class or probability targets) and softmax focal.
 struct ClassesArguments {
   Dtype dtype;
-  const void* input;              // (rows, classes)
-  const int64_t* labels;          // (rows,), or null with probability targets
-  const void* probabilities;      // (rows, classes), or null with labels
-  const void* weight;             // (classes,) of the compute type, or null
-  const double* upstream;         // incoming gradient per row, or null for one
-  double* losses;                 // (rows,), or null: not wanted
-  void* grad_input;               // (rows, classes), or null
-  void* grad_target;              // (rows, classes), or null
+  const void* input;          // (rows, classes)
+  const int64_t* labels;      // (rows,), or null with probability targets
+  const void* probabilities;  // (rows, classes), or null with labels
+  const void* weight;         // (classes,) of the compute type, or null
+  const double* upstream;     // incoming gradient per row, or null for one
+  double* losses;             // (rows,), or null: not wanted
+  void* grad_input;           // (rows, classes), or null
+  void* grad_target;          // (rows, classes), or null
   int64_t classes;
   int64_t ignore_index;
-  double scale;                   // factor of the gradients
-  double smoothing, weight_sum;   // label smoothing, and the sum of the class weights that it needs
-  double alpha, gamma;            // focal only: alpha is used where weight is null
+  double scale;                  // factor of the gradients
+  double smoothing, weight_sum;  // label smoothing, and the sum of the class weights that it needs
+  double alpha, gamma;           // focal only: alpha is used where weight is null
   bool focal, stream;
 };
 
 // Triplet margin: rows of three tensors.
 struct TripletArguments {
   Dtype dtype;
-  const void* anchor;             // each (rows, width)
+  const void* anchor;  // each (rows, width)
   const void* positive;
   const void* negative;
-  const double* upstream;         // incoming gradient per row, or null for one
-  double* losses;                 // (rows,), or null
-  void* grad_anchor;              // each (rows, width), or null
+  const double* upstream;  // incoming gradient per row, or null for one
+  double* losses;          // (rows,), or null
+  void* grad_anchor;       // each (rows, width), or null
   void* grad_positive;
   void* grad_negative;
   int64_t width;
@@ -65,16 +65,16 @@ struct Kernels {
   const char* name;
   double (*elementwise)(const ElementwiseArguments&, int64_t begin, int64_t end);  // returns the sum of the losses
   double (*sum)(Dtype, const void*, int64_t begin, int64_t end);
-  void (*classes)(const ClassesArguments&, int64_t begin, int64_t end);            // rows begin..end
-  void (*triplet)(const TripletArguments&, int64_t begin, int64_t end);            // rows begin..end
+  void (*classes)(const ClassesArguments&, int64_t begin, int64_t end);  // rows begin..end
+  void (*triplet)(const TripletArguments&, int64_t begin, int64_t end);  // rows begin..end
 };
 
-#define LOSSIMPL_DECLARE(isa)                                                        \
-  namespace isa {                                                                    \
-  double elementwise(const ElementwiseArguments& a, int64_t begin, int64_t end);     \
-  double sum(Dtype dtype, const void* values, int64_t begin, int64_t end);           \
-  void classes(const ClassesArguments& a, int64_t begin, int64_t end);               \
-  void triplet(const TripletArguments& a, int64_t begin, int64_t end);               \
+#define LOSSIMPL_DECLARE(isa)                                                    \
+  namespace isa {                                                                \
+  double elementwise(const ElementwiseArguments& a, int64_t begin, int64_t end); \
+  double sum(Dtype dtype, const void* values, int64_t begin, int64_t end);       \
+  void classes(const ClassesArguments& a, int64_t begin, int64_t end);           \
+  void triplet(const TripletArguments& a, int64_t begin, int64_t end);           \
   }
 LOSSIMPL_DECLARE(portable)
 #if defined(__x86_64__)

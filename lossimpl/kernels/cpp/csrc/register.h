@@ -17,7 +17,9 @@ inline OptionalTensor to_float(const OptionalTensor& t) {
   return at::autocast::cached_cast(at::kFloat, t, c10::DeviceType::CPU);
 }
 template <class T>
-T to_float(const T& other) { return other; }
+T to_float(const T& other) {
+  return other;
+}
 
 // `Loss` has a name, a schema, and make(arguments...) -> std::unique_ptr<Call>.
 template <class Loss, class Make = decltype(&Loss::make)>
@@ -53,28 +55,38 @@ struct Public<Loss, std::unique_ptr<Call> (*)(A...)> {
 };
 
 template <class... Losses>
-void define_all(torch::Library& m) { (m.def(Losses::schema), ...); }
+void define_all(torch::Library& m) {
+  (m.def(Losses::schema), ...);
+}
 template <class... Losses>
-void implement_autograd(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::autograd), ...); }
+void implement_autograd(torch::Library& m) {
+  (m.impl(Losses::name, &Public<Losses>::autograd), ...);
+}
 template <class... Losses>
-void implement_plain(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::plain), ...); }
+void implement_plain(torch::Library& m) {
+  (m.impl(Losses::name, &Public<Losses>::plain), ...);
+}
 template <class... Losses>
-void implement_batched(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::formula), ...); }
+void implement_batched(torch::Library& m) {
+  (m.impl(Losses::name, &Public<Losses>::formula), ...);
+}
 template <class... Losses>
-void implement_autocast(torch::Library& m) { (m.impl(Losses::name, &Public<Losses>::autocast), ...); }
+void implement_autocast(torch::Library& m) {
+  (m.impl(Losses::name, &Public<Losses>::autocast), ...);
+}
 
 }  // namespace lossimpl
 
 // The losses of one file: LOSSIMPL_FAMILY(losses...).
-#define LOSSIMPL_FAMILY(...)                                                                              \
-  TORCH_LIBRARY_FRAGMENT(lossimpl, m) { lossimpl::define_all<__VA_ARGS__>(m); }                           \
-  TORCH_LIBRARY_IMPL(lossimpl, Autograd, m) { lossimpl::implement_autograd<__VA_ARGS__>(m); }             \
-  TORCH_LIBRARY_IMPL(lossimpl, CompositeExplicitAutograd, m) { lossimpl::implement_plain<__VA_ARGS__>(m); } \
+#define LOSSIMPL_FAMILY(...)                                                                                      \
+  TORCH_LIBRARY_FRAGMENT(lossimpl, m) { lossimpl::define_all<__VA_ARGS__>(m); }                                   \
+  TORCH_LIBRARY_IMPL(lossimpl, Autograd, m) { lossimpl::implement_autograd<__VA_ARGS__>(m); }                     \
+  TORCH_LIBRARY_IMPL(lossimpl, CompositeExplicitAutograd, m) { lossimpl::implement_plain<__VA_ARGS__>(m); }       \
   TORCH_LIBRARY_IMPL(lossimpl, FuncTorchBatchedDecomposition, m) { lossimpl::implement_batched<__VA_ARGS__>(m); } \
   TORCH_LIBRARY_IMPL(lossimpl, AutocastCPU, m) { lossimpl::implement_autocast<__VA_ARGS__>(m); }
 
 // name, qualified name and schema of a public loss; the schema's arguments follow.
-#define LOSSIMPL_LOSS(loss, arguments)                    \
-  static constexpr const char* name = #loss;              \
+#define LOSSIMPL_LOSS(loss, arguments)                         \
+  static constexpr const char* name = #loss;                   \
   static constexpr const char* qualified = "lossimpl::" #loss; \
   static constexpr const char* schema = #loss arguments;

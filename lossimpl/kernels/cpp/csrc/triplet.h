@@ -1,6 +1,7 @@
 // Triplet margin: max(0, margin + d(a, p) - d(a, n)) over rows, with d(u, v) = || u - v + eps ||_p.
 #pragma once
 #include "math.h"
+#include "storage.h"
 
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
@@ -25,7 +26,9 @@ struct Triplet {
       : a(a), euclidean(a.p == 2), absolute(a.p == 1), largest(std::isinf(a.p) && a.p > 0) {}
 
   static INLINE V load(const E* p, int n) { return n == kLanes ? S::load(p) : S::load(p, n); }
-  INLINE V difference(const E* u, const E* v, int64_t i, int n) const { return load(u + i, n) - load(v + i, n) + (Scalar)a.eps; }
+  INLINE V difference(const E* u, const E* v, int64_t i, int n) const {
+    return load(u + i, n) - load(v + i, n) + (Scalar)a.eps;
+  }
   double difference(const E* u, const E* v, int64_t i) const {
     return (double)S::load(u + i, 1)[0] - (double)S::load(v + i, 1)[0] + a.eps;
   }
@@ -42,15 +45,18 @@ struct Triplet {
     return euclidean ? std::sqrt(total.total()) : total.total();
   }
 
-  // In double, for every other p and where the squares leave float's range. The largest element must be found in double:
-  // float would round eps away, and with it what tells two elements apart.
+  // In double, for every other p and where the squares leave float's range. The largest element must be found in
+  // double: float would round eps away, and with it what tells two elements apart.
   Distance slow_norm(const E* u, const E* v) const {
     double total = 0, best = 0, ties = 0;
     for (int64_t i = 0; i < a.width; i++) {
       double d = std::fabs(difference(u, v, i));
-      if (!largest) total += a.p == 0 ? double(d != 0) : std::pow(d, a.p);
-      else if (d > best || std::isnan(d)) best = d, ties = 1;
-      else ties += d == best;
+      if (!largest)
+        total += a.p == 0 ? double(d != 0) : std::pow(d, a.p);
+      else if (d > best || std::isnan(d))
+        best = d, ties = 1;
+      else
+        ties += d == best;
     }
     if (largest) return {best, std::max(ties, 1.0)};
     return {a.p == 0 ? total : std::pow(total, 1 / a.p), 1};
@@ -71,8 +77,10 @@ struct Triplet {
 
   Slope slope(const E* u, const E* v, const Distance& d, double coefficient) const {
     double factor = coefficient / d.ties;
-    if (euclidean) factor = d.norm == 0 ? 0 : coefficient / d.norm;
-    else if (!absolute && !largest) factor = d.norm == 0 || a.p == 0 ? 0 : coefficient / std::pow(d.norm, a.p - 1);
+    if (euclidean)
+      factor = d.norm == 0 ? 0 : coefficient / d.norm;
+    else if (!absolute && !largest)
+      factor = d.norm == 0 || a.p == 0 ? 0 : coefficient / std::pow(d.norm, a.p - 1);
     return {u, v, factor, d.norm};
   }
 
@@ -93,11 +101,6 @@ struct Triplet {
       out[k] = d == 0 ? 0 : (Scalar)(s.coefficient * std::copysign(power, d));
     }
     return out;
-  }
-
-  static INLINE void put(E* to, V v, int n, bool stream) {
-    if (n < kLanes) return S::store(to, v, n);
-    stream ? S::stream(to, v) : S::store(to, v);
   }
 
   // With swap, the nearer of d(a, n) and d(p, n) counts, each half where they are equal.
@@ -122,13 +125,14 @@ struct Triplet {
 
   void write(int64_t start, const Slope& near, const Slope& far, const Slope& cross) const {
     E *anchor = (E*)a.grad_anchor, *positive = (E*)a.grad_positive, *negative = (E*)a.grad_negative;
-    bool stream = a.stream && aligned<S>(anchor + start) && aligned<S>(positive + start) && aligned<S>(negative + start);
+    bool stream =
+        a.stream && aligned<S>(anchor + start) && aligned<S>(positive + start) && aligned<S>(negative + start);
     for (int64_t i = 0; i < a.width; i += kLanes) {
       int n = (int)std::min<int64_t>(kLanes, a.width - i);
       V to_positive = at(near, i, n), to_negative = at(far, i, n), between = a.swap ? at(cross, i, n) : V{};
-      if (anchor) put(anchor + start + i, to_positive + to_negative, n, stream);
-      if (positive) put(positive + start + i, between - to_positive, n, stream);
-      if (negative) put(negative + start + i, -to_negative - between, n, stream);
+      if (anchor) put<S>(anchor + start + i, to_positive + to_negative, n, stream);
+      if (positive) put<S>(positive + start + i, between - to_positive, n, stream);
+      if (negative) put<S>(negative + start + i, -to_negative - between, n, stream);
     }
   }
 

@@ -13,9 +13,7 @@ struct Parameters {
   int64_t reduction;
 };
 
-Tensor gradient_of(const Tensor& t, bool wanted) {
-  return wanted ? fresh_like(t) : at::empty({0}, t.options());
-}
+Tensor gradient_of(const Tensor& t, bool wanted) { return wanted ? fresh_like(t) : at::empty({0}, t.options()); }
 
 // The kernel writes rows; a gradient that lies otherwise is computed beside and copied.
 struct RowGradient {
@@ -38,31 +36,49 @@ Gradients run(const Parameters& p, const Tensor& anchor, const Tensor& positive,
   auto shape = a.sizes().slice(0, a.dim() - 1);
   int64_t rows = c10::multiply_integers(shape);
   double count = p.reduction == kMean ? static_cast<double>(rows) : 1, scale = 1 / count;
-  if (has_value(upstream) && p.reduction != kNone) scale *= upstream->item<double>();
-  else if (has_value(upstream)) incoming = upstream->to(at::kDouble).contiguous();
+  if (has_value(upstream) && p.reduction != kNone)
+    scale *= upstream->item<double>();
+  else if (has_value(upstream))
+    incoming = upstream->to(at::kDouble).contiguous();
   RowGradient ga(anchor, wanted[0]), gb(positive, wanted[1]), gc(negative, wanted[2]);
   std::vector<double> losses(rows);
   int64_t written = a.numel() * a.element_size() * (wanted[0] + wanted[1] + wanted[2]);
-  TripletArguments arguments{dtype_of(a), a.const_data_ptr(), b.const_data_ptr(), c.const_data_ptr(),
-                             incoming.defined() ? incoming.const_data_ptr<double>() : nullptr, losses.data(), ga.data(), gb.data(),
-                             gc.data(), width, scale, p.margin, p.p, p.eps, p.swap, written >= kStreamBytes};
+  TripletArguments arguments{dtype_of(a),
+                             a.const_data_ptr(),
+                             b.const_data_ptr(),
+                             c.const_data_ptr(),
+                             incoming.defined() ? incoming.const_data_ptr<double>() : nullptr,
+                             losses.data(),
+                             ga.data(),
+                             gb.data(),
+                             gc.data(),
+                             width,
+                             scale,
+                             p.margin,
+                             p.p,
+                             p.eps,
+                             p.swap,
+                             written >= kStreamBytes};
   at::parallel_for(0, rows, std::max<int64_t>(1, kElementsATask / std::max<int64_t>(1, width)),
                    [&](int64_t begin, int64_t end) { kernels().triplet(arguments, begin, end); });
   ga.finish(), gb.finish(), gc.finish();
-  if (p.reduction != kNone) return {scalar(pairwise_sum(losses.data(), rows) / count, a.scalar_type()), ga.result, gb.result, gc.result};
+  if (p.reduction != kNone)
+    return {scalar(pairwise_sum(losses.data(), rows) / count, a.scalar_type()), ga.result, gb.result, gc.result};
   Tensor loss = at::empty(shape, a.options().dtype(at::kDouble));
   std::copy(losses.begin(), losses.end(), loss.mutable_data_ptr<double>());
   return {loss.to(a.scalar_type()), ga.result, gb.result, gc.result};
 }
 
-Tensor forward_kernel(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin, double p, double eps, bool swap,
-                      int64_t reduction) {
+Tensor forward_kernel(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin, double p,
+                      double eps, bool swap, int64_t reduction) {
   return std::get<0>(run({margin, p, eps, swap, reduction}, anchor, positive, negative, {}, {}));
 }
 
-Gradients step_kernel(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin, double p, double eps, bool swap,
-                      int64_t reduction, bool want_anchor, bool want_positive, bool want_negative, const OptionalTensor& upstream) {
-  return run({margin, p, eps, swap, reduction}, anchor, positive, negative, {want_anchor, want_positive, want_negative}, upstream);
+Gradients step_kernel(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin, double p,
+                      double eps, bool swap, int64_t reduction, bool want_anchor, bool want_positive,
+                      bool want_negative, const OptionalTensor& upstream) {
+  return run({margin, p, eps, swap, reduction}, anchor, positive, negative, {want_anchor, want_positive, want_negative},
+             upstream);
 }
 
 struct TripletCall : Call {
@@ -76,21 +92,25 @@ struct TripletCall : Call {
     TORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(), "dimensions differ");
     TORCH_CHECK(anchor.dim() > 0, "a triplet needs vectors");
     if (!same_shape(anchor, positive) || !same_shape(anchor, negative)) tensors = at::broadcast_tensors(tensors);
-    auto dtype = c10::promoteTypes(c10::promoteTypes(anchor.scalar_type(), positive.scalar_type()), negative.scalar_type());
+    auto dtype =
+        c10::promoteTypes(c10::promoteTypes(anchor.scalar_type(), positive.scalar_type()), negative.scalar_type());
     if (at::isIntegralType(dtype, true)) dtype = c10::typeMetaToScalarType(at::get_default_dtype());
     TORCH_CHECK_NOT_IMPLEMENTED(at::isFloatingType(dtype), "no kernel for ", dtype);
-    for (auto& one : tensors) if (one.scalar_type() != dtype) one = one.to(dtype);
+    for (auto& one : tensors)
+      if (one.scalar_type() != dtype) one = one.to(dtype);
   }
 
   Tensor forward() const override {
-    static auto op = c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_triplet", "").typed<decltype(forward_kernel)>();
+    static auto op =
+        c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_triplet", "").typed<decltype(forward_kernel)>();
     return op.call(tensors[0], tensors[1], tensors[2], p.margin, p.p, p.eps, p.swap, p.reduction);
   }
 
   Step step(const std::vector<Tensor>& t, Wanted wanted, const Tensor& upstream) const override {
-    static auto op = c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_triplet_step", "").typed<decltype(step_kernel)>();
-    auto [loss, a, b, c] = op.call(t[0], t[1], t[2], p.margin, p.p, p.eps, p.swap, p.reduction, wanted[0], wanted[1], wanted[2],
-                                   upstream.defined() ? OptionalTensor(upstream) : OptionalTensor());
+    static auto op =
+        c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_triplet_step", "").typed<decltype(step_kernel)>();
+    auto [loss, a, b, c] = op.call(t[0], t[1], t[2], p.margin, p.p, p.eps, p.swap, p.reduction, wanted[0], wanted[1],
+                                   wanted[2], upstream.defined() ? OptionalTensor(upstream) : OptionalTensor());
     return {loss, {a, b, c}};
   }
 
@@ -101,10 +121,11 @@ struct TripletCall : Call {
 
 struct TripletMarginLoss {
   LOSSIMPL_LOSS(triplet_margin_loss,
-                "(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2.0, float eps=1e-06, bool swap=False, "
+                "(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2.0, float eps=1e-06, "
+                "bool swap=False, "
                 "int reduction=1) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin, double p,
-                                    double eps, bool swap, int64_t reduction) {
+  static std::unique_ptr<Call> make(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin,
+                                    double p, double eps, bool swap, int64_t reduction) {
     TORCH_CHECK_VALUE(margin > 0, "margin must be greater than 0, got ", margin);
     return std::make_unique<TripletCall>(Parameters{margin, p, eps, swap, reduction}, anchor, positive, negative);
   }
@@ -114,9 +135,14 @@ struct TripletMarginLoss {
 }  // namespace lossimpl
 
 TORCH_LIBRARY_FRAGMENT(lossimpl, m) {
-  m.def("_triplet(Tensor anchor, Tensor positive, Tensor negative, float margin, float p, float eps, bool swap, int reduction) -> Tensor");
-  m.def("_triplet_step(Tensor anchor, Tensor positive, Tensor negative, float margin, float p, float eps, bool swap, int reduction, "
-        "bool want_anchor, bool want_positive, bool want_negative, Tensor? upstream) -> (Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "_triplet(Tensor anchor, Tensor positive, Tensor negative, float margin, float p, float eps, bool swap, int "
+      "reduction) -> Tensor");
+  m.def(
+      "_triplet_step(Tensor anchor, Tensor positive, Tensor negative, float margin, float p, float eps, bool swap, int "
+      "reduction, "
+      "bool want_anchor, bool want_positive, bool want_negative, Tensor? upstream) -> (Tensor, Tensor, Tensor, "
+      "Tensor)");
 }
 TORCH_LIBRARY_IMPL(lossimpl, CPU, m) {
   m.impl("_triplet", &lossimpl::forward_kernel);
