@@ -17,7 +17,7 @@ def register_peers() -> None:
     register("sigmoid_focal_loss", "torchvision", torchvision.sigmoid_focal_loss, available=torchvision.available)
     register(
         "triplet_margin_loss",
-        "metric-learning",
+        "pytorch-metric-learning",
         metric_learning.triplet_margin_loss,
         available=metric_learning.available,
     )
