@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossimpl.loading.settings import Settings
-from lossimpl.loading.workload import Workload
+from lossimpl.loading.workload import Workload, is_iterable
 
 
 def counter(workload: Workload, settings: Settings) -> Callable[[Any], int]:
@@ -14,6 +14,16 @@ def counter(workload: Workload, settings: Settings) -> Callable[[Any], int]:
     if settings.batch_size is None and not (workload.batch_sampler and settings.batch_sampler):
         return lambda batch: 1
     return BatchLength()
+
+
+def full_size(workload: Workload, settings: Settings) -> int | None:
+    """The samples of every batch but the last of an epoch, where that is known without looking at each batch.
+
+    Not for a stream, of which every worker has its own last batch, nor where the workload decides the batches.
+    """
+    if is_iterable(workload.dataset) or (workload.batch_sampler is not None and settings.batch_sampler):
+        return None
+    return settings.batch_size or 1
 
 
 class BatchLength:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from lossimpl.loading import memory, page_cache, peers
 from lossimpl.loading.consumer import consumer
-from lossimpl.loading.counting import counter
+from lossimpl.loading.counting import counter, full_size
 from lossimpl.loading.job import Events
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.workload import Workload, is_iterable, length_of, loader_arguments, make
@@ -43,26 +43,31 @@ class FirstIndices:
 @dataclass
 class Trace:
     """What one pass over the loader recorded. A number per batch: seconds waited (an epoch's first from before `iter()`
-    on), seconds of the step, samples, number of the epoch. `openings`: (epoch, seconds of `iter()`) for each epoch that
-    was begun; `tails`: (epoch, seconds from the last batch to the end) for each that ended. `origin`: when the first
-    batch had come.
+    on), samples, seconds of the step where there is one. `firsts`: (epoch, index of its first batch here) for each
+    epoch; `openings`: (epoch, seconds of `iter()`) for each that was begun; `tails`: (epoch, seconds from the last
+    batch to the end) for each that ended. `origin`: when the first batch had come.
     """
 
     wait: array[float] = field(default_factory=lambda: array("d"))
     step: array[float] = field(default_factory=lambda: array("d"))
     samples: array[int] = field(default_factory=lambda: array("l"))
-    epoch: array[int] = field(default_factory=lambda: array("l"))
+    firsts: list[tuple[int, int]] = field(default_factory=list)
     openings: list[tuple[int, float]] = field(default_factory=list)
     tails: list[tuple[int, float]] = field(default_factory=list)
     origin: float | None = None
 
-    def appenders(self) -> tuple[Callable[[Any], None], ...]:
-        """What the timed loop calls for each batch, looked up beforehand: wait, step, samples, epoch."""
-        return self.wait.append, self.step.append, self.samples.append, self.epoch.append
-
     def as_lists(self) -> dict[str, Any]:
-        """The trace as JSON can hold it."""
-        return {item.name: list(getattr(self, item.name)) for item in fields(self) if item.name != "origin"}
+        """The trace as JSON can hold it, with the step and the number of the epoch for each batch."""
+        ends = [first for _, first in self.firsts[1:]] + [len(self.wait)]
+        spans = zip(self.firsts, ends, strict=True)
+        return {
+            "wait": list(self.wait),
+            "step": list(self.step) or [0.0] * len(self.wait),
+            "samples": list(self.samples),
+            "epoch": [number for (number, first), end in spans for _ in range(first, end)],
+            "openings": self.openings,
+            "tails": self.tails,
+        }
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,15 @@ class Extent:
 
 @dataclass
 class Drive:
-    """A loader, driven epoch after epoch; `iterator` is the epoch under way, None between epochs."""
+    """A loader, driven epoch after epoch; `iterator` is the epoch under way, None between epochs.
+
+    `full` is the size of every batch but the last of an epoch, or None where each batch must be counted.
+    """
 
     loader: Any
     set_epoch: Callable[[int], None] | None
     count: Callable[[Any], int]
+    full: int | None = None
     epochs: int = 0
     iterator: Any = None
 
@@ -118,28 +127,39 @@ class Drive:
         fresh = self.iterator is None
         if fresh:
             trace.openings.append((self.epochs, self.begin()))
-        number, count = self.epochs - 1, self.count
-        note_wait, note_step, note_samples, note_epoch = trace.appenders()
+        trace.firsts.append((self.epochs - 1, len(trace.wait)))
+        count, full, note_wait, note_samples = self.count, self.full, trace.wait.append, trace.samples.append
+        batch = None
         for batch in self.iterator:
             arrived = now()
             note_wait(arrived - before)
-            note_samples(count(batch))
-            note_epoch(number)
+            if full is None:
+                note_samples(count(batch))
+            before = arrived
             if step is not None:
+                started = now()
                 step(batch)
-            before = now()
-            note_step(before - arrived)
+                before = now()
+                trace.step.append(before - started)
             if trace.origin is None:
                 if on_first is not None:
                     on_first()
                 trace.origin = before = now()
             elif before - trace.origin > extent.seconds and extent.reached(trace, before - trace.origin):
+                self.fill_in(trace, batch)
                 return True
-        trace.tails.append((number, now() - before))
+        self.fill_in(trace, batch)
+        trace.tails.append((self.epochs - 1, now() - before))
         self.iterator = None
         if trace.origin is None:
             return fresh
         return extent.reached(trace, now() - trace.origin)
+
+    def fill_in(self, trace: Trace, last: Any) -> None:
+        """The samples of batches that are known to be full, but for the last one, which is counted."""
+        missing = len(trace.wait) - len(trace.samples)
+        if missing and self.full is not None:
+            trace.samples.extend([self.full] * (missing - 1) + [self.count(last)])
 
     def stop(self) -> float:
         """Let the workers go; return the seconds that this took."""
@@ -167,7 +187,8 @@ def work(job: Mapping[str, Any], events: Events) -> None:
     events.phase("loader")
     make_loader = partial(peers.build, job["peer"]) if job.get("peer") else build
     loader = make_loader(workload, settings, job.get("samples"))
-    drive = Drive(loader, workload.set_epoch, counter(workload, settings))
+    full = None if job.get("peer") else full_size(workload, settings)
+    drive = Drive(loader, workload.set_epoch, counter(workload, settings), full)
     try:
         measure_phases(drive, job, events, settings.prefetched)
     finally:
