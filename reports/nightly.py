@@ -27,7 +27,7 @@ from reports.sweep.store import Store
 
 ROOT = Path(__file__).parents[1]
 MOST_COMMITS = 8  # that one night measures; a longer gap is sampled evenly, its newest commit included
-SELF_TEST = "gate-selftest.json"  # a machine's first night also measures the gate, for about an hour
+SELF_TEST = "gate-selftest.json"  # a machine's first night also measures the gate, for under an hour
 DIGITS = 8  # of a commit in the names of result files
 FINE, REGRESSION, UNMEASURED = 0, 1, 2
 

@@ -22,7 +22,10 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 def gate(
     base: Annotated[str, typer.Option(help="The revision to compare with.")] = "",
     head: Annotated[str, typer.Option(help="The revision to judge; uncommitted changes are not measured.")] = "HEAD",
-    budget: Annotated[str, typer.Option(help="How long to measure, after the builds: 90s, 15m, 1h.")] = "15m",
+    budget: Annotated[
+        str,
+        typer.Option(help="How long to measure, as 90s, 15m or 1h; in a self-test, three times."),
+    ] = "15m",
     everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot reach.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a row stays undecided.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds that one row may take before it counts as hung.")] = 600.0,
@@ -35,7 +38,7 @@ def gate(
     if self_test:
         from reports.gate.selftest import self_test as run_self_test
 
-        run_self_test(Path.cwd(), head)
+        run_self_test(Path.cwd(), head, seconds_of(budget))
         return
     if not base:
         raise typer.BadParameter("expected a revision to compare with, got none", param_hint="--base")
