@@ -129,7 +129,7 @@ class Drive:
             trace.openings.append((self.epochs, self.begin()))
         trace.firsts.append((self.epochs - 1, len(trace.wait)))
         count, full, note_wait, note_samples = self.count, self.full, trace.wait.append, trace.samples.append
-        batch = None
+        batch, limit = None, None if trace.origin is None else trace.origin + extent.seconds
         for batch in self.iterator:
             arrived = now()
             note_wait(arrived - before)
@@ -141,11 +141,12 @@ class Drive:
                 step(batch)
                 before = now()
                 trace.step.append(before - started)
-            if trace.origin is None:
+            if limit is None:
                 if on_first is not None:
                     on_first()
                 trace.origin = before = now()
-            elif before - trace.origin > extent.seconds and extent.reached(trace, before - trace.origin):
+                limit = before + extent.seconds
+            elif before > limit and extent.reached(trace, before - limit + extent.seconds):
                 self.fill_in(trace, batch)
                 return True
         self.fill_in(trace, batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
 from time import perf_counter, process_time
 
 import pytest
@@ -38,6 +37,8 @@ def test_the_search_finds_the_best_of_the_product_in_a_quarter_of_its_time(zygot
     facts, started = bench.facts(base), perf_counter()
     rows = {one: bench.measure(one, 2.0, verdict_seconds=2.0) for one in product(base, AXES, facts)}
     whole = perf_counter() - started
+    if sum(bool(row["busy"]) for row in rows.values()) > len(rows) / 3:
+        pytest.skip("other programs took the processor, so rates do not repeat")
     search = Search(bench, base, AXES, budget=SHARE * whole)
     started = perf_counter()
     search.find()
@@ -50,26 +51,32 @@ def test_the_search_finds_the_best_of_the_product_in_a_quarter_of_its_time(zygot
     assert taken <= SHARE * whole
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("dataset", "batch"), [("digits", 32), ("photographs", 4)])
-def test_the_drive_loop_adds_little_to_an_epoch(dataset, batch):
-    """Against a loop that does nothing, in turns, without workers, where an epoch is shortest and overhead largest.
+def fastest(call, repeats):
+    """The least processor time of a call, which other programs disturb less than the wall clock."""
+    spent = []
+    for _ in range(repeats):
+        started = process_time()
+        call()
+        spent.append(process_time() - started)
+    return min(spent)
 
-    Processor time is compared, which other programs disturb less than the wall clock.
-    """
+
+def exhaust(batches):
+    """The loop that does nothing."""
+    for _ in batches:
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dataset", "batch", "repeats"), [("digits", 32, 100), ("photographs", 4, 2)])
+def test_the_drive_loop_adds_little_to_an_epoch(dataset, batch, repeats):
+    """What it adds to each of many ready batches, against what the quickest loader takes to make one."""
     workload = make(dataset)
     loader = DataLoader(workload.dataset, batch_size=batch)
+    ready = [next(iter(loader))] * 2000
     count = counter(workload, Settings(batch_size=batch))
-    plain, driven = [], []
-    for _ in range(3 if dataset == "photographs" else 200):
-        started = process_time()
-        for _ in loader:
-            pass
-        plain.append(process_time() - started)
-        drive = Drive(loader, None, count, full=batch)
-        started = process_time()
-        drive.epoch(Trace(), Extent(1e9), None, None)
-        driven.append(process_time() - started)
-    overhead = min(driven) / min(plain) - 1
-    print(f"{dataset}: {overhead:.2%} by the fastest epochs, {median(driven) / median(plain) - 1:.2%} by the medians")
-    assert min(overhead, median(driven) / median(plain) - 1) <= OVERHEAD
+    driven = fastest(lambda: Drive(ready, None, count, batch).epoch(Trace(), Extent(1e9), None, None), 100)
+    added = (driven - fastest(lambda: exhaust(ready), 100)) / len(ready)
+    made = fastest(lambda: exhaust(loader), repeats) / len(loader)
+    print(f"{dataset}: {added * 1e6:.2f} us on batches of {made * 1e6:.0f} us, {added / made:.2%}")
+    assert added <= OVERHEAD * made
