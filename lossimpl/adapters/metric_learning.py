@@ -2,7 +2,8 @@
 
 Its loss looks triplets up by index, normalises rows by default, measures by a distance object, and averages over the
 losses above zero. Here its distance does not normalise, and its reducer is the plain one of the same name, so that it
-computes what the definition says. Our `eps` is 0 there, `margin`, `swap` and finite `p` map one to one.
+computes what the definition says. It has no `eps`: adding it to the anchor gives both of the anchor's distances, but
+not the one between positive and negative that `swap` needs. `margin`, `swap` and finite `p` map one to one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from lossimpl.adapters._importing import imported, refuse, why_not
 PACKAGE = "pytorch_metric_learning"
 MODULES = (f"{PACKAGE}.losses", f"{PACKAGE}.distances", f"{PACKAGE}.reducers")
 REDUCERS = {"none": "DoNothingReducer", "mean": "MeanReducer", "sum": "SumReducer"}
-SMALLEST_EPS = 1e-6  # torch's default, which moves a distance by less than float32 can tell in most rows
 
 
 def available(device: str) -> str | None:
@@ -40,7 +40,7 @@ def triplet_margin_loss(
     losses, distances, reducers = map(imported, MODULES)
     refuse(
         "pytorch-metric-learning",
-        an_eps_above_1e_6=eps > SMALLEST_EPS,
+        swap_with_an_eps_above_the_default=swap and eps > 1e-6,
         an_infinite_norm=math.isinf(p),
         rows_of_other_than_two_dimensions=anchor.dim() != 2,
         rows_that_broadcast=not anchor.shape == positive.shape == negative.shape,
@@ -57,7 +57,7 @@ def triplet_margin_loss(
         distance=distances.LpDistance(normalize_embeddings=False, p=p),
         reducer=getattr(reducers, REDUCERS[reduction])(),
     )
-    embeddings = torch.cat([anchor, positive, negative])
+    embeddings = torch.cat([anchor + eps, positive, negative])
     result = compute(embeddings, indices_tuple=(first, first + rows, first + 2 * rows))
     loss: Tensor = result["loss"]["losses"] if isinstance(result, dict) else result
     return loss

@@ -86,7 +86,7 @@ def value_unit(loss: str, arguments: Mapping[str, Any]) -> float:
     if loss != "triplet_margin_loss":
         return 1.0
     anchor, negative = arguments["anchor"].double(), arguments["negative"].double()
-    distances = torch.linalg.vector_norm(anchor - negative, dim=-1)
+    distances = torch.linalg.vector_norm(anchor - negative, ord=arguments.get("p", 2.0), dim=-1)
     return max(1.0, float(distances.max())) if distances.numel() else 1.0
 
 
