@@ -84,8 +84,8 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
 
 inline Tensor elementwise_forward(int64_t loss, const Tensor& input, const Tensor& target, const OptionalTensor& weight,
                                   const OptionalTensor& pos_weight, double alpha, double beta, int64_t reduction) {
-  return std::get<0>(
-      run_elementwise({static_cast<Pair>(loss), alpha, beta, reduction}, input, target, weight, pos_weight, false, false, {}));
+  return std::get<0>(run_elementwise({static_cast<Pair>(loss), alpha, beta, reduction}, input, target, weight,
+                                     pos_weight, false, false, {}));
 }
 
 inline std::tuple<Tensor, Tensor, Tensor> elementwise_step(int64_t loss, const Tensor& input, const Tensor& target,

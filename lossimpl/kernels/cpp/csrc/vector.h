@@ -103,11 +103,14 @@ INLINE typename Math::Bits iota() {
   return v;
 }
 
-template <class V>
-INLINE double horizontal_sum(V v) {
+INLINE double horizontal_sum(Double v) {
+#if LOSSIMPL_BYTES == 64
+  return _mm512_reduce_add_pd(v);
+#else
   double total = 0;
-  for (size_t i = 0; i < sizeof(V) / sizeof(v[0]); i++) total += v[i];
+  for (int i = 0; i < kBytes / 8; i++) total += v[i];
   return total;
+#endif
 }
 
 template <class V>
