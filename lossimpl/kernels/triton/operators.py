@@ -158,8 +158,13 @@ def _differentiate(one: Operator, operator: Any, backward_operator: Any) -> None
 
 
 def _scaled(grad: Tensor, upstream: Tensor) -> Tensor:
-    """A saved gradient times the upstream gradient: in place where the graph dies with this backward, untraced."""
-    if torch._C._autograd._get_current_graph_task_keep_graph() or is_in_torch_dispatch_mode():
+    """A saved gradient times the upstream gradient: in place where the graph dies with this backward.
+
+    Not in place either where the backward is traced, or where vmap holds a batch of upstream gradients.
+    """
+    functorch = torch._C._functorch
+    batched = functorch.is_functorch_wrapped_tensor(upstream) or functorch.is_legacy_batchedtensor(upstream)
+    if batched or torch._C._autograd._get_current_graph_task_keep_graph() or is_in_torch_dispatch_mode():
         return grad * upstream
     scale_in_place(grad, upstream)
     return grad

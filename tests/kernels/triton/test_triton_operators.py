@@ -52,6 +52,15 @@ def test_a_kept_graph_gives_the_same_gradient_again(native, batch):
     assert torch.equal(gradient(loss, x), first)
 
 
+def test_a_batch_of_upstream_gradients_gives_a_gradient_for_each(native, batch):
+    """torch.autograd.grad with is_grads_batched, as torch.autograd.functional.jacobian(vectorize=True) calls it."""
+    x, y = batch
+    alone = gradient(native("cross_entropy")(x, y), x)
+    upstream = torch.tensor([1.0, -2.0, 0.5], device=x.device)
+    (grads,) = torch.autograd.grad(native("cross_entropy")(x, y), x, upstream, is_grads_batched=True)
+    torch.testing.assert_close(grads, upstream[:, None, None] * alone)
+
+
 def test_inputs_are_never_written(native, batch):
     x, y = batch
     before = x.detach().clone()
