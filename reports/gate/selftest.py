@@ -8,6 +8,7 @@ The figures go to `results/<machine>/gate-selftest.json`, and the nightly keeps 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -169,8 +170,7 @@ def by_instructions(bench: Bench, rows: list[Row]) -> dict[str, Any]:
         return {"instructions": f"not counted: {absent}"}
     say("instructions of identical code, then with a planted +2 %")
     same = bench.counted(rows, {})
-    turns = {row: PLANTED_INSTRUCTIONS * one["base"] / LOOP_INSTRUCTIONS for row, one in same.items()}
-    more = bench.counted(list(same), {row: ("instructions", float(round(count))) for row, count in turns.items()})
+    more = bench.counted(list(same), two_percent(bench, same))
     ratios = sorted(one["ratio"] for one in more.values())
     return {
         "instruction_rows": len(same),
@@ -179,6 +179,17 @@ def by_instructions(bench: Bench, rows: list[Row]) -> dict[str, Any]:
         "instruction_planted": f"{ratios[0] - 1:+.2%} to {ratios[-1] - 1:+.2%}" if ratios else "none",
         "instruction_planted_found": f"{sum(bool(instructions.change(one)) for one in more.values())} of {len(more)}",
     }
+
+
+def two_percent(bench: Bench, counted: Mapping[Row, Mapping[str, float]]) -> Plants:
+    """For each row the turns of an empty loop that take 2 % of its instructions."""
+    first = next(iter(counted), None)
+    found = bench.counted([first], {first: ("instructions", TURNS)}) if first else {}
+    if first not in found:
+        return {}
+    a_turn = (found[first]["head"] - found[first]["base"]) / TURNS
+    turns = {row: math.ceil(PLANTED_INSTRUCTIONS * one["base"] / a_turn) for row, one in counted.items()}
+    return {row: ("instructions", float(count)) for row, count in turns.items()}
 
 
 def detection(judged: Judged, plants: Plants) -> list[dict[str, Any]]:
