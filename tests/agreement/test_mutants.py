@@ -7,9 +7,7 @@ import pytest
 import lossimpl
 from lossimpl.agreement.mutants import Mutant, hunt, mutants
 
-QUICK = (
-    "reports before the device has finished"  # its large call takes seconds: for one loss by default, for all when slow
-)
+QUICK = "reports before the device has finished"  # a large call: for one loss by default, for all when slow
 
 
 @pytest.mark.parametrize("name", lossimpl.LOSSES)

@@ -60,7 +60,9 @@ ELEMENTWISE: dict[str, Callable[[mpf, mpf], mpf]] = {
 def test_elementwise_oracles_equal_mpmath(name: str, y: float) -> None:
     """Fourteen digits of every value, in the tails too."""
     for x in POINTS:
-        got = lossimpl.get(name).oracle(torch.tensor([x]).double(), torch.tensor([y]).double(), reduction="sum")
+        got = lossimpl.get(name).oracle(
+            torch.tensor([x], dtype=torch.float64), torch.tensor([y], dtype=torch.float64), reduction="sum"
+        )
         want = ELEMENTWISE[name](mpf(x), mpf(y))
         assert abs(mpf(got.item()) - want) <= mpf("1e-14") * abs(want), (x, y, got.item(), mp.nstr(want, 20))
 
@@ -69,7 +71,9 @@ def test_elementwise_oracles_equal_mpmath(name: str, y: float) -> None:
 @pytest.mark.parametrize("p", [0.0, 1e-60, 1e-12, 0.125, 0.5, 0.999, 1 - 2**-50, 1.0])
 def test_the_oracle_of_probabilities_equals_mpmath(p: float, y: float) -> None:
     """The clamps at -100 included."""
-    got = lossimpl.get("binary_cross_entropy").oracle(torch.tensor([p]).double(), torch.tensor([y]).double())
+    got = lossimpl.get("binary_cross_entropy").oracle(
+        torch.tensor([p], dtype=torch.float64), torch.tensor([y], dtype=torch.float64)
+    )
     assert abs(mpf(got.item()) - bce(mpf(p), mpf(y))) <= mpf("1e-14") * bce(mpf(p), mpf(y))
 
 
@@ -85,7 +89,7 @@ def surprise(row: list[float], label: int) -> mpf:
 @pytest.mark.parametrize("label", [0, 1, 2])
 def test_oracles_over_classes_equal_mpmath(row: list[float], label: int) -> None:
     """Plain, smoothed by a fifth, as probabilities, and focal with gamma 2."""
-    input, target = torch.tensor([row]).double(), torch.tensor([label])
+    input, target = torch.tensor([row], dtype=torch.float64), torch.tensor([label])
     plain, every = surprise(row, label), [surprise(row, one) for one in range(3)]
     onehot = torch.nn.functional.one_hot(target, 3).double()
     cross, focus = lossimpl.get("cross_entropy").oracle, lossimpl.get("softmax_focal_loss").oracle
@@ -109,7 +113,7 @@ def test_the_triplet_oracle_equals_mpmath(p: float, swap: bool) -> None:
 
     far = min(apart(a, c), apart(b, c)) if swap else apart(a, c)
     want = max(1 + apart(a, b) - far, mpf(0))
-    tensors = [torch.tensor([one]).double() for one in (a, b, c)]
+    tensors = [torch.tensor([one], dtype=torch.float64) for one in (a, b, c)]
     got = lossimpl.get("triplet_margin_loss").oracle(*tensors, p=p, swap=swap)
     assert abs(mpf(got.item()) - want) <= mpf("1e-14") * want
 

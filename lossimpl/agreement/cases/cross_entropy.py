@@ -46,7 +46,7 @@ IGNORING = (
     ),
     *(
         Check(
-            f"ignore_index {index} leaves its rows out of loss and mean",
+            f"ignore_index {index} leaves its rows out, reduction {reduction}",
             "torch.nn.functional.cross_entropy",
             {**BASE, "target": [2, 0, index, 1]},
             {"ignore_index": index, "reduction": reduction},
