@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run every test with the interpreter $1; with "full" as $2 the slow ones too. Three sessions: one for the claims and the
 # examples (but those of kernels, which import only once their library is there), one for the inner loop, and one for
-# the Triton kernels, since Triton decides at import whether it interprets.
+# the Triton kernels, since Triton decides at import whether it interprets; without a GPU it does.
 set -eu
 python=$1
 if [ "${2:-}" = full ]; then marks='slow or not slow'; else marks='not slow'; fi
@@ -9,4 +9,5 @@ if [ "${2:-}" = full ]; then marks='slow or not slow'; else marks='not slow'; fi
 "$python" -m pytest -q -m "$marks" --durations=15 --doctest-modules \
     --ignore tests/kernels/triton --ignore tests/bench --ignore lossimpl/kernels lossimpl reports tests
 "$python" -m pytest -q -m "$marks" --benchmark-disable tests/bench
-TRITON_INTERPRET=1 "$python" -m pytest -q -m "$marks" tests/kernels/triton
+if ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then export TRITON_INTERPRET=1; fi
+"$python" -m pytest -q -m "$marks" tests/kernels/triton
