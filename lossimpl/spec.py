@@ -47,7 +47,16 @@ class Case:
     def key(self) -> str:
         """One line that tells this case from every other."""
         options = ",".join(f"{name}={value}" for name, value in self.options)
-        parts = (self.loss, self.shape_text, self.dtype, self.device, self.mode, options, self.maker, f"seed{self.seed}")
+        parts = (
+            self.loss,
+            self.shape_text,
+            self.dtype,
+            self.device,
+            self.mode,
+            options,
+            self.maker,
+            f"seed{self.seed}",
+        )
         return "-".join(part for part in parts if part)
 
 
