@@ -13,13 +13,13 @@ import os
 import platform
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from lossimpl.measure.wall import now
 from lossimpl.spec import Unavailable
 
 SOURCES = Path(__file__).parent / "csrc"
@@ -97,14 +97,14 @@ def build() -> Path:
 def compile_to(path: Path) -> None:
     """Compile all sources and link them at `path`, telling so on stderr in one line."""
     print(f"lossimpl: building the C++ kernels with {compiler()} ...", end=" ", file=sys.stderr, flush=True)
-    start = time.monotonic()
+    start = now()
     try:
         run_torch_build(path)
     except Exception as error:
         print("failed", file=sys.stderr)
         FAILED[path] = f"the build failed: {error}"
         raise Unavailable(f"native could not build its C++ kernels: {error}") from error
-    print(f"done in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+    print(f"done in {now() - start:.0f} s", file=sys.stderr, flush=True)
 
 
 def run_torch_build(path: Path) -> None:

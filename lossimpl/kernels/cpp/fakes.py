@@ -5,6 +5,8 @@ Each takes its operator's arguments in the order of the schema in csrc/*_operato
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -57,7 +59,20 @@ def triplet_step(*arguments: Any) -> tuple[Tensor, ...]:
     return triplet(*arguments), *gradients
 
 
+def on_one_device(fake: Callable[..., Any]) -> Callable[..., Any]:
+    """The fake, refusing tensors of several devices: a meta tensor beside a real one would be answered by it."""
+
+    @wraps(fake)
+    def guarded(*arguments: Any) -> Any:
+        devices = {one.device for one in arguments if isinstance(one, Tensor)}
+        if len(devices) > 1:
+            raise RuntimeError(f"expected all tensors on one device, got {', '.join(sorted(map(str, devices)))}")
+        return fake(*arguments)
+
+    return guarded
+
+
 def register() -> None:
     """Tell torch about all of them; once, after the library is loaded."""
     for fake in (elementwise, elementwise_step, classes, classes_step, triplet, triplet_step):
-        torch.library.register_fake(f"lossimpl::_{fake.__name__}", fake)
+        torch.library.register_fake(f"lossimpl::_{fake.__name__}", on_one_device(fake))
