@@ -42,10 +42,11 @@ def diagnose(outcome: Outcome) -> Diagnosis:
     error = outcome.first("error")
     if outcome.out_of_memory:
         return Diagnosis("crashed", "the machine ran out of memory", OUT_OF_MEMORY)
+    # A spawned worker has no handler for the signal that asks for stacks and dies of it: that is still a hang.
+    if outcome.timed_out and (error is None or "SIGUSR1" in workers_that_died(outcome)):
+        return of_hang(outcome)
     if error is not None:
         return of_error(error, outcome)
-    if outcome.timed_out:
-        return of_hang(outcome)
     if outcome.exit != 0 or outcome.phase != "exit":
         return Diagnosis("crashed", f"the process {died(outcome.exit)} in phase {outcome.phase!r}", A_DEATH)
     return Diagnosis("ok")

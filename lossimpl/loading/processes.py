@@ -40,6 +40,14 @@ def children_of(pid: int) -> set[int]:
     return children
 
 
+def is_resource_tracker(pid: int) -> bool:
+    """Whether this is the helper of `multiprocessing` that removes what killed processes leave."""
+    try:
+        return b"multiprocessing.resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def segments() -> set[str]:
     """The names of torch's shared-memory segments that exist now."""
     try:

@@ -24,12 +24,13 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TextIO
 
 from lossimpl.loading import processes
-from lossimpl.measure.wall import now
+from lossimpl.measure.wall import now, sleep
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 OUTPUT_KEPT = 16_384
 POLL_SECONDS = 0.2
 STACK_SECONDS = 0.3  # what the processes get to write their stacks before they are killed
+TRACKER_SECONDS = 2.0
 MEMORY_RESERVE = 256 << 20
 
 
@@ -177,28 +178,32 @@ def ask_for_stacks(seen: Watched, reader: int) -> None:
 
 
 def end_descendants(seen: Watched) -> None:
-    """Kill and reap everything that descends from here, until nothing is left."""
+    """Kill and reap everything that descends from here, until nothing is left.
+
+    The resource tracker of `multiprocessing` gets a moment to end by itself: it removes the named semaphores of spawn.
+    """
+    patience = now() + TRACKER_SECONDS
     while pids := processes.descendants(os.getpid()):
         seen.pids.update(pids)
-        for pid in pids:
+        spared = {pid for pid in pids if now() < patience and processes.is_resource_tracker(pid)}
+        for pid in pids - spared:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         reap(seen)
+        sleep(0.005)
     reap(seen)
 
 
 def reap(seen: Watched) -> None:
-    """Take the exit status of all dead children, waiting for the first, and note that of the job."""
-    flags = 0
+    """Take the exit status of all dead children, and note that of the job."""
     with contextlib.suppress(ChildProcessError):
         while True:
-            pid, status, usage = os.wait4(-1, flags)
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 return
             seen.cpu_seconds += usage.ru_utime + usage.ru_stime
             if pid == seen.pid:
                 seen.exit = os.waitstatus_to_exitcode(status)
-            flags = os.WNOHANG
 
 
 def end(signum: int, frame: object) -> None:
