@@ -24,8 +24,9 @@ def sigma(x: mpf) -> mpf:
 
 def bce(p: mpf, y: mpf) -> mpf:
     """Cross entropy of a probability, its logs clamped at -100."""
-    log = lambda q: max(mp.log(q), mpf(-100)) if q > 0 else mpf(-100)  # noqa: E731  # a formula, used on this line's heel
-    return -(y * log(p) + (1 - y) * log(1 - p))
+    log_p = mp.log(p) if p > 0 else mpf("-inf")
+    log_q = mp.log1p(-p) if p < 1 else mpf("-inf")
+    return -(y * max(log_p, mpf(-100)) + (1 - y) * max(log_q, mpf(-100)))
 
 
 def bcel(x: mpf, y: mpf) -> mpf:

@@ -12,6 +12,7 @@ from lossimpl.agreement.run import answer, entry, jobs
 from lossimpl.agreement.uses import REFERENCE
 from lossimpl.spec import Loss
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using a target size")  # broadcasting is what some cases are about
 HEAVY = 1 << 17  # elements: from here on a case is left to `make test FULL=1`
 
 
@@ -65,13 +66,14 @@ def test_ours_keep_every_case(name: str, implementation: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("implementation", ["vectorized", "native", "torch"])
+@pytest.mark.parametrize("implementation", ["vectorized", "native"])
 @pytest.mark.parametrize("name", ["cross_entropy", "softmax_focal_loss"])
 def test_ours_keep_the_large_cases(name: str, implementation: str) -> None:
     """Vocabularies up to 262144 classes."""
     loss = lossimpl.get(name)
-    if implementation not in loss.implementations:
-        pytest.skip(f"{name} has no {implementation}")
+    reason = loss.available("cpu")[implementation]
+    if reason is not None:
+        pytest.skip(f"{implementation}: {reason}")
     function = entry(name, implementation, "cpu")
     table = [check for check in checks(loss) if not light(loss, check) and not check.slow]
     rows = [run_check(loss, implementation, function, check, dtype) for check in table for dtype in check.dtypes]
