@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lossimpl.agreement import batches
+from lossimpl.agreement.audit import Audit, audit
 from lossimpl.agreement.cases import checks
 from lossimpl.agreement.check import Check
 from lossimpl.agreement.conformance import OURS, Row, run_check, unmeasured
@@ -78,6 +79,23 @@ def _rows(worker: Worker, batch: list[Job]) -> list[Row]:
     return [
         unmeasured(check_of(job.loss, job.case), job.loss, job.implementation, job.dtype, job.device, outcome.reason)
     ]
+
+
+def audits(todo: Sequence[Job]) -> Iterator[tuple[str, str, Audit | str]]:
+    """The determinism of every implementation asked for: (loss, implementation, what was found or why it was not)."""
+    with Worker() as worker:
+        for loss, name, device in dict.fromkeys((job.loss, job.implementation, job.device) for job in todo):
+            outcome = worker.run(audited, loss, name, device, seconds=COMPILE_SECONDS)
+            yield loss, name, outcome.value if outcome.status == "returned" else outcome.reason
+
+
+def audited(loss: str, implementation: str, device: str) -> Audit | str:
+    """The audit of one implementation, computed here, or the reason why it is unavailable."""
+    import lossimpl
+
+    one = lossimpl.get(loss)
+    reason = one.implementations[implementation].available(device)
+    return reason or audit(one, one.implementations[implementation].load(device), device=device)
 
 
 def prepare(loss: str, implementation: str, device: str) -> None:

@@ -34,6 +34,7 @@ def check(
     if json is not None:
         json.write_text("".join(json_module.dumps(asdict(row)) + "\n" for row in rows))
     _show(rows)
+    _audit(todo)
     if any(_is_ours(row) and row.status in ("fail", "error") for row in rows):
         raise typer.Exit(1)
 
@@ -66,6 +67,19 @@ def _run(todo: list[Job]) -> list[Row]:
 
     console = Console(stderr=True)
     return list(track(run(todo), description="checking", total=len(todo), console=console))
+
+
+def _audit(todo: list[Job]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from lossimpl.agreement.run import audits
+
+    table = Table("loss", "implementation", "20 calls", "1 and 2 threads", "alone, among others", title="Same bits")
+    for loss, name, found in audits(todo):
+        shown = [found, "", ""] if isinstance(found, str) else [found.repeated, found.threads, found.company]
+        table.add_row(loss, name, *(one if isinstance(one, str) else "same" if one else "differ" for one in shown))
+    Console().print(table)
 
 
 def _is_ours(row: Row) -> bool:
