@@ -68,7 +68,7 @@ def log_loss(p: Tensor, y: Tensor) -> Tensor:
 
 
 def oracle(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
-    """In float64: the logs themselves; at the clamps a linear term with the contract's slope, where autograd would stop."""
+    """In float64: the logs themselves; at the clamps, where autograd would stop, a line with the contract's slope."""
     p, y = input.detach(), target.detach()
     clamped = (p * (1 - p) < SMALLEST_VARIANCE).logical_or(p.isnan())
     log_p, log_q = p.log().clamp_min(FLOOR), torch.log1p(-p).clamp_min(FLOOR)

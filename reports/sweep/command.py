@@ -44,8 +44,7 @@ def sweep(
     store.add_missing(selected, since)
     rows = store.rows(since)
     store.finish()
-    for table in (summary.losses(rows, list(LOSSES)), summary.loaders(rows)):
-        console.print(table)
+    console.print(summary.loaders(rows))
     for line in filter(None, (*summary.not_ranked(rows), summary.disturbed(rows))):
         console.print(line, markup=False, highlight=False)
     console.print(f"{len(rows)} rows in {store.rows_path.relative_to(ROOT)}")

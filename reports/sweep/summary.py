@@ -1,12 +1,12 @@
-"""The end of a sweep in the terminal: for each loss who is fastest, by how much, and how near the limit; then loaders.
+"""The end of a sweep in the terminal: the loaders, what was not ranked and why, and whether the machine was busy.
 
-One line a loss and device: the training step that moves the most bytes. The site has all the others.
+The losses are ranked where the site is built, which knows ties.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
@@ -14,55 +14,6 @@ from rich import box
 from rich.table import Table
 
 Row = dict[str, Any]
-
-
-def case(row: Row) -> tuple[Any, ...]:
-    """What makes rows comparable."""
-    return tuple(row[name] for name in ("loss", "device", "dtype", "shape", "mode"))
-
-
-def largest_steps(rows: Iterable[Row]) -> list[list[Row]]:
-    """For each loss and device the rows of the largest float32 step, the fastest first."""
-    steps = [r for r in rows if r.get("mode") == "step" and r["dtype"] == "float32" and r["status"] == "ok"]
-    found = []
-    for _, group in itertools.groupby(sorted(steps, key=case), key=lambda row: case(row)[:2]):
-        members = list(group)
-        most = max(members, key=lambda row: int(row["traffic"]))
-        found.append(sorted((r for r in members if case(r) == case(most)), key=lambda r: median(r["samples"])))
-    return found
-
-
-def duration(seconds: float) -> str:
-    """Seconds with a unit that fits.
-
-    >>> duration(0.00123), duration(2.5e-7)
-    ('1.23 ms', '250 ns')
-    """
-    scale, unit = next(((s, u) for s, u in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")) if seconds >= s), (1e-9, "ns"))
-    return f"{seconds / scale:.3g} {unit}"
-
-
-def against_torch(ranked: Sequence[Row]) -> str:
-    """How many times faster the fastest is than torch's own, where there is one."""
-    own = [median(row["samples"]) for row in ranked if row["implementation"] == "torch"]
-    return f"{own[0] / median(ranked[0]['samples']):.2f}x" if own else "-"
-
-
-def losses(rows: Iterable[Row], order: Sequence[str]) -> Table:
-    """The fastest implementation of each loss."""
-    title = "Fastest implementation of the largest float32 training step"
-    table = Table("loss", "case", "fastest", "time", "of ceiling", "vs torch", title=title, box=box.SIMPLE_HEAD)
-    for ranked in sorted(largest_steps(rows), key=lambda ranked: order.index(ranked[0]["loss"])):
-        first = ranked[0]
-        table.add_row(
-            first["loss"],
-            f"{first['shape']} {first['device']}",
-            first["implementation"],
-            duration(median(first["samples"])),
-            f"{first['share']:.0%}",
-            against_torch(ranked),
-        )
-    return table
 
 
 def loaders(rows: Iterable[Row]) -> Table:

@@ -163,24 +163,20 @@ watch.run({command!r}, {asked!r}, store, "", 0.1)
     assert 1 <= len(store.rows()) == kept < 100
 
 
-def test_the_summary_ranks_the_largest_step_of_each_loss():
-    """Twice as fast as torch is 2.00x; wrong rows are not ranked but named."""
+def test_the_summary_names_the_fastest_loader_and_what_was_not_ranked():
+    """The median of 100, 110 and 120 samples/s is 110; a wrong row is named."""
     rows = [
         row(shape="16384x1024", traffic=10**9, seconds=0.2),
-        row(shape="16384x1024", traffic=10**9, seconds=0.1, implementation="native", share=0.8),
         row(shape="16384x1024", traffic=10**9, seconds=0.01, implementation="planted", status="wrong", reason="off"),
-        row(shape="32x10", implementation="naive", seconds=1e-9),
         {"benchmark": LOADING, "params": ["'digits'"], "dataset": "digits", "status": "ok", "reason": "",
          "samples_per_second": [100.0, 120.0, 110.0],
          "scenario": {"num_workers": 2, "pin_memory": False, "batch_size": 64}},
     ]  # fmt: skip
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(summary.losses(rows, ["mse_loss"]), summary.loaders(rows))
+    console.print(summary.loaders(rows))
     shown = console.export_text()
-    assert re.search(r"mse_loss +16384x1024 cpu +native +100 ms +80% +2\.00x", shown)
     assert re.search(r"digits +num_workers=2, pin_memory=False, batch_size=64 +110", shown)
-    assert "planted" not in shown
-    assert len(summary.not_ranked(rows)) == 1
+    assert [line.split(":")[0] for line in summary.not_ranked(rows)] == ["wrong"]
 
 
 def test_a_busy_machine_is_told():
