@@ -110,8 +110,7 @@ def store_of(machine: str, commit: str) -> Store:
 
 def conformance(machine: str) -> Path:
     """The side-car for the conformance of the newest commit."""
-    store = store_of(machine, history(ROOT)[-1])
-    return store.rows_path.with_name(f"{store.stem}.conformance.jsonl")
+    return store_of(machine, history(ROOT)[-1]).conformance_path
 
 
 def sweep(commit: str, machine: str, full: bool) -> None:

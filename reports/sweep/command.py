@@ -1,10 +1,11 @@
-"""The command: warm up, measure HEAD, close the side-car, print the summary."""
+"""The command: warm up, measure HEAD, close the side-car, print the summary, run the hard cases."""
 
 from __future__ import annotations
 
 import importlib
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,13 @@ def sweep(
     for line in filter(None, (*summary.not_ranked(rows), summary.disturbed(rows))):
         console.print(line, markup=False, highlight=False)
     console.print(f"{len(rows)} rows in {store.rows_path.relative_to(ROOT)}")
+    check(store.conformance_path, full)
+
+
+def check(path: Path, full: bool) -> None:
+    """The hard cases of every implementation, into the side-car; float32 alone unless everything is asked for."""
+    arguments = ["-m", "lossimpl.cli", "check", "--json", str(path), *([] if full else ["--dtype", "float32"])]
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False)  # its own table says what failed
 
 
 def head(console: Console) -> str:

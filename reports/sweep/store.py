@@ -49,6 +49,11 @@ class Store:
         return self.root / "results" / self.machine / f"{self.stem}.rows.jsonl"
 
     @property
+    def conformance_path(self) -> Path:
+        """The side-car of the hard cases."""
+        return self.rows_path.with_name(f"{self.stem}.conformance.jsonl")
+
+    @property
     def marker(self) -> Path:
         """The file that an unfinished sweep leaves; asv's folder for such things is not under version control."""
         return self.root / ".asv" / f"unfinished-{self.machine}-{self.stem}"
