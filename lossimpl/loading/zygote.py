@@ -29,7 +29,8 @@ from lossimpl.measure.wall import now, sleep
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 OUTPUT_KEPT = 16_384
 POLL_SECONDS = 0.2
-STACK_SECONDS = 0.3  # what the processes get to write their stacks before they are killed
+STACK_SECONDS = 0.15  # what a process gets to write its stack before the next is asked
+MOST_STACK_SECONDS = 2.0  # and all of them together
 TRACKER_SECONDS = 2.0
 MEMORY_RESERVE = 256 << 20
 
@@ -167,14 +168,25 @@ def memory_is_short() -> bool:
 
 
 def ask_for_stacks(seen: Watched, reader: int) -> None:
-    """Let each process of the job write where it stands (`faulthandler`, registered by the job), workers first."""
-    for pid in sorted(processes.descendants(os.getpid()), reverse=True):
+    """Let each process of the job write where it stands (`faulthandler`, registered by the job), workers first.
+
+    One after the other: they share a pipe, and what two write at once cannot be told apart.
+    """
+    asked = sorted(processes.descendants(os.getpid()), reverse=True)
+    for pid in asked:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGUSR1)
-    until = now() + STACK_SECONDS
-    while now() < until:
-        if select.select([reader], [], [], 0.05)[0] and not keep_output(seen, reader):
+        if not listen(seen, reader, min(STACK_SECONDS, MOST_STACK_SECONDS / len(asked))):
             return
+
+
+def listen(seen: Watched, reader: int, seconds: float) -> bool:
+    """Keep what is written meanwhile; False once nobody can write any more."""
+    until = now() + seconds
+    while now() < until:
+        if select.select([reader], [], [], 0.02)[0] and not keep_output(seen, reader):
+            return False
+    return True
 
 
 def end_descendants(seen: Watched) -> None:
