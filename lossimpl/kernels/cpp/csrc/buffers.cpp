@@ -1,6 +1,5 @@
 #include "buffers.h"
 
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #if defined(__linux__)
@@ -25,23 +24,12 @@ Dtype dtype_of(const Tensor& t) {
 }
 
 // A fresh buffer of n bytes costs n / 4096 page faults, n / 2^21 with large pages: at 64 MiB more than the loss itself.
-// Where memory is fragmented the kernel moves pages about to make a large one, which costs ten times the small ones. So
-// every eighth large page is touched here under the clock, and after one that took too long the rest stays small.
 static void ask_for_large_pages(void* data, int64_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr uintptr_t page = uintptr_t(2) << 20, probed = 8 * page;
-  constexpr auto patience = std::chrono::microseconds(800);  // zeroing a large page takes 100 to 400 of them
+  constexpr uintptr_t page = uintptr_t(2) << 20;
   uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) & ~(page - 1);
   uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) & ~(page - 1);
-  if (end <= begin) return;
-  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-  for (uintptr_t at = begin; at < end; at += probed) {
-    auto started = std::chrono::steady_clock::now();
-    *reinterpret_cast<volatile char*>(at) = 0;
-    if (std::chrono::steady_clock::now() - started < patience) continue;
-    madvise(reinterpret_cast<void*>(at), end - at, MADV_NOHUGEPAGE);
-    return;
-  }
+  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #endif
 }
 
