@@ -48,7 +48,8 @@ def section(material: Material, device: str) -> str:
 NOTE = (
     "Times are medians of a call, a dash where the implementation does not exist or was not measured. The ceiling is "
     "the bandwidth of a copy (step) or a read (forward) in the same process, of the cache level that the case fits in. "
-    "The error is the largest relative error of value or gradient against the float64 oracle."
+    "The error is the largest relative error of value or gradient against the float64 oracle. A step allocates a fresh "
+    "gradient: at 64 MiB its page faults can cost more than the loss, and vary with the state of the machine's memory."
 )
 
 
