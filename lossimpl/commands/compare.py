@@ -97,7 +97,7 @@ def show(case: Case, loss: Loss, rows: list[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=max(100, Console().width))
+    console = Console(width=max(112, Console().width))
     timed = ranked(rows)
     console.print(f"[bold]{case.loss}[/bold]  {loss.formula}")
     title = f"{case.shape_text} {case.dtype} on {case.device}, {case.mode}, {case.maker} inputs"
