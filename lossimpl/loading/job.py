@@ -26,8 +26,7 @@ KINDS = {
     "distributed": "lossimpl.loading.distributed",
     "resume": "lossimpl.loading.peers",
 }
-
-
+EVENTS = "events.jsonl"  # in the folder of a job
 TEXT_KEPT = 8_000
 
 

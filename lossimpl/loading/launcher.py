@@ -21,8 +21,10 @@ from types import TracebackType
 from typing import Any
 
 from lossimpl.loading import processes
+from lossimpl.loading.job import EVENTS
 
 START_SECONDS = 120.0
+LONGEST_PLACE = 56  # a Unix socket's path has 107 bytes, of which `multiprocessing` and our folder need 50
 GRACE_SECONDS = 15.0  # beyond the deadline, for killing and reaping; then the zygote itself is given up
 
 
@@ -73,17 +75,22 @@ class Zygote:
         self.close()
 
     def run(self, job: Mapping[str, Any], seconds: float) -> Outcome:
-        """Run one job to its end or to its deadline of `seconds`; an interrupt ends job and zygote, then goes on."""
+        """Run one job to its end or to its deadline of `seconds`; an interrupt ends job and zygote, then goes on.
+
+        The job's folder is also the place of its temporary files, and goes with them whatever becomes of it.
+        """
         before = processes.segments()
-        with tempfile.TemporaryDirectory(prefix="lossimpl-") as folder:
-            events = Path(folder, "events.jsonl")
+        with tempfile.TemporaryDirectory(prefix="lossimpl-", dir=short_place(), ignore_cleanup_errors=True) as folder:
+            events = Path(folder, EVENTS)
             events.touch()
             try:
-                answer = self._exchange({"job": dict(job), "seconds": seconds, "events": str(events)}, seconds)
+                answer = self._exchange({"job": dict(job), "seconds": seconds, "folder": folder}, seconds)
             except BaseException:
                 self.close()
                 raise
-            recorded = read_events(events)
+            finally:
+                processes.remove_semaphores(folder)
+            recorded = read_events(events) if events.exists() else ()
         pids = answer.pop("pids", [])
         return Outcome(recorded, deadline=seconds, segments=tuple(processes.remove_segments(pids, before)), **answer)
 
@@ -143,6 +150,11 @@ class Zygote:
             with contextlib.suppress(BrokenPipeError):
                 if stream is not None:
                     stream.close()
+
+
+def short_place() -> str | None:
+    """Where folders for jobs are made: None for the usual place, another where that leaves no room for sockets."""
+    return "/tmp" if len(tempfile.gettempdir()) > LONGEST_PLACE else None
 
 
 def search_path() -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable
+from multiprocessing.process import current_process
 from pathlib import Path
 
 import psutil
@@ -67,6 +68,21 @@ def remove_segments(pids: Iterable[int], before: set[str]) -> list[str]:
                 (SHARED_MEMORY / name).unlink()
             removed.append(name)
     return removed
+
+
+def name_semaphores(folder: str) -> None:
+    """Let the named semaphores that this process and its children make from now on be known by the job's folder.
+
+    Under spawn and forkserver `multiprocessing` names them; only its resource tracker removes those of a killed
+    process, and that tracker may be killed too.
+    """
+    current_process()._config["semprefix"] = f"/{Path(folder).name}"  # type: ignore[attr-defined]  # no public way
+
+
+def remove_semaphores(folder: str) -> None:
+    """Remove the semaphores that a job left."""
+    for left in SHARED_MEMORY.glob(f"sem.{Path(folder).name}-*"):
+        left.unlink(missing_ok=True)
 
 
 def in_session(session: int) -> set[int]:

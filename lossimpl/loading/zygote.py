@@ -6,7 +6,8 @@ that changes its session, comes back here when orphaned and is killed before the
 kernel signals the zygote, which takes all its descendants with it.
 
 Protocol: one JSON object a line. A request holds `job` (for `lossimpl.loading.job`), `seconds` (its deadline) and
-`events` (a file that the job appends to); the answers are `{"pid"}` at the start and `{"exit", ...}` at the end.
+`folder` (where the job writes its events and its temporary files); the answers are `{"pid"}` at the start and
+`{"exit", ...}` at the end.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn, TextIO
 
 from lossimpl.loading import processes
@@ -69,6 +73,7 @@ def serve(requests: TextIO, answers: TextIO) -> int:
     """Fork a process for each request until the input ends."""
     for line in requests:
         request = json.loads(line)
+        signal.signal(signal.SIGTERM, partial(end, request["folder"]))
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -103,9 +108,11 @@ def become_job(request: dict[str, Any], output: int) -> int:
     os.close(output)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("1000")
+    os.environ["TMPDIR"] = tempfile.tempdir = request["folder"]
+    processes.name_semaphores(request["folder"])
     from lossimpl.loading import job
 
-    return job.run(request["job"], request["events"])
+    return job.run(request["job"], os.path.join(request["folder"], job.EVENTS))
 
 
 def finish(code: int) -> NoReturn:
@@ -218,10 +225,15 @@ def reap(seen: Watched) -> None:
                 seen.exit = os.waitstatus_to_exitcode(status)
 
 
-def end(signum: int, frame: object) -> None:
-    """The harness is gone or wants us to go: leave nothing behind."""
+def end(folder: str | None, signum: int, frame: object) -> NoReturn:
+    """The harness is gone or wants us to go: leave nothing behind, of the job in `folder` neither."""
     del signum, frame
-    end_descendants(Watched(0))
+    seen = Watched(0)
+    end_descendants(seen)
+    processes.remove_segments(seen.pids, set())
+    if folder is not None:
+        processes.remove_semaphores(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
@@ -230,7 +242,7 @@ def main() -> int:
     os.setsid()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, partial(end, None))
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,24 @@ from lossimpl.loading.launcher import Zygote
 def zygote():
     with Zygote({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}) as started:
         yield started
+
+
+def in_shared_memory():
+    """What torch and `multiprocessing` keep there under names that tell that we asked for it."""
+    return {path.name for path in Path("/dev/shm").iterdir() if path.name.startswith(("torch_", "sem.lossimpl-"))}
+
+
+@pytest.fixture
+def place(monkeypatch):
+    """A folder for all temporary files; afterwards it must be empty, and nothing new may lie in shared memory."""
+    before = in_shared_memory()
+    folder = tempfile.mkdtemp(prefix="place-", dir="/tmp")  # pytest's own are too long for sockets
+    monkeypatch.setenv("TMPDIR", folder)
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    yield Path(folder)
+    left = os.listdir(folder)
+    shutil.rmtree(folder)
+    assert (left, in_shared_memory() - before) == ([], set())
 
 
 @pytest.fixture

@@ -41,9 +41,10 @@ class Good(Dataset):
         """Called once an epoch."""
 
 
-def failing(action):
-    """A dataset class that does `action` at the fatal index."""
-    return type("Failing", (Good,), {"fail": lambda self: action(), "__module__": __name__})
+def failing(name, action):
+    """A dataset class that does `action` at the fatal index; found under its name, so that it can be pickled."""
+    globals()[name] = type(name, (Good,), {"fail": lambda self: action(), "__module__": __name__})
+    return globals()[name]
 
 
 def raising(error):
@@ -189,7 +190,7 @@ def __getattr__(name):
     """`loading_faults:death_sigkill` and so on: one factory for each action above."""
     for prefix, table in (("death_", DEATHS), ("error_", ERRORS), ("odd_", ODDITIES)):
         if name.startswith(prefix) and name.removeprefix(prefix) in table:
-            return lambda: failing(table[name.removeprefix(prefix)])()
+            return failing(name, table[name.removeprefix(prefix)])
     raise AttributeError(name)
 
 
@@ -563,3 +564,16 @@ class ShortWorkers(Good):
         if get_worker_info() is not None and index >= COUNT // 2:
             raise StopIteration
         return super().__getitem__(index)
+
+
+class Litter(Good):
+    """Leaves temporary files wherever it runs."""
+
+    def __getitem__(self, index):
+        tempfile.mkdtemp(prefix="litter-")
+        return super().__getitem__(index)
+
+
+def tells_its_place():
+    print("place:", tempfile.gettempdir(), flush=True)
+    return Good()
