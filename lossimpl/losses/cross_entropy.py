@@ -107,16 +107,21 @@ def oracle(
 
 
 def log_probabilities(rows: Tensor) -> Tensor:
-    """Log probabilities from the distances to the likeliest class, whose own exponential is 1 and is not added.
+    """Log probabilities from the distances to the likeliest class, with slopes that lose no digit to cancellation.
 
-    Without it the sum keeps a confident row's digits, as log1p; its slope, 1, comes from x itself, which is 0 there.
+    With S the sum of the other classes' exponentials, the likeliest class has −log1p(S), whose slope S / (1 + S) comes
+    from the distances; any other class has x_c − max x − log1p(S), whose slope p_c − 1 has p_c ≤ 1/2.
     """
     if rows.numel() == 0:
         return rows
-    top = rows.argmax(-1, keepdim=True)
-    shifted = rows - rows.gather(-1, top).detach()
-    is_top = torch.zeros_like(rows).scatter(-1, top, 1.0)
-    return shifted - torch.log1p(torch.where(is_top > 0, shifted.expm1(), shifted.exp()).sum(-1, keepdim=True))
+    at = rows.argmax(-1, keepdim=True)
+    is_top = torch.zeros_like(rows, dtype=torch.bool).scatter(-1, at, True)
+    top = rows.gather(-1, at)
+    shifted = rows - top.detach()
+    others = shifted.exp().masked_fill(is_top, 0.0).sum(-1, keepdim=True)
+    total = torch.log1p(others + (top - top.detach()).expm1())
+    leading = (top - top).detach() - torch.log1p((rows - top).exp().masked_fill(is_top, 0.0).sum(-1, keepdim=True))
+    return torch.where(is_top, leading, shifted - total)
 
 
 def naive(

@@ -103,6 +103,53 @@ def test_oracles_over_classes_equal_mpmath(row: list[float], label: int) -> None
         assert abs(mpf(got.item()) - want) <= mpf("1e-13") * abs(want), (got.item(), mp.nstr(want, 20))
 
 
+@pytest.mark.parametrize("row", [*ROWS, [60.0, 0.0, 59.0], [700.0, 0.0, 1.0]])
+@pytest.mark.parametrize("label", [0, 1, 2])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_slopes_over_classes_equal_mpmath(row: list[float], label: int, smoothing: float) -> None:
+    """p − 1 of a class that is certain too, the sum of the other probabilities: never a difference."""
+    sizes = [mp.exp(mpf(x) - mpf(max(row))) for x in row]
+    input = torch.tensor([row], dtype=torch.float64, requires_grad=True)
+    value = lossimpl.get("cross_entropy").oracle(input, torch.tensor([label]), label_smoothing=smoothing)
+    for c, got in enumerate(torch.autograd.grad(value, input)[0][0].tolist()):
+        others = sum(size for k, size in enumerate(sizes) if k != c) / sum(sizes)
+        plain = -others if c == label else sizes[c] / sum(sizes)
+        want = (1 - mpf(smoothing)) * plain + mpf(smoothing) * (sizes[c] / sum(sizes) - mpf(1) / 3)
+        assert abs(mpf(got) - want) <= mpf("1e-14") * max(abs(want), mpf("1e-300")), (c, got, mp.nstr(want, 20))
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("label", [0, 1, 2])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_slopes_of_the_focal_loss_over_classes_equal_mpmath(row: list[float], label: int, gamma: float) -> None:
+    """(1 − p)^γ of a class that is nearly certain, differentiated by mpmath from the definition."""
+
+    def loss(c: int, x: mpf) -> mpf:
+        sizes = [mp.exp((x if k == c else mpf(one)) - mpf(max(row))) for k, one in enumerate(row)]
+        others = sum(size for k, size in enumerate(sizes) if k != label) / sum(sizes)
+        return -(others ** mpf(gamma)) * mp.log(sizes[label] / sum(sizes))
+
+    input = torch.tensor([row], dtype=torch.float64, requires_grad=True)
+    value = lossimpl.get("softmax_focal_loss").oracle(input, torch.tensor([label]), gamma=gamma)
+    for c, got in enumerate(torch.autograd.grad(value, input)[0][0].tolist()):
+        want = mp.diff(lambda x, c=c: loss(c, x), mpf(row[c]))
+        assert abs(mpf(got) - want) <= mpf("1e-13") * max(abs(want), mpf("1e-20")), (c, got, mp.nstr(want, 20))
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("y", TARGETS)
+def test_elementwise_slopes_equal_mpmath(name: str, y: float) -> None:
+    """The slope by x, differentiated by mpmath from the definition, in the tails too."""
+    for x in POINTS:
+        if x - y in (-1.0, 0.0, 1.0):
+            continue  # corners: the contract, not the definition, says which slope
+        input = torch.tensor([x], dtype=torch.float64, requires_grad=True)
+        value = lossimpl.get(name).oracle(input, torch.tensor([y], dtype=torch.float64), reduction="sum")
+        got = torch.autograd.grad(value, input)[0].item()
+        want = mp.diff(lambda point: ELEMENTWISE[name](point, mpf(y)), mpf(x))
+        assert abs(mpf(got) - want) <= mpf("1e-13") * max(abs(want), mpf("1e-30")), (x, y, got, mp.nstr(want, 20))
+
+
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
 @pytest.mark.parametrize("swap", [False, True])
 def test_the_triplet_oracle_equals_mpmath(p: float, swap: bool) -> None:
