@@ -11,6 +11,7 @@ COMMANDS = {
     "site": "Build the static site from results/.",
     "sweep": "Run the benchmarks through asv.",
     "gate": "Compare two revisions.",
+    "loaders": "Measure what the search for loader settings promises.",
     "nightly": "Measure new commits and look for changes.",
     "figure": "Write README's picture from results/.",
     "readme": "Write README's table from results/.",

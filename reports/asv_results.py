@@ -10,6 +10,7 @@ Results of several machines merge by folder, and rows of old commits are read li
     results/<machine>/<hash8>-<env>.conformance.jsonl       one object per case, implementation, device and dtype
     results/<machine>/<hash8>-<env>.loaders.jsonl           one object per DataLoader configuration
     results/<machine>/gate-selftest.json                    what the gate knows of itself
+    results/<machine>/loaders-selftest.json                 and the search for loader settings
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Results:
 
     `rows` has one row per (machine, env, commit, benchmark, params) and at least `COLUMNS`; seconds and bytes are
     plain numbers. `conformance` and `loaders` are the side-cars of these names. `manifests` maps an id to what that
-    run recorded, `machines` a folder to its machine.json, and `selftests` a folder to its gate self-test.
+    run recorded, `machines` a folder to its machine.json, `selftests` a folder to its gate self-test, and
+    `loader_tests` one to that of the loaders.
     """
 
     rows: pd.DataFrame
@@ -68,6 +70,7 @@ class Results:
     machines: dict[str, Record] = field(default_factory=dict)
     manifests: dict[str, Record] = field(default_factory=dict)
     selftests: dict[str, Record] = field(default_factory=dict)
+    loader_tests: dict[str, Record] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
 
@@ -95,6 +98,7 @@ class _Reader:
         self.side: dict[str, list[Record]] = {name: [] for name in SIDE_CARS}
         self.machines: dict[str, Record] = {}
         self.selftests: dict[str, Record] = {}
+        self.loader_tests: dict[str, Record] = {}
         self.problems: list[Problem] = []
 
     def results(self) -> Results:
@@ -110,6 +114,7 @@ class _Reader:
             machines=self.machines,
             manifests={str(one.get("id")): one for one in self.side["manifest"]},
             selftests=self.selftests,
+            loader_tests=self.loader_tests,
             problems=tuple(self.problems),
         )
 
@@ -137,6 +142,8 @@ class _Reader:
             self.machines[path.parent.name] = data
         elif path.name == "gate-selftest.json":
             self.selftests[path.parent.name] = data
+        elif path.name == "loaders-selftest.json":
+            self.loader_tests[path.parent.name] = data
         elif path.name != "benchmarks.json":
             self._asv_file(path, data)
 

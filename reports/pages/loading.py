@@ -11,7 +11,7 @@ from reports import wording
 from reports.figures import loading as figures
 from reports.loading_rows import in_ranks, measurements
 from reports.material import Material
-from reports.pages import loading_tables
+from reports.pages import loading_selftest, loading_tables
 from reports.view import Drawing, Page, drawing
 
 SAME = "bitwise same"
@@ -24,6 +24,7 @@ def pages(material: Material) -> list[Page]:
     values = {
         "sections": [_section(str(name), one, material.loaders) for name, one in datasets],
         "failures": loading_tables.failures(),
+        "tests": loading_selftest.sections(material),
         "raw": "data/loading.csv" if raw else None,
     }
     return [Page("loading.html", "Which DataLoader settings should I use?", "loading.html", values, raw)]

@@ -1,0 +1,35 @@
+"""`python -m reports loaders`: does the search for loader settings keep its promises on this machine?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RECORD = "loaders-selftest.json"
+
+
+def loaders(
+    dataset: Annotated[list[str] | None, typer.Option(help="Built-in datasets; repeat for more.")] = None,
+    seconds: Annotated[float, typer.Option(help="Driving for each setting of the full product.", min=0.1)] = 1.5,
+    results: Annotated[Path, typer.Option(help="The results folder that keeps the record.")] = Path("results"),
+) -> None:
+    """Compare the search with the full product, and count what the drive loop adds to an epoch."""
+    from lossimpl.environment import manifest
+    from lossimpl.loading.selftest import self_test
+    from reports.sweep import machine
+
+    record = {
+        "commit": str(manifest()["revision"])[:12],
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds_for_a_setting": seconds,
+        **self_test(dataset or ["photographs", "digits"], seconds, lambda what: print(what, file=sys.stderr)),
+    }
+    path = results / machine.name() / RECORD
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps(record, indent=1))
