@@ -194,6 +194,8 @@ def _merged(asv: Record, side: Record) -> Record:
     row = {**asv, **side}
     if row.get("samples") and (pd.isna(row.get("value")) or pd.isna(row.get("low"))):
         row |= dict(zip(("value", "low", "high"), interval(row["samples"]), strict=True))
+    if row.get("low") is not None and row["low"] < 0:
+        row["low"] = 0.0  # asv fits a law with tails on both sides to few samples, and no time is negative
     row.setdefault("status", "error" if pd.isna(row.get("value")) else "ok")
     return {**row, "date": row.get("date") or row.get("started_at")}  # a commit is older than its measurement
 

@@ -1,15 +1,17 @@
-"""`python -m reports readme`: the results table in README, made again from stored results."""
+"""`python -m reports readme`: the results in README, made again from what is stored."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
 from reports import wording
 from reports.material import Material, gather
+from reports.pages import gate, loading_selftest
 from reports.ranking import CASE, rankable
 
 START = "<!-- results: written by `python -m reports readme` from results/ -->"
@@ -31,7 +33,9 @@ def readme(
     if START not in text or END not in text:
         raise typer.BadParameter(f"{out} lacks the markers {START!r} and {END!r}", param_hint="--out")
     before, after = text.split(START)[0], text.split(END)[1]
-    out.write_text(before + START + "\n\n" + section(gather(results), device) + "\n" + END + after)
+    material = gather(results)
+    written = section(material, device) + "".join(f"\n{one}\n" for one in self_tests(material))
+    out.write_text(before + START + "\n\n" + written + "\n" + END + after)
     typer.echo(str(out))
 
 
@@ -43,6 +47,22 @@ def section(material: Material, device: str) -> str:
         if not rows.empty:
             return "\n".join((f"Measured on {setup[0]}, {setup[1]}, {device}.", "", *table(rows), "", NOTE, ""))
     return f"Nothing was measured on {device} yet: `make report` does it.\n"
+
+
+def self_tests(material: Material) -> Iterator[str]:
+    """What the gate and the search for loader settings reach on each machine that measured them."""
+    for machine, record in material.results.selftests.items():
+        yield f"The gate on {machine} (`python -m reports gate --self-test`): {gate.reading(record)}"
+        yield "\n".join(planted(record))
+    for machine, record in material.results.loader_tests.items():
+        yield f"The loaders on {machine} (`python -m reports loaders`): {loading_selftest.reading(record)}"
+
+
+def planted(record: Mapping[str, Any]) -> list[str]:
+    """Markdown lines: a planted slowdown a line, with the rows where it was found."""
+    rows = [[one["planted"], one["rows"], one["found"], one["median_pairs"]] for one in record.get("detection") or []]
+    head = ["| planted | rows | found | median pairs |", "|---|---|---|---|"]
+    return [*head, *("| " + " | ".join(map(str, row)) + " |" for row in rows)]
 
 
 NOTE = (

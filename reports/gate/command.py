@@ -24,7 +24,7 @@ def gate(
     head: Annotated[str, typer.Option(help="The revision to judge; uncommitted changes are not measured.")] = "HEAD",
     budget: Annotated[
         str,
-        typer.Option(help="How long to measure, as 90s, 15m or 1h; in a self-test, three times."),
+        typer.Option(help="How long to measure, as 90s, 15m or 1h; a self-test takes it two and a half times."),
     ] = "15m",
     everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot reach.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a row stays undecided.")] = False,

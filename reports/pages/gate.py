@@ -20,7 +20,7 @@ def pages(material: Material) -> list[Page]:
 
 
 def reading(record: Mapping[str, Any]) -> str:
-    """False alarms and what was found, as far as the record tells.
+    """False alarms, and what was found of the slowdown that the default budget is meant for, which stands first.
 
     >>> reading({"flagged_by_time": 1, "rows_of_identical_code": 210, "detection": [
     ...     {"planted": "+20% busy", "rows": 20, "found": 19}]})
@@ -31,8 +31,13 @@ def reading(record: Mapping[str, Any]) -> str:
         parts.append(
             f"of {record['rows_of_identical_code']} rows of identical code it flagged {record['flagged_by_time']}"
         )
+    if {"instruction_rows", "instruction_false_alarms"} <= set(record):
+        parts.append(
+            f"by instructions it flagged {record['instruction_false_alarms']} of {record['instruction_rows']} "
+            f"identical rows and found a planted +2 % in {record.get('instruction_planted_found')}"
+        )
     planted = [one for one in record.get("detection") or [] if {"planted", "rows", "found"} <= set(one)]
-    parts += [f"of {one['rows']} rows with {one['planted']} it found {one['found']}" for one in planted]
+    parts += [f"of {one['rows']} rows with {one['planted']} it found {one['found']}" for one in planted[:1]]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 

@@ -194,6 +194,6 @@ def loaders(folder: Path) -> None:
 
 def selftest(folder: Path) -> None:
     """What the gate stores of itself."""
-    detection = [{"planted": "+20% busy", "rows": 20, "found": 19, "share_found": 0.95}]
+    detection = [{"planted": "+20% busy", "rows": 20, "found": 19, "share_found": 0.95, "median_pairs": 22}]
     record = {"commit": COMMITS[-1][:12], "rows_of_identical_code": 210, "flagged_by_time": 1, "detection": detection}
     (folder / MACHINE / "gate-selftest.json").write_text(json.dumps(record))

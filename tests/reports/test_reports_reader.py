@@ -13,6 +13,7 @@ import pytest
 import synthetic_results
 from synthetic_results import COMMITS, ENV, MACHINE
 
+from reports import asv_results
 from reports.asv_results import COLUMNS, KEY, NUMBERS, read
 
 STEM = f"{COMMITS[-1][:8]}-{ENV}"
@@ -251,3 +252,9 @@ def test_asv_itself_reads_the_fixture(results: Path) -> None:
     from asv.results import iter_results
 
     assert sorted(one.commit_hash for one in iter_results(str(results))) == sorted(synthetic_results.COMMITS)
+
+
+def test_an_interval_of_few_samples_does_not_begin_below_zero():
+    """asv's posterior of two samples has tails on both sides; no time is negative."""
+    merged = asv_results._merged({"value": 2.0, "low": -1.0, "high": 5.0, "samples": (1.0, 3.0)}, {})
+    assert (merged["low"], merged["value"], merged["high"]) == (0.0, 2.0, 5.0)

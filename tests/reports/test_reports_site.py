@@ -13,6 +13,7 @@ import typer
 from conftest import made_up_losses
 from synthetic_results import COMMITS, ENV, MACHINE
 
+from reports import readme
 from reports.__main__ import main
 from reports.figure import figure
 from reports.material import Material, gather
@@ -159,6 +160,13 @@ def test_gate_page_states_its_error_rates(site: Path) -> None:
     assert "Of 210 rows of identical code it flagged 1; of 20 rows with +20% busy it found 19." in page
     assert "share found" in page
     assert "0.950" in page
+
+
+def test_readme_tells_the_gates_error_rates(material) -> None:
+    """The sentence and the table of the self-test, for README's section."""
+    sentence, table = list(readme.self_tests(material))
+    assert "Of 210 rows of identical code it flagged 1" in sentence
+    assert "| +20% busy | 20 | 19 | 22 |" in table
 
 
 def test_environment_page_names_what_changed(site: Path) -> None:
