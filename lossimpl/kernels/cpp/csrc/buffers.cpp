@@ -2,9 +2,11 @@
 
 #include <cmath>
 #include <cstring>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+
+#include <ATen/EmptyTensor.h>
+#include <ATen/ExpandUtils.h>
+
+#include "kept.h"
 
 namespace lossimpl {
 
@@ -23,21 +25,11 @@ Dtype dtype_of(const Tensor& t) {
   }
 }
 
-// A fresh buffer of n bytes costs n / 4096 page faults, n / 2^21 with large pages: at 64 MiB more than the loss itself.
-static void ask_for_large_pages(void* data, int64_t bytes) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr uintptr_t page = uintptr_t(2) << 20;
-  uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) & ~(page - 1);
-  uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) & ~(page - 1);
-  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#endif
-}
-
 Tensor fresh_like(const Tensor& t) {
-  Tensor out = at::empty_like(t);
-  int64_t bytes = out.numel() * out.element_size();
-  if (bytes >= int64_t(4) << 20) ask_for_large_pages(out.data_ptr(), bytes);
-  return out;
+  if (t.numel() * t.element_size() < static_cast<int64_t>(kLarge)) return at::empty_like(t);
+  auto strides = t.is_non_overlapping_and_dense() ? t.strides().vec() : at::infer_dense_strides(t.sizes(), t.strides());
+  return Tensor(at::detail::empty_strided_generic(t.sizes(), strides, kept_memory(),
+                                                  c10::DispatchKeySet(c10::DispatchKey::CPU), t.scalar_type()));
 }
 
 Tensor laid_out_like(const Tensor& t, const Tensor& model) {

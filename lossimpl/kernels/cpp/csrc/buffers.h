@@ -1,4 +1,4 @@
-// Tensors as the kernels need them: one dtype, one dense layout, fresh memory on large pages, sums in a fixed order.
+// Tensors as the kernels need them: one dtype, one dense layout, memory for results, sums in a fixed order.
 #pragma once
 #include <ATen/Parallel.h>
 
@@ -9,7 +9,7 @@ namespace lossimpl {
 
 Dtype dtype_of(const Tensor& t);
 
-// Uninitialised, laid out as empty_like lays it out; large ones ask for large pages.
+// Uninitialised, laid out as empty_like lays it out; a large one in memory that is kept when it is freed.
 Tensor fresh_like(const Tensor& t);
 
 // t with the strides that empty_like(model) has: itself where it has them, else a copy. t must have model's shape.

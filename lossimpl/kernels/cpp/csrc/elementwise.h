@@ -6,6 +6,8 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
+constexpr int64_t kShort = 2048;  // elements
+
 // The elements begin..end of one call, in memory type S.
 template <class S, class Formula, bool STEP>
 struct Elementwise {
@@ -61,15 +63,16 @@ struct Elementwise {
     return point.loss;
   }
 
-  // A stretch over which the weights do not wrap. Up to four vectors are added as floats before they enter the double
-  // sum.
+  // A stretch over which the weights do not wrap. In a long one, eight vectors are added as floats before they enter the
+  // double sum; their errors average out, as those of a short one would not.
   INLINE double stretch(int64_t i, int64_t end, const E* w, const E* pw) {
     Total total;
     bool stream = a.stream && aligned<S>(grad_input + i) && aligned<S>(grad_target + i) && aligned<S>(loss_out + i);
     auto advance = [&](int n) { i += n, w += w ? n : 0, pw += pw ? n : 0; };
+    const int64_t group_size = end - i <= kShort ? kLanes : 8 * kLanes;
     while (i + kLanes <= end) {
       V group{};
-      int64_t stop = std::min(end, i + 4 * kLanes);
+      int64_t stop = std::min(end, i + group_size);
       for (; i + kLanes <= stop; advance(kLanes)) group += step(i, w, pw, stream);
       total.add(group);
     }

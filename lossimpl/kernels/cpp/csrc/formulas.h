@@ -73,7 +73,7 @@ struct LogCosh {
   static INLINE Point<V> at(V x, V y, const Given<V>&) {
     V d = x - y, z = abs(d), t = STEP ? expm1(-2 * z) : V{}, e = STEP ? t + 1 : exp(-2 * z);
     V loss = z < 1 ? log_cosh_small(d * d) : (z - constant<V>(kLog2)) + log1p_tail(e);
-    V slope = -t / (t + 2);
+    V slope = -t * reciprocal(t + 2);
     slope = d < 0 ? -slope : slope;
     return {loss, slope, -slope};
   }
@@ -130,13 +130,13 @@ struct Logit {
 
   INLINE Logit(V x, V y) : x(x) {
     size = abs(x);
-    e = exp(-size);
+    e = exp(minus_abs(x));
     log = log1p_unit(e);
     wrong = x >= 0 ? 1 - y : y;
   }
   // Cross-entropy: max(x, 0) - x y + log1p(exp(-|x|)), free of inf - inf.
-  INLINE V entropy() const { return zero_wins(wrong, size) + log; }
-  INLINE V high() const { return 1 / (e + 1); }
+  INLINE V entropy() const { return wrong == 0 ? log : wrong * size + log; }
+  INLINE V high() const { return reciprocal(e + 1); }
   // sigmoid(x) - y, from low = sigmoid(-|x|).
   INLINE V slope(V low) const { return with_sign(wrong - low); }
   // v with the sign of x.
@@ -188,7 +188,7 @@ template <bool SQUARE>
 struct Focal {
   template <bool STEP, class V>
   static INLINE Point<V> at_hard(V x, V y, const Given<V>& given) {
-    V size = abs(x), e = exp(-size), high = 1 / (e + 1), low = e * high, tail = log1p_unit(e);
+    V size = abs(x), e = exp(minus_abs(x)), high = reciprocal(e + 1), low = e * high, tail = log1p_unit(e);
     auto positive = y == 1;
     auto wrong = (positive ? x : -x) < 0;
     V q = wrong ? high : low, entropy = wrong ? size + tail : tail, factor = SQUARE ? q * q : power(q, given.beta);

@@ -8,6 +8,9 @@
 //   log(cosh(d)) / d^2, in d^2              on |d| <= 1
 #pragma once
 #include "vector.h"
+#if LOSSIMPL_BYTES == 64
+#include "tables.h"
+#endif
 
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
@@ -92,6 +95,10 @@ INLINE Double expm1_reduced(Double r) {
 // exp(x) for x up to 80 (float) or 700 (double): the losses ask only for arguments that cannot overflow.
 template <class V>
 INLINE V exp(V x) {
+#if LOSSIMPL_BYTES == 64
+  if constexpr (std::is_same_v<V, Float>)
+    if (__builtin_expect(_mm512_cmp_ps_mask(x, splat(-87.0f, x), _CMP_GT_OQ) == 0xffff, 1)) return exp_normal(x);
+#endif
   auto [n, r] = reduce(x);
   return scale_by_power(expm1_reduced(r) + 1, n);
 }
@@ -123,8 +130,7 @@ INLINE Double log_parts(Double m, Double k, Double correction) {
 // log(x) + correction for x > 0; x = m 2^k. What is not positive is for the caller to sort out.
 INLINE Float log_positive(Float x, Float correction) {
 #if LOSSIMPL_BYTES == 64
-  Float m = _mm512_getmant_ps(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
-  return log_parts(m, (Float)_mm512_getexp_ps(x) - (Float)_mm512_getexp_ps(m), correction);
+  return log_looked_up(x, correction);
 #else
   Int32 subnormal = x < 0x1p-126f;
   x = subnormal ? x * 0x1p25f : x;
@@ -143,8 +149,22 @@ INLINE Double log_positive(Double x, Double correction) {
   return log_parts(m, __builtin_convertvector(k, Double), correction);
 }
 
+// 1 / v for 1 <= v <= 2, to one unit in the last place: an estimate to 14 bits and a step of Newton's.
+INLINE Float reciprocal(Float v) {
+#if LOSSIMPL_BYTES == 64
+  Float estimate = _mm512_rcp14_ps(v);
+  return estimate + estimate * (1 - v * estimate);
+#else
+  return 1 / v;
+#endif
+}
+INLINE Double reciprocal(Double v) { return 1 / v; }
+
 // log1p(e) for 0 <= e <= 1.
 INLINE Float log1p_unit(Float e) {
+#if LOSSIMPL_BYTES == 64
+  return log1p_looked_up(e);
+#endif
   constexpr float c[] = {-0.4999993276f, 0.3333051134f,   -0.2495858746f, 0.1969540022f,   -0.1535539436f,
                          0.1068055103f,  -0.05766439149f, 0.02020455354f, -0.003318465032f};
   return polynomial(e, c) * (e * e) + e;

@@ -6,7 +6,7 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-// A distance, and how often its largest element occurs (for p = infinity: they share the gradient).
+// A distance, and how often its extreme element occurs (for p = +-infinity: they share the gradient).
 struct Distance {
   double norm, ties;
 };
@@ -20,10 +20,10 @@ struct Triplet {
   static constexpr int kLanes = S::kLanes;
 
   const TripletArguments& a;
-  bool euclidean, absolute, largest;
+  bool euclidean, absolute, extreme;  // extreme: the largest element, or with p = -infinity the smallest
 
   explicit Triplet(const TripletArguments& a)
-      : a(a), euclidean(a.p == 2), absolute(a.p == 1), largest(std::isinf(a.p) && a.p > 0) {}
+      : a(a), euclidean(a.p == 2), absolute(a.p == 1), extreme(std::isinf(a.p)) {}
 
   static INLINE V load(const E* p, int n) { return n == kLanes ? S::load(p) : S::load(p, n); }
   INLINE V difference(const E* u, const E* v, int64_t i, int n) const {
@@ -45,20 +45,20 @@ struct Triplet {
     return euclidean ? std::sqrt(total.total()) : total.total();
   }
 
-  // In double, for every other p and where the squares leave float's range. The largest element must be found in
+  // In double, for every other p and where the squares leave float's range. The extreme element must be found in
   // double: float would round eps away, and with it what tells two elements apart.
   Distance slow_norm(const E* u, const E* v) const {
-    double total = 0, best = 0, ties = 0;
+    double total = 0, best = a.p > 0 ? 0 : INFINITY, ties = 0;
     for (int64_t i = 0; i < a.width; i++) {
       double d = std::fabs(difference(u, v, i));
-      if (!largest)
+      if (!extreme)
         total += a.p == 0 ? double(d != 0) : std::pow(d, a.p);
-      else if (d > best || std::isnan(d))
+      else if ((a.p > 0 ? d > best : d < best) || std::isnan(d))
         best = d, ties = 1;
       else
         ties += d == best;
     }
-    if (largest) return {best, std::max(ties, 1.0)};
+    if (extreme) return {best, std::max(ties, 1.0)};
     return {a.p == 0 ? total : std::pow(total, 1 / a.p), 1};
   }
 
@@ -79,7 +79,7 @@ struct Triplet {
     double factor = coefficient / d.ties;
     if (euclidean)
       factor = d.norm == 0 ? 0 : coefficient / d.norm;
-    else if (!absolute && !largest)
+    else if (!absolute && !extreme)
       factor = d.norm == 0 || a.p == 0 ? 0 : coefficient / std::pow(d.norm, a.p - 1);
     return {u, v, factor, d.norm};
   }
@@ -97,7 +97,7 @@ struct Triplet {
     V out{};
     for (int k = 0; k < n; k++) {
       double d = difference(s.u, s.v, i + k), size = std::fabs(d);
-      double power = largest ? double(size == s.norm) : std::pow(size, a.p - 1);
+      double power = extreme ? double(size == s.norm) : std::pow(size, a.p - 1);
       out[k] = d == 0 ? 0 : (Scalar)(s.coefficient * std::copysign(power, d));
     }
     return out;

@@ -126,7 +126,7 @@ struct TripletMarginLoss {
                 "int reduction=1) -> Tensor")
   static std::unique_ptr<Call> make(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin,
                                     double p, double eps, bool swap, int64_t reduction) {
-    TORCH_CHECK_VALUE(margin > 0, "margin must be greater than 0, got ", margin);
+    TORCH_CHECK_VALUE(!(margin <= 0), "margin must be greater than 0, got ", margin);
     return std::make_unique<TripletCall>(Parameters{margin, p, eps, swap, reduction}, anchor, positive, negative);
   }
 };

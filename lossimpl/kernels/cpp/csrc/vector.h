@@ -29,6 +29,9 @@ INLINE Double splat(double x, Double) { return x - Double{}; }
 INLINE Float abs(Float v) { return bits<Float>(bits<Int32>(v) & 0x7fffffff); }
 INLINE Double abs(Double v) { return bits<Double>(bits<Int64>(v) & 0x7fffffffffffffffLL); }
 
+INLINE Float minus_abs(Float v) { return bits<Float>(bits<Int32>(v) | INT32_MIN); }
+INLINE Double minus_abs(Double v) { return bits<Double>(bits<Int64>(v) | INT64_MIN); }
+
 // A NaN in `v` stays: every comparison with it is false.
 template <class V>
 INLINE V at_least(V v, V low) {
