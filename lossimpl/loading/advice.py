@@ -33,7 +33,7 @@ SILENT = {
 }
 TORCH_FILE = re.compile(r"torch/utils/data/(dataloader|sampler)\.py$")
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>\S+)')
-OURS = r"/lossimpl/loading/(zygote|job|timing|fingerprint|inspection|stages|consumer|peers|distributed)\.py"
+OURS = r"/lossimpl/loading/(zygote|job|timing|fingerprint|inspection|stages|consumer|peers|distributed|digest|walk)\.py"
 LIBRARY = re.compile(rf"/site-packages/torch/|/lib/python3\.\d+/(?!site-packages/)|<frozen|{OURS}")
 
 
@@ -133,9 +133,8 @@ def of_hang(outcome: Outcome) -> Diagnosis:
     where = f"; it hangs in {own['function']} ({own['file'].rpartition('/')[2]}:{own['line']})" if own else ""
     known = next((one for one in KNOWN if re.search(one.pattern, outcome.output)), None)
     if known is not None:
-        return Diagnosis(
-            "timeout", f"no batch came within {outcome.deadline:.0f} s: {known.cause}{where}", known.advice
-        )
+        status = "crashed" if known.status == "crashed" else "timeout"
+        return Diagnosis(status, f"no batch came within {outcome.deadline:.0f} s: {known.cause}{where}", known.advice)
     if outcome.phase in ("shutdown", "exit"):
         return Diagnosis(
             "timeout",

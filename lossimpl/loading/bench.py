@@ -24,6 +24,8 @@ DIGEST_SECONDS = 200e-6  # a small sample with its way between processes
 VERDICT_SAMPLES = 16  # the fewest that a verdict looks at in each epoch
 
 
+BETWEEN = "between processes"  # the phase of an inspection that only settings with workers need
+DIGEST_BYTES = 100e6  # a second, on a busy machine
 NO_DATA = Diagnosis("error", "no data: the dataset is empty", "check the path or the filter that it is made from")
 
 
@@ -121,7 +123,8 @@ class Bench:
         seen = self.inspect(settings)
         if self.facts(settings).length == 0:
             return NO_DATA
-        if seen.timed_out or seen.phase in ("start", "import", "build"):
+        needless = seen.phase == BETWEEN and settings.num_workers == 0
+        if (seen.timed_out and not needless) or seen.phase in ("start", "import", "build"):
             return diagnose(seen)
         return None
 
@@ -184,6 +187,12 @@ class Bench:
         fewest = max(VERDICT_SAMPLES, 2 * (settings.batch_size or 1))
         return max(fewest, int(seconds / 8 / (self.sample_seconds(settings) + DIGEST_SECONDS)))
 
+    def digesting_seconds(self, settings: Settings, samples: int) -> float:
+        """What two epochs of digests may take by what the samples weigh; the deadline comes on top."""
+        cost = self.inspect(settings).first("cost")
+        weight = cost["bytes"] / max(1, settings.batch_size or 1) if cost else 0.0
+        return 2 * samples * float(weight) / DIGEST_BYTES
+
     def judge(
         self, settings: Settings, samples: int, row: dict[str, Any], against: Settings | None = None
     ) -> Diagnosis:
@@ -213,7 +222,7 @@ class Bench:
         if key not in self.delivered:
             runs: list[Delivery] = []
             for _ in range(2 if settings.in_order else 4):
-                outcome = self.job("verdict", settings, 0.0, samples=samples)
+                outcome = self.job("verdict", settings, self.digesting_seconds(settings, samples), samples=samples)
                 fault = diagnose(outcome)
                 if fault.status != "ok":
                     return [], fault

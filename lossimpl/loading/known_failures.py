@@ -43,6 +43,12 @@ KNOWN = (
         "smaller batches, fewer workers, a smaller prefetch_factor; metadata as numpy arrays instead of lists",
     ),
     Known(
+        r"EOF when reading a line|reading from stdin",
+        "error",
+        "the dataset asks for input",
+        "nobody can answer where samples are made: pass what it asks for as an argument",
+    ),
+    Known(
         r"killed by signal|exited unexpectedly|Connection(Reset|Refused|Aborted)Error|BrokenPipeError|EOFError",
         "crashed",
         "a worker died",
@@ -51,11 +57,11 @@ KNOWN = (
     ),
     Known(
         r"[Cc]an't pickle|[Cc]annot pickle|Can't get (local object|attribute)|PicklingError|not picklable"
-        r"|should only be shared between processes",
+        r"|should only be shared between processes|refusing to serialize non-leaf tensor",
         "error",
         "something cannot be sent to the workers",
         "spawn and forkserver pickle dataset, collate_fn and worker_init_fn: put functions and classes at the top of a "
-        "module and open handles in the worker, or use fork",
+        "module and open handles in the worker, or use fork; samples must be detached from any graph",
     ),
     Known(
         r"num_samples should be a positive integer value, but got num_samples=0",

@@ -75,8 +75,8 @@ def as_workload(made: Any) -> Workload:
         return made
     if isinstance(made, DataLoader):
         return _of_loader(made)
-    if not (hasattr(made, "__getitem__") or hasattr(made, "__iter__")):
-        raise TypeError(f"dataset: expected a Dataset, a Workload or a DataLoader, got {type(made).__name__}")
+    if isinstance(made, type) or not (hasattr(made, "__getitem__") or is_iterable(made)):
+        raise TypeError(f"dataset: expected a Dataset, a Workload or a DataLoader, got a {type(made).__name__}")
     return Workload(made)
 
 

@@ -26,7 +26,8 @@ from reports.gate.rows import Row
 from reports.gate.sides import Side, first_lines, run
 
 MOST_SECONDS = 2e-3  # a slower call is mostly memory traffic, and would take long to count
-WARMUP, REPEATS = 3, (1, 6)
+WARMUP = 12  # calls; CPython specialises a function's code at its eighth
+REPEATS = (1, 16)
 FLOOR = 0.01  # a change below 1 % of the instructions is reported to nobody
 SAFETY = 3  # times the disagreement of two processes on one side
 SILENCE = 240.0

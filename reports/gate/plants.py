@@ -10,6 +10,7 @@ lost fusion   the `vectorized` implementation instead of the row's own
 import json
 import time
 from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,10 @@ def busy(call: Call, share: float) -> Call:
 
 
 def looping(call: Call, turns: int) -> Call:
-    """The call, and an empty loop."""
+    """The call, and an empty loop: every turn costs the same, where numbers beyond 256 would have to be made."""
 
     def longer() -> object:
-        for _ in range(turns):
+        for _ in repeat(None, turns):
             pass
         return call()
 

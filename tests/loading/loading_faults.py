@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import multiprocessing
 import os
 import random
 import resource
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 
 import numpy as np
 import torch
@@ -577,3 +579,153 @@ class Litter(Good):
 def tells_its_place():
     print("place:", tempfile.gettempdir(), flush=True)
     return Good()
+
+
+class ReadsInput(Good):
+    def fail(self):
+        input("which one? ")
+
+
+class OfAGraph(Good):
+    """Samples that autograd follows: they cannot leave a process."""
+
+    def __getitem__(self, index):
+        return torch.ones(3, requires_grad=True) * super().__getitem__(index)
+
+
+class HoldsLock(Good):
+    """A thread holds a lock when workers are forked, and in them nobody ever releases it."""
+
+    def __init__(self):
+        self.lock, self.parent, held = threading.Lock(), os.getpid(), threading.Event()
+        threading.Thread(target=lambda: (self.lock.acquire(), held.set(), wait_for_ever()), daemon=True).start()
+        held.wait()
+
+    def __getitem__(self, index):
+        if os.getpid() != self.parent:
+            with self.lock:
+                pass
+        return super().__getitem__(index)
+
+
+class SharedHandle(Good):
+    """One open file, whose position all workers share."""
+
+    def __init__(self):
+        self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (held open on purpose)
+        self.file.write(bytes(range(COUNT)))
+
+    def __getitem__(self, index):
+        self.file.seek(super().__getitem__(index).int()[0])
+        time.sleep(0.002)
+        return self.file.read(1)[0]
+
+
+class LengthChanges(Good):
+    """One less each time that it is asked."""
+
+    length = COUNT
+
+    def __len__(self):
+        self.length -= 1
+        return self.length
+
+
+class LengthRaisesOverflow(Good):
+    def __len__(self):
+        return 2**70
+
+
+class Warns(Good):
+    def __getitem__(self, index):
+        warnings.warn(f"sample {index}", stacklevel=1)
+        return super().__getitem__(index)
+
+
+class Children(Good):
+    """A worker is a daemon and may have none."""
+
+    def fail(self):
+        multiprocessing.Process(target=print).start()
+
+
+class LyingSampler:
+    """States a length that is not so."""
+
+    def __iter__(self):
+        return iter(range(COUNT))
+
+    def __len__(self):
+        return COUNT + 9
+
+
+class RaisingSampler(LyingSampler):
+    def __iter__(self):
+        yield from range(8)
+        raise RuntimeError("the sampler broke")
+
+
+class DiesInWorker(IterableDataset):
+    def __iter__(self):
+        yield from torch.arange(5.0)
+        os._exit(0)
+
+
+class NoShards(IterableDataset):
+    def __iter__(self):
+        raise ValueError("no shards")
+
+
+def sampler_lying():
+    return Workload(Good(), sampler=LyingSampler())
+
+
+def sampler_raising():
+    return Workload(Good(), sampler=RaisingSampler())
+
+
+def batch_beyond():
+    return Workload(Good(), batch_sampler=[[0, 1], [COUNT + 5]])
+
+
+def batches_flat():
+    return Workload(Good(), batch_sampler=[0, 1])
+
+
+def sparse():
+    return Samples(lambda index: torch.eye(3).to_sparse() * index)
+
+
+def on_cuda():
+    return Samples(lambda index: torch.ones(3, device="cuda"))
+
+
+def a_class():
+    return Good
+
+
+def a_generator():
+    return (torch.ones(1) for _ in range(COUNT))
+
+
+def a_list():
+    return [torch.ones(2) * number for number in range(COUNT)]
+
+
+def exit_in_init(worker):
+    os._exit(5)
+
+
+def init_exit():
+    return Workload(Good(), worker_init_fn=exit_in_init)
+
+
+def not_callable():
+    return Workload(Good(), collate_fn=3)
+
+
+def epoch_raises():
+    def set_epoch(epoch):
+        raise RuntimeError("no such epoch")
+
+    return Workload(Good(), set_epoch=set_epoch)

@@ -37,14 +37,14 @@ def test_the_drive_loop_adds_little_to_an_epoch(dataset):
 def test_the_run_off_turns_its_order_and_takes_medians():
     """A machine that becomes slower and slower favours neither of two equal settings; five rounds each."""
 
-    class Bench:
-        asked = []
+    asked = []
 
+    class Bench:
         def measure(self, settings, seconds, verdict_seconds):
-            self.asked.append(settings)
-            return {"status": "ok", "epoch_rate": 100.0 - len(self.asked)}
+            asked.append(settings)
+            return {"status": "ok", "epoch_rate": 100.0 - len(asked)}
 
     one, other = Settings(), Settings(num_workers=1)
     rates = run_off(Bench(), [one, other], 1.0)
-    assert Bench.asked[:4] == [other, one, one, other]
+    assert asked[:4] == [other, one, one, other]
     assert abs(rates[one] - rates[other]) <= 1.0
