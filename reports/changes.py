@@ -9,8 +9,8 @@ accepts it where all of this holds:
   the residuals of the recent past and from those behind the split, so that a noisy stretch widens its own bar;
 - nine in ten points before the split lie on the near side of the new level, and nine in ten behind on the far side.
 
-`tests/gate/test_change_methods.py` holds the comparison with ruptures and asv's step detection that led to this, and
-the simulation behind the constants.
+docs/change-points.md has the comparison with ruptures and asv's step detection that led to this, and
+`tests/gate/test_change_methods.py` makes it, with the simulation behind the constants.
 """
 
 from __future__ import annotations

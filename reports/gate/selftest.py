@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ SIZES = (0.05, 0.10, 0.20, 0.50)
 STRUCTURAL = ("extra pass", "extra copy", "lost fusion")
 TURNS = 1000  # of an empty loop: what one takes depends on how Python was built, and is counted first
 PLANTED_INSTRUCTIONS = 0.02
+ROW_BY_ROW = ("rows", "recorded")  # tables of the record that are too long to print; the second feeds simulations
 SUITE_NAME = "suite"  # every planted suite has a name as long as this
 
 Plants = Mapping[Row, tuple[str, float]]
@@ -42,11 +44,12 @@ Plants = Mapping[Row, tuple[str, float]]
 
 @dataclass(frozen=True)
 class Judged:
-    """What one run said: the verdicts of its rows, its faults, and how long it took."""
+    """What one run said: the verdicts of its rows, its faults, how long it took, and each row's process medians."""
 
     verdicts: dict[Row, Verdict]
     faults: list[Fault]
     seconds: float
+    medians: dict[Row, list[float]]
 
 
 class Bench:
@@ -80,7 +83,8 @@ class Bench:
         design = Design(rows, EFFECT, RATE)
         session.measure(design, started + seconds)
         verdicts = {row: design.verdict(row) for row in design.progress}
-        return Judged(verdicts, session.faults, wall.now() - started)
+        medians = {row: list(chain(*zip(one.base, one.head, strict=True))) for row, one in session.pairs.items()}
+        return Judged(verdicts, session.faults, wall.now() - started, medians)
 
     def counted(self, rows: list[Row], plants: Plants) -> dict[Row, dict[str, float]]:
         """Compare instructions, each side in two processes."""
@@ -118,7 +122,7 @@ def self_test(repository: Path, revision: str, seconds: float) -> Path:
     path = repository / "results" / machine.name() / "gate-selftest.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(plain(record), indent=1) + "\n")
-    print(json.dumps(plain({name: value for name, value in record.items() if name != "rows"}), indent=1))
+    print(json.dumps(plain({name: value for name, value in record.items() if name not in ROW_BY_ROW}), indent=1))
     return path
 
 
@@ -149,6 +153,7 @@ def measured(bench: Bench, seconds: float) -> dict[str, Any]:
         "detection": [*detection(twenty, dict.fromkeys(few, ("busy", 0.2))), *detection(mixed, others)],
         "verdicts_on_identical_code": verdict_counts(identical),
         "rows": [_reach(row, one) for row, one in identical.verdicts.items()],
+        "recorded": {str(row): [float(f"{one:.5g}") for one in series] for row, series in identical.medians.items()},
     }
 
 

@@ -43,7 +43,8 @@ def reading(record: Mapping[str, Any]) -> str:
 
 
 def _tables(record: Mapping[str, Any]) -> list[Table]:
-    """Each list of objects becomes a table; the plain facts come first, as one."""
+    """Each list of objects becomes a table; the plain facts come first, as one. Recorded series stay in the file."""
+    record = {key: value for key, value in record.items() if key != "recorded"}
     lists = {key: value for key, value in record.items() if _is_table(value)}
     plain = {key: value for key, value in record.items() if key not in lists}
     facts = [[Cell(_words(key)), Cell(text)] for key, text in flat(plain)]
