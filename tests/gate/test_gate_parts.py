@@ -121,9 +121,10 @@ def dump(folder, number, label, total):
 
 
 def test_dumps_become_instructions_per_call(tmp_path):
-    """(total at 6 repeats - total at 1) / 5; a row with one dump only is left out."""
+    """(total at 16 repeats - total at 1) / 15; a row with one dump only is left out."""
+    assert instructions.REPEATS == (1, 16)
     dump(tmp_path, 1, '["a.A.t", ["x"], 1]', 1_200)
-    dump(tmp_path, 2, '["a.A.t", ["x"], 6]', 6_200)
+    dump(tmp_path, 2, '["a.A.t", ["x"], 16]', 16_200)
     dump(tmp_path, 3, '["a.A.t", ["y"], 1]', 1_200)
     assert instructions.read_dumps(tmp_path) == {Row("a.A.t", ("x",)): 1_000.0}
 
@@ -160,7 +161,7 @@ def test_callgrind_counts_repeat_and_grow_with_the_work(tmp_path):
             "suite": str(tmp_path),
             "marks": str(marks),
             "warmup": 3,
-            "repeats": (1, 6),
+            "repeats": instructions.REPEATS,
             "rows": rows,
         }
         assert ask([*valgrind, sys.executable], job, side_environment({}), 120).failure is None
