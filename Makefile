@@ -13,12 +13,12 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 endif
-FLAG := $(if $(FULL),--full,)
+GRID ?= $(if $(FULL),full,quick)
 
 .PHONY: report test lint nightly gate site setup
 
 report: $(READY)  ## measure this machine, build site/index.html, print the ranking
-	$(PYTHON) -m reports sweep $(FLAG)
+	$(PYTHON) -m reports sweep --grid $(GRID)
 	$(PYTHON) -m reports site
 
 test: $(READY_DEV) lint  ## everything that proves the suite right

@@ -11,7 +11,7 @@ class CrossEntropy:
         ("32x10", "128x1000", "512x32000", "2048x50257"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
-        ("step", "forward"),
+        ("step", "forward", "reuse"),
     )
     param_names = PARAM_NAMES
     unit = "seconds"

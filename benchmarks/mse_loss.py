@@ -11,7 +11,7 @@ class MseLoss:
         ("32x10", "128x1000", "16384x1024"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
-        ("step", "forward"),
+        ("step", "forward", "reuse"),
     )
     param_names = PARAM_NAMES
     unit = "seconds"

@@ -11,7 +11,7 @@ from typing import Any
 
 DEVICES = ("cpu", "cuda")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
-MODES = ("forward", "step", "backward")
+MODES = ("forward", "step", "reuse", "backward")
 REDUCTIONS = ("none", "mean", "sum")
 
 Function = Callable[..., Any]

@@ -49,7 +49,12 @@ def case_words(case: pd.Series) -> str:
     >>> case_words(pd.Series({"shape": "512x32000", "dtype": "float32", "mode": "step", "device": "cpu"}))
     'a training step of 512 × 32000 in float32 on CPU'
     """
-    modes = {"step": "a training step", "forward": "a forward pass", "backward": "a backward pass"}
+    modes = {
+        "step": "a training step",
+        "forward": "a forward pass",
+        "reuse": "a training step into kept memory",
+        "backward": "a backward pass",
+    }
     mode = modes.get(case["mode"], str(case["mode"]))
     return f"{mode} of {wording.shape(case['shape'])} in {case['dtype']} on {str(case['device']).upper()}"
 

@@ -23,6 +23,7 @@ import typer
 from reports import asv_results
 from reports.changes import Event, Finding, events, findings, histories
 from reports.gate import quality
+from reports.sweep.questions import Grid
 from reports.sweep.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -77,7 +78,7 @@ class Night:
 
 
 def nightly(
-    full: Annotated[bool, typer.Option("--full", help="Every row of the grid instead of the quick selection.")] = False,
+    grid: Annotated[Grid, typer.Option(help="Which rows of the grid.")] = "quick",
 ) -> None:
     """Measure new commits on this machine, look for changes, rebuild the site; exit 1 on a new regression."""
     from reports.sweep import machine
@@ -86,7 +87,7 @@ def nightly(
     try:
         for commit in new_commits(ROOT, measured(ROOT / "results" / name)):
             print(f"measuring {commit}")
-            sweep(commit, name, full)
+            sweep(commit, name, grid)
         agreement_failed = not follow(["-m", "lossimpl.cli", "check", "--json", str(conformance(name))])
         night = judge(ROOT)
         if not (ROOT / "results" / name / SELF_TEST).exists():
@@ -113,17 +114,17 @@ def conformance(machine: str) -> Path:
     return store_of(machine, history(ROOT)[-1]).conformance_path
 
 
-def sweep(commit: str, machine: str, full: bool) -> None:
+def sweep(commit: str, machine: str, grid: Grid) -> None:
     """Measure one commit through asv, as `reports sweep` measures HEAD."""
     from lossimpl import LOSSES
     from reports.sweep import command, questions, watch
 
     store = store_of(machine, commit)
-    selected = questions.select(LOSSES, command.devices(), full)
+    selected = questions.select(LOSSES, command.devices(), grid)
     arguments = [*watch.command(questions.patterns(selected), machine)[:-1], f"{commit}^!"]
     since = store.begin()
     try:
-        watch.run(arguments, selected, store, since, command.FULL_SECONDS if full else command.QUICK_SECONDS)
+        watch.run(arguments, selected, store, since, command.SECONDS[grid])
     except watch.AsvFailed as failure:
         raise Unmeasured(f"asv measured nothing at {commit}:\n{failure}") from failure
     store.finish()

@@ -172,6 +172,7 @@ def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
     """The row with the samples of a call, and with its memory."""
     timing = clock.time_calls(ready.call, row.device, rule)
     peak_bytes, saved_bytes = memory.peak_and_saved(ready.call, row.device, ready.tensors)
+    made = workload.REUSE if row.mode == "reuse" else workload.PROTOCOL
     beside = {name: value for name, value in vars(timing).items() if name not in clock.Timing.__dataclass_fields__}
     return replace(
         row,
@@ -183,7 +184,7 @@ def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
         first_call_seconds=load_seconds + ready.seconds,
         busy=timing.busy,
         threads=timing.threads,
-        protocol=f"{'cold' if beside.get('cold') else 'warm'} cache; {workload.PROTOCOL}",
+        protocol=f"{'cold' if beside.get('cold') else 'warm'} cache; {made}",
         beside=beside,
         peak_bytes=peak_bytes,
         saved_bytes=saved_bytes,

@@ -3,6 +3,8 @@
 forward   inputs that need no gradient, one call
 step      inputs that need one, one call, backward; results and gradients are allocated afresh each time and dropped
           after it, as a training loop does with `set_to_none`
+reuse     a step while malloc keeps freed memory, so that every implementation writes into pages that it has written
+          before; on CUDA the same as a step, for torch's allocator there always keeps it
 backward  the backward pass alone, again and again over one kept graph
 """
 
@@ -13,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lossimpl.measure import allocator
 from lossimpl.spec import MODES, Case, Function, Loss
 
 if TYPE_CHECKING:
     import torch
 
 PROTOCOL = "results and gradients allocated afresh in every call"
+REUSE = "results and gradients in memory that malloc kept"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ def prepare(function: Function, given: Inputs, mode: str) -> Callable[[], object
     leaves = [tensor for tensor in given.tensors if tensor.requires_grad]
     if mode == "forward":
         return forward
-    if mode == "step":
+    if mode == "reuse" and not any(tensor.is_cuda for tensor in given.tensors):
+        allocator.keep_freed()
+    if mode in ("step", "reuse"):
         upstream = ones_like(forward())
         return lambda: backward(forward(), upstream, leaves)
     kept = with_kept_buffers(forward)

@@ -1,6 +1,6 @@
 """`python -m reports sweep`: measure HEAD on this machine through asv, with a progress bar, and go on after Ctrl-C.
 
-questions  which rows a quick or a full sweep asks for
+questions  which rows a sweep asks for: quick, table or full
 machine    the name of this machine, and what asv wants to know about it
 store      the side-car of a sweep, and the marker of one that was interrupted
 warm       compile and build ahead, so that no row waits for a compiler

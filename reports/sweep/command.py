@@ -12,12 +12,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from reports.sweep.questions import Grid
+
 ROOT = Path(__file__).parents[2]
-QUICK_SECONDS, FULL_SECONDS = 0.2, 2.0  # what a row may take for its samples, the first seven apart
+# what a row may take for its samples, the first seven apart
+SECONDS: dict[Grid, float] = {"quick": 0.2, "table": 0.5, "full": 2.0}
 
 
 def sweep(
-    full: Annotated[bool, typer.Option("--full", help="Every row of the grid, for hours, instead of a few.")] = False,
+    grid: Annotated[Grid, typer.Option(help="A few rows in minutes, README's table, or all, for hours.")] = "quick",
 ) -> None:
     """Measure HEAD on this machine through asv; rows that an interrupted sweep measured are kept."""
     from lossimpl import LOSSES
@@ -29,13 +32,13 @@ def sweep(
     console = Console(width=max(100, Console().width))
     commit = head(console)
     store = Store(ROOT, machine.register(), commit, plugin.environment_name())
-    selected = questions.select(LOSSES, devices(), full)
+    selected = questions.select(LOSSES, devices(), grid)
     since = store.begin()
     console.print(f"{len(selected)} rows at commit {commit[:8]} on {store.machine}; Ctrl-C keeps what is measured")
     arguments = watch.command(questions.patterns(selected), store.machine)
     try:
         watch.warm_up(selected, ROOT)
-        watch.run(arguments, selected, store, since, FULL_SECONDS if full else QUICK_SECONDS)
+        watch.run(arguments, selected, store, since, SECONDS[grid])
     except KeyboardInterrupt:
         console.print(f"\nstopped: {len(store.rows(since))} rows are kept, and the next sweep goes on from there")
         raise typer.Exit(130) from None
@@ -49,7 +52,7 @@ def sweep(
     for line in filter(None, (*summary.not_ranked(rows), summary.disturbed(rows))):
         console.print(line, markup=False, highlight=False)
     console.print(f"{len(rows)} rows in {store.rows_path.relative_to(ROOT)}")
-    check(store.conformance_path, full)
+    check(store.conformance_path, full=grid != "quick")
 
 
 def check(path: Path, full: bool) -> None:

@@ -1,10 +1,10 @@
-"""Which rows a sweep asks for: a few in minutes, or the whole grid.
+"""Which rows a sweep asks for: a few in minutes, those of README's table, or the whole grid.
 
 The parameter lists live in `benchmarks/` and never change with the kind of sweep, since asv knows rows by them. A quick
 sweep only selects, in float32, training steps at three sizes: tiny, where the overhead of the call rules; a batch that
 the caches hold; and what people train with, which only memory holds. There `naive` takes seconds a call and is left
 out, and so is `vectorized` of the losses over 16 Mi elements; `compiled` is asked there alone, because each of its
-graphs costs seconds to make.
+graphs costs seconds to make. The table compares `native` with `torch` and `compiled` at every size and dtype.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 import importlib
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 TINY, CACHED = "32x10", "128x1000"
 LARGE = {
@@ -22,6 +23,7 @@ LARGE = {
     "triplet_margin_loss": "65536x128",
 }
 DENSE = "16384x1024"  # every other loss
+OURS = ("native", "torch", "compiled")
 
 
 LOADING = "loading.Loading.track_seconds_per_sample"
@@ -95,7 +97,31 @@ def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: s
         return mode == "step" and implementation not in ("compiled", "naive")
     if implementation == "naive" or (implementation == "vectorized" and large == DENSE):
         return False
-    return mode == "step" or implementation == "native"
+    return mode == "step" or (mode == "forward" and implementation == "native")
+
+
+def table(question: Question) -> bool:
+    """Whether README's table asks this: what a quick sweep asks of loaders, and more of the losses."""
+    if question.benchmark == LOADING:
+        return quick(question)
+    return table_loss(question.stem, *map(str, question.values))
+
+
+def table_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
+    """Steps of all three; into kept memory, and forward, at the largest shape; `compiled` in the usual dtypes alone."""
+    large = LARGE.get(loss, DENSE)
+    if implementation not in (*OURS, *peers(device)) or shape not in (TINY, CACHED, large):
+        return False
+    if dtype not in ("float32", "bfloat16"):
+        return mode == "step" and implementation != "compiled"
+    if mode == "forward":
+        return shape == large and implementation != "compiled"
+    return mode == "step" or shape == large
+
+
+def peers(device: str) -> tuple[str, ...]:
+    """What others offer on that device beside torch."""
+    return ("liger", "quack", "torchvision", "metric_learning") if device == "cuda" else ()
 
 
 def quick_loading(dataset: object, num_workers: object, pin_memory: object, batch_size: object) -> bool:
@@ -103,12 +129,16 @@ def quick_loading(dataset: object, num_workers: object, pin_memory: object, batc
     return not pin_memory and num_workers in (0, 1, 2) and batch_size == (16 if dataset == "photographs" else 64)
 
 
-def select(losses: Iterable[str], devices: Iterable[str], full: bool) -> list[Question]:
-    """The rows of a sweep on these devices, in the order in which asv measures them."""
+Grid = Literal["quick", "table", "full"]
+GRIDS: dict[Grid, Callable[[Question], bool]] = {"quick": quick, "table": table, "full": lambda question: True}
+
+
+def select(losses: Iterable[str], devices: Iterable[str], name: Grid) -> list[Question]:
+    """The rows of a sweep of that grid on these devices, in the order in which asv measures them."""
     absent = {"cpu", "cuda"} - set(devices)
     benchmarks = sorted([*map(benchmark_of, losses), LOADING])
     rows = itertools.chain.from_iterable(map(grid, benchmarks))
-    return [row for row in rows if not absent & set(row.values) and (full or quick(row))]
+    return [row for row in rows if not absent & set(row.values) and GRIDS[name](row)]
 
 
 def patterns(questions: Iterable[Question]) -> list[str]:

@@ -39,10 +39,10 @@ def write(store, *rows):
         file.writelines(json.dumps(each) + "\n" for each in rows)
 
 
-@pytest.mark.parametrize("full", [False, True])
-def test_asv_would_run_exactly_the_rows_asked_for(full):
+@pytest.mark.parametrize("grid", questions.GRIDS)
+def test_asv_would_run_exactly_the_rows_asked_for(grid):
     """asv searches `name(param, param)` with each pattern, as asv.benchmarks.Benchmarks does."""
-    wanted = questions.select(LOSSES, ["cpu"], full)
+    wanted = questions.select(LOSSES, ["cpu"], grid)
     patterns = [re.compile(pattern) for pattern in questions.patterns(wanted)]
     everything = itertools.chain.from_iterable(map(questions.grid, [*map(questions.benchmark_of, LOSSES), LOADING]))
     found = [q for q in everything if any(p.search(f"{q.benchmark}({', '.join(q.params)})") for p in patterns)]
@@ -52,7 +52,7 @@ def test_asv_would_run_exactly_the_rows_asked_for(full):
 
 def test_a_quick_sweep_covers_every_loss_and_implementation():
     """Each is asked for at least once on the CPU, and never for another device."""
-    quick = questions.select(LOSSES, ["cpu"], full=False)
+    quick = questions.select(LOSSES, ["cpu"], "quick")
     asked = {(q.stem, q.values[0]) for q in quick}
     assert {(loss, name) for loss, known in LOSSES.items() for name in known.implementations} <= asked
     assert not any("cuda" in q.values for q in quick)
@@ -61,7 +61,7 @@ def test_a_quick_sweep_covers_every_loss_and_implementation():
 
 def test_only_what_a_compiler_makes_is_warmed():
     """A graph for each compiled row, one build for the kernels of a loss; the work is dealt out by loss."""
-    quick = questions.select(LOSSES, ["cpu"], full=False)
+    quick = questions.select(LOSSES, ["cpu"], "quick")
     wanted = [q for q in quick if warm.needs_warmth(q)]
     assert {q.values[0] for q in wanted} == {"compiled", "native"}
     assert len([q for q in wanted if q.values[0] == "native"]) == len(LOSSES)
@@ -190,5 +190,5 @@ def test_a_busy_machine_is_told():
 
 def test_no_process_is_started_for_nothing():
     """Sixty cores and two losses: two processes."""
-    quick = [q for q in questions.select(["l1_loss", "mse_loss"], ["cpu"], full=False) if warm.needs_warmth(q)]
+    quick = [q for q in questions.select(["l1_loss", "mse_loss"], ["cpu"], "quick") if warm.needs_warmth(q)]
     assert len(warm.shares(quick, 60)) == 2

@@ -53,7 +53,7 @@ def test_inverses_of_mantissas() -> None:
 
 @pytest.mark.parametrize(("inverses", "logs"), [("kInverses", "kLogs"), ("kMantissaInverses", "kMantissaLogs")])
 def test_logarithms(inverses: str, logs: str) -> None:
-    """Each is -log of its inverse, to a tenth of a unit in the last place (the nearest float alone: a half): chosen so."""
+    """Each is -log of its inverse, to a tenth of a unit in the last place (the nearest float: half): chosen so."""
     for inverse, log in zip(floats(inverses), floats(logs), strict=True):
         error = abs(mpmath.mpf(log) + mpmath.log(mpmath.mpf(inverse)))
         assert error <= 0.1 * float(np.spacing(np.float32(abs(log))))
