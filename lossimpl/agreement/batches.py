@@ -1,12 +1,14 @@
-"""Compiling many cases at once: one graph with one loss for each case, since every compilation costs seconds.
+"""Compiling many cases at once: one graph with one loss for each kind of case, since every compilation costs seconds.
 
-Each case keeps its own inputs, options, incoming gradient and verdict; a batch that fails as a whole is taken apart.
+Cases of one kind differ in numbers only, so that the same code serves them, one after the other. Each case keeps its
+own inputs, incoming gradient and verdict; a batch that fails as a whole is taken apart.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -16,9 +18,9 @@ from lossimpl.agreement.check import Check
 from lossimpl.agreement.conformance import Row, judged, wanted
 from lossimpl.agreement.uses import Backward, leaves
 from lossimpl.compiled import compiled
-from lossimpl.spec import Loss
+from lossimpl.spec import Function, Loss
 
-SIZE = 24  # cases: beyond it compiling grows faster than their number
+SIZE = 24  # kinds of cases: beyond it compiling grows faster than their number
 
 
 class Named(Protocol):
@@ -37,27 +39,57 @@ def fits(implementation: str, check: Check) -> bool:
     return implementation == "compiled" and isinstance(check.use, Backward) and not check.raises
 
 
-def of(jobs: Iterable[J]) -> list[list[J]]:
-    """The jobs in batches of one loss each."""
-    by_loss: dict[str, list[J]] = defaultdict(list)
+def of(jobs: Iterable[J], kind: Callable[[J], Hashable]) -> list[list[J]]:
+    """The jobs in batches of one loss each and of at most `SIZE` kinds."""
+    by_loss: dict[str, dict[Hashable, list[J]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
-        by_loss[job.loss].append(job)
-    return [some[start : start + SIZE] for some in by_loss.values() for start in range(0, len(some), SIZE)]
+        by_loss[job.loss][kind(job)].append(job)
+    batches = []
+    for kinds in by_loss.values():
+        alike = iter(kinds.values())
+        while some := list(islice(alike, SIZE)):
+            batches.append([job for group in some for job in group])
+    return batches
+
+
+def kind_of(check: Check, dtype: str, device: str) -> Hashable:
+    """What compiled code depends on: layout and dtype of the tensors, and the options' values."""
+    layouts = tuple((name, _layout(one)) for name, one in check.tensors(dtype, device).items())
+    return layouts, repr(sorted(check.options.items()))
+
+
+def _layout(value: Any) -> Hashable:
+    if not isinstance(value, Tensor):
+        return repr(value)
+    return tuple(value.shape), value.stride(), value.storage_offset(), value.dtype
 
 
 def run_together(loss: Loss, asked: Sequence[tuple[Check, str]], device: str) -> list[Row]:
     """The rows of `compiled` for these checks and dtypes, from one compiled graph."""
-    tensors = [check.tensors(dtype, device) for check, dtype in asked]
-    inputs = [leaves_of(loss, one) for one in tensors]
-    for (check, _), one in zip(asked, inputs, strict=True):
-        loss.check(**one, **check.options)
+    kinds: dict[Hashable, list[tuple[Check, str]]] = defaultdict(list)
+    for check, dtype in asked:
+        kinds[kind_of(check, dtype, device)].append((check, dtype))
     function = loss.implementations["vectorized"].load(device)
-    options = [check.options for check, _ in asked]
+    options = [group[0][0].options for group in kinds.values()]
 
     def together(batch: list[dict[str, Any]]) -> list[Tensor]:
         return [function(**one, **others) for one, others in zip(batch, options, strict=True)]
 
-    values = compiled(together)(inputs)
+    call = compiled(together)
+    rows: dict[tuple[Check, str], Row] = {}
+    for turn in range(max(map(len, kinds.values()))):
+        now = [group[min(turn, len(group) - 1)] for group in kinds.values()]
+        rows |= dict(zip(now, _rows(loss, call, now, device), strict=True))
+    return [rows[one] for one in asked]
+
+
+def _rows(loss: Loss, call: Function, asked: Sequence[tuple[Check, str]], device: str) -> list[Row]:
+    """The rows of one check of each kind."""
+    tensors = [check.tensors(dtype, device) for check, dtype in asked]
+    inputs = [leaves_of(loss, one) for one in tensors]
+    for (check, _), one in zip(asked, inputs, strict=True):
+        loss.check(**one, **check.options)
+    values = call(inputs)
     incoming = [use_of(check).incoming(value.detach()) for (check, _), value in zip(asked, values, strict=True)]
     names = [wanted(loss, one) for one in tensors]
     flat = [one[name] for one, wants in zip(inputs, names, strict=True) for name in wants]

@@ -34,7 +34,8 @@ class Check:
     `expected` maps names of the use's results ("value", "gradient of input") to literal numbers; results not named
     there are compared with the float64 oracle's, except those in `ignored`. `raises` is the error instead: its type,
     and what ours must say in its message. `tail` compares without a floor: every digit counts; `ulp` bounds the
-    distance in units in the last place; `result` is the result's dtype where it is not the run's.
+    distance in units in the last place; `result` is the result's dtype where it is not the run's; `roundings` is how
+    often a half-precision result may be rounded: autograd sums the rounded slopes of an argument that broadcasts.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Check:
     tail: bool = False
     ulp: float | None = None
     result: str | None = None
+    roundings: int = 1
     ignored: tuple[str, ...] = ()
     slow: bool = False
 

@@ -101,15 +101,16 @@ def _bounded(case: Case) -> Case:
 def incoming(case: Case, value: Tensor) -> tuple[Tensor, float]:
     """The incoming gradient for a result like `value`, and the resulting gradient's unit.
 
-    An averaging loss gets the number of its terms (at most 2^15, which half precision holds), so that its gradients
-    are not lost below half precision's smallest numbers; a per-element result gets factors between 0.5 and 1.5.
+    An averaging loss gets the power of two next to the number of its terms (at most 2^15), which every dtype holds
+    exactly and which keeps its gradients above half precision's smallest numbers; a per-element result gets factors
+    between 0.5 and 1.5.
     """
     if value.dim():
         steps = torch.arange(value.numel(), device=value.device, dtype=torch.float64) % 65
         return (0.5 + steps / 64).reshape(value.shape), 1.0
     if dict(case.options).get("reduction", "mean") == "sum":
         return torch.ones_like(value), 1.0
-    factor = float(min(terms(case), 1 << 15))
+    factor = float(1 << min(terms(case).bit_length() - 1, 15))
     return torch.full_like(value, factor), factor / terms(case)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lossimpl.agreement.check import Check, literal
 from lossimpl.agreement.distance import distance
-from lossimpl.agreement.tolerances import FLOOR, TOLERANCES
+from lossimpl.agreement.tolerances import CONTRACT, EPS, FLOOR
 from lossimpl.agreement.uses import REFERENCE, call
 from lossimpl.spec import Function, Loss, Unavailable
 
@@ -146,11 +146,9 @@ def _unlike(check: Check, dtype: str, name: str, got: Tensor, want: Tensor) -> s
     if name == "value" and got.dtype != result:
         return f"dtype {got.dtype}, expected {result}"
     far = distance(got, want, 0.0 if check.tail else FLOOR)
-    limit = (
-        TOLERANCES[dtype].value_max
-        if "derivative" not in name and "gradient" not in name
-        else TOLERANCES[dtype].grad_max
-    )
+    slope = "derivative" in name or "gradient" in name
+    limit = CONTRACT[dtype].grad_max if slope else CONTRACT[dtype].value_max
+    limit += (check.roundings - 1) * EPS.get(dtype, 0.0) / 2
     if not far.max_rel <= limit:
         return f"relative error {far.max_rel:.3g} exceeds {limit:g} at {far.worst}"
     if check.ulp is not None and not far.ulp <= check.ulp:

@@ -18,6 +18,9 @@ from torch import Tensor
 from lossimpl.agreement.cases import checks
 from lossimpl.agreement.compare import compare
 from lossimpl.agreement.conformance import run_check
+from lossimpl.agreement.half_mutants import HALF
+from lossimpl.agreement.tolerances import EPS
+from lossimpl.dispatch import widened
 from lossimpl.inputs import make
 from lossimpl.measure import ceilings, clock, roofline
 from lossimpl.spec import Case, Function, Loss
@@ -30,10 +33,11 @@ LARGE = 1 << 22  # elements of the call that the clock looks at: 16 MB, which no
 
 @dataclass(frozen=True)
 class Mutant:
-    """A way to be wrong: `make(loss, function)` is the wrong function."""
+    """A way to be wrong: `make(loss, function)` is the wrong function, and it is hunted in this dtype."""
 
     name: str
     make: Callable[[Loss, Function], Function]
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ def bound(loss: Loss, function: Function) -> Function:
 
     def checked(**arguments: Any) -> Tensor:
         loss.check(**arguments)
+        if torch.is_autocast_enabled("cpu"):
+            arguments = {name: widened(one) for name, one in arguments.items()}
         result: Tensor = function(**arguments)
         return result
 
@@ -207,6 +213,7 @@ def mutants(loss: Loss) -> list[Mutant]:
         Mutant("returns a stale cached result", stale),
         Mutant("ignores the incoming gradient", ignores_incoming),
         *(Mutant(f"drops {option}", drops_an_option(option)) for option in options),
+        *(Mutant(f"{name} ({dtype})", make(getattr(torch, dtype)), dtype) for dtype in EPS for name, make in HALF),
         Mutant("reports before the device has finished", Unfinished),
     ]
 
@@ -215,7 +222,7 @@ def hunt(loss: Loss, mutant: Mutant) -> Caught:
     """The first of our checks that refuses this mutant of the vectorized form."""
     wrong = mutant.make(loss, loss.implementations["vectorized"].load("cpu"))
     for refused in (_by_agreement, _by_conformance, _by_clock):
-        reason = refused(loss, wrong)
+        reason = refused(loss, wrong, mutant.dtype)
         if reason:
             return Caught(loss.name, mutant.name, refused.__name__.removeprefix("_by_"), reason)
     return Caught(loss.name, mutant.name, "", "survived")
@@ -228,26 +235,26 @@ def table(losses: Iterable[Loss]) -> Iterator[Caught]:
             yield hunt(loss, mutant)
 
 
-def _by_agreement(loss: Loss, function: Function) -> str:
+def _by_agreement(loss: Loss, function: Function, dtype: str) -> str:
     shape = SHAPES.get(loss.name, SHAPE)
     for reduction in ("mean", "none"):
-        agreement = compare(loss, function, Case(loss.name, shape, options=(("reduction", reduction),)))
+        agreement = compare(loss, function, Case(loss.name, shape, dtype, options=(("reduction", reduction),)))
         if agreement.verdict != "ok":
             return agreement.reason
     return ""
 
 
-def _by_conformance(loss: Loss, function: Function) -> str:
+def _by_conformance(loss: Loss, function: Function, dtype: str) -> str:
     for check in checks(loss):
-        if "float32" in check.dtypes and not check.slow:
-            row = run_check(loss, "mutant", bound(loss, function), check, "float32")
+        if dtype in check.dtypes and not check.slow:
+            row = run_check(loss, "mutant", bound(loss, function), check, dtype)
             if row.status in ("fail", "error"):
                 return f"{check.name}: {row.reason}"
     return ""
 
 
-def _by_clock(loss: Loss, function: Function) -> str:
-    case = Case(loss.name, (LARGE // 256, 256), mode="forward")
+def _by_clock(loss: Loss, function: Function, dtype: str) -> str:
+    case = Case(loss.name, (LARGE // 256, 256), dtype, mode="forward")
     arguments, traffic = make(case), loss.traffic(case)
     with torch.no_grad():
         timing = clock.time_calls(lambda: function(**arguments), rule=clock.Rule(max_seconds=0.2))

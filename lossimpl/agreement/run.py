@@ -6,7 +6,7 @@ Cases go in the order of the table, all implementations of a case together, so t
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lossimpl.agreement import batches
@@ -63,7 +63,7 @@ def run(todo: Sequence[Job]) -> Iterator[Row]:
             worker.run(prepare, loss, name, device, seconds=COMPILE_SECONDS)
         for job in alone:
             yield from _rows(worker, [job])
-        for batch in batches.of([job for job in todo if job not in set(alone)]):
+        for batch in batches.of([job for job in todo if job not in set(alone)], kind):
             yield from _rows(worker, batch)
 
 
@@ -123,6 +123,11 @@ def answer(batch: list[Job]) -> list[Row]:
     if len(batch) == 1:
         return [run_check(loss, job.implementation, function, *asked[0], job.device)]
     return batches.run_together(loss, asked, job.device)
+
+
+def kind(job: Job) -> Hashable:
+    """What the job's compiled code depends on."""
+    return batches.kind_of(check_of(job.loss, job.case), job.dtype, job.device)
 
 
 @functools.cache

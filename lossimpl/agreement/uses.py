@@ -71,6 +71,17 @@ def scaled(value: Tensor) -> Tensor:
     return torch.full_like(value, 2.5)
 
 
+@dataclass(frozen=True)
+class Times:
+    """The same number for every element."""
+
+    number: float
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """The number, in the value's shape."""
+        return torch.full_like(value, self.number)
+
+
 def without_grad(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
     """The value under `no_grad`, in inference mode, and of inputs that need no gradient."""
     with torch.no_grad():
@@ -111,7 +122,10 @@ def second_derivative(
     if not any(one.requires_grad for one in first):
         raise Unavailable("its gradient cannot be differentiated again")
     total = torch.stack([(one * per_element(one)).sum() for one in first]).sum()
-    return _named(names, torch.autograd.grad(total, wanted), "second derivative by")
+    second = torch.autograd.grad(total, wanted, allow_unused=True)
+    if any(one is None for one in second):
+        raise Unavailable("its gradient leads back to no input: it cannot be differentiated again")
+    return _named(names, second, "second derivative by")
 
 
 def functional_grad(

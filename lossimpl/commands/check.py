@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,9 +31,7 @@ def check(
 ) -> None:
     """Run the hard cases on every implementation, each in a child process with a deadline."""
     todo = _asked(loss, implementation or [], device, dtype or [], slow)
-    rows = _run(todo)
-    if json is not None:
-        json.write_text("".join(json_module.dumps(asdict(row)) + "\n" for row in rows))
+    rows = _run(todo, json)
     _show(rows)
     _audit(todo)
     if any(_is_ours(row) and row.status in ("fail", "error") for row in rows):
@@ -59,14 +58,20 @@ def _asked(loss: str, implementations: list[str], device: str, dtypes: list[str]
     return jobs(losses, implementations or [name for name in known if name != "compiled"], device, dtypes, slow)
 
 
-def _run(todo: list[Job]) -> list[Row]:
+def _run(todo: list[Job], json: Path | None) -> list[Row]:
+    """The rows; each is in the file as soon as it is known, so that a run that is stopped keeps what it found."""
     from rich.console import Console
     from rich.progress import track
 
     from lossimpl.agreement.run import run
 
-    console = Console(stderr=True)
-    return list(track(run(todo), description="checking", total=len(todo), console=console))
+    rows = []
+    with json.open("w") if json else nullcontext() as file:
+        for row in track(run(todo), description="checking", total=len(todo), console=Console(stderr=True)):
+            rows.append(row)
+            if file:
+                print(json_module.dumps(asdict(row)), file=file, flush=True)
+    return rows
 
 
 def _audit(todo: list[Job]) -> None:

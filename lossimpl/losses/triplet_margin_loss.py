@@ -47,7 +47,16 @@ def together(anchor: Tensor, positive: Tensor, negative: Tensor) -> tuple[list[T
 
 
 def norm(difference: Tensor, p: float) -> Tensor:
-    """The P-norm over the last dimension."""
+    """The P-norm over the last dimension, of elements relative to the largest: no power of them leaves the range."""
+    if not p > 1 or math.isinf(p) or difference.shape[-1] == 0:
+        return plain_norm(difference, p)
+    largest = difference.detach().abs().amax(-1)
+    scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0)
+    return scale * plain_norm(difference / scale.unsqueeze(-1), p)
+
+
+def plain_norm(difference: Tensor, p: float) -> Tensor:
+    """The P-norm over the last dimension as torch has it."""
     result: Tensor = torch.linalg.vector_norm(difference, ord=p, dim=-1)
     return result
 
@@ -77,10 +86,13 @@ def oracle(
 
     def distance(u: Tensor, v: Tensor) -> Tensor:
         size = (u - v + eps).abs()
-        if math.isinf(p) or p == 0:
-            return norm(size, p)
-        total = (torch.where(size > 0, size, 1.0) ** p * (size > 0)).sum(-1)
-        return torch.where(total > 0, torch.where(total > 0, total, 1.0) ** (1 / p), 0.0)
+        if math.isinf(p) or not p > 0 or size.shape[-1] == 0:
+            return plain_norm(size, p)
+        largest = size.detach().amax(-1, keepdim=True)
+        scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0)
+        share = size / scale
+        total = torch.where(share == 0, 0.0, torch.where(share == 0, 1.0, share) ** p).sum(-1)
+        return scale[..., 0] * torch.where(total == 0, 0.0, torch.where(total == 0, 1.0, total) ** (1 / p))
 
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

@@ -36,5 +36,6 @@ def test_the_good_function_survives_agreement_and_conformance() -> None:
 
     loss = lossimpl.get("log_cosh_loss")
     good = Mutant("none", lambda _, function: function).make(loss, loss.implementations["vectorized"].load("cpu"))
-    assert module._by_agreement(loss, good) == ""
-    assert module._by_conformance(loss, good) == ""
+    for dtype in ("float32", "bfloat16", "float16"):
+        assert module._by_agreement(loss, good, dtype) == ""
+        assert module._by_conformance(loss, good, dtype) == ""

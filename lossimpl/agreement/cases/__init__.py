@@ -9,9 +9,14 @@ import torch
 from torch import Tensor
 
 from lossimpl.agreement.check import ALL_DTYPES, Builder, Check
+from lossimpl.agreement.uses import Backward, Times
 from lossimpl.spec import Loss
 
+ROWS = ("cross_entropy", "softmax_focal_loss", "triplet_margin_loss")  # their mean is over rows
 SHAPE = (6, 10)  # several rows and an odd vector, small enough for the sample-by-sample form
+# 1 / 255 lies in the middle between two bfloat16 numbers, 1 / 2047 between two float16 numbers: where a slope is
+# divided in half precision, it is rounded twice.
+COUNTS = {"bfloat16": 255, "float16": 2047}
 
 
 def checks(loss: Loss) -> tuple[Check, ...]:
@@ -26,18 +31,28 @@ def _from_makers(loss: Loss) -> list[Check]:
         Check(
             f"{maker} inputs, reduction {one}",
             "float64 oracle",
-            _made(loss, maker),
+            _made(loss, maker, SHAPE),
             {"reduction": one},
             dtypes=ALL_DTYPES,
         )
         for maker in loss.makers
         for one in ("mean", "sum", "none")
+    ] + [
+        Check(
+            f"{count + 1} times the mean of {count}: rounded once",
+            "losses.md d18",
+            _made(loss, next(iter(loss.makers)), (count, 2) if loss.name in ROWS else (count,)),
+            {"reduction": "mean"},
+            use=Backward(Times(count + 1.0)),
+            dtypes=(dtype,),
+        )
+        for dtype, count in COUNTS.items()
     ]
 
 
-def _made(loss: Loss, maker: str) -> Builder:
+def _made(loss: Loss, maker: str, shape: tuple[int, ...]) -> Builder:
     def build(dtype: torch.dtype, device: str) -> dict[str, Tensor]:
-        tensors = loss.makers[maker](SHAPE, dtype, device, torch.Generator().manual_seed(1))
+        tensors = loss.makers[maker](shape, dtype, device, torch.Generator().manual_seed(1))
         return dict(zip(loss.tensors, tensors, strict=True))
 
     return build

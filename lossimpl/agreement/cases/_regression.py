@@ -32,6 +32,7 @@ SHAPES = (
             {"input": input, "target": target},
             {"reduction": reduction},
             dtypes=("float32", "bfloat16"),
+            roundings=3,
         )
         for name, input, target in (
             ("(3, 1) and (3,)", [[1.0], [2.0], [3.0]], [0.0, 0.5, -1.0]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lossimpl.agreement.cases._common import ALL_DTYPES, INF, NAN, Check
 from lossimpl.agreement.cases._regression import BASE, WEIGHT, regression
+from lossimpl.agreement.uses import Backward, Times
 
 CHECKS = (
     *regression(),
@@ -15,6 +16,23 @@ CHECKS = (
         {"reduction": "none"},
         {"value": [2.0, 2.0, 0.0], "gradient of input": [1.0, -1.0, 0.0]},
         dtypes=ALL_DTYPES,
+    ),
+    *(
+        Check(
+            f"the mean of differences that {dtype} cannot hold",
+            f"closed form: (3 * {size + 0.5} + {size}) / 4, rounded once",
+            {"input": [size] * 4, "target": [-0.5, -0.5, -0.5, 0.0]},
+            expected={"value": size + 0.375},
+            dtypes=(dtype,),
+        )
+        for dtype, size in (("float16", 1025.0), ("bfloat16", 129.0))
+    ),
+    Check(
+        "256 times a mean over weights of sum 255: rounded once",
+        "definition: 256 w / 255",
+        {"input": [1.0] * 22, "target": [0.0] * 22, "weight": [*map(float, range(1, 22)), 24.0]},
+        use=Backward(Times(256.0)),
+        dtypes=("bfloat16", "float16"),
     ),
     Check(
         "two equal infinities",

@@ -174,7 +174,50 @@ CHECKS = (
             raises=(ValueError,),
             says=("margin", str(margin), "0"),
         )
-        for margin in (0, 0.0, -1.0)
+        for margin in (0, 0.0, -1.0, -INF)
+    ),
+    Check(
+        "margin nan",
+        "torch: only margin <= 0 is refused; arithmetic",
+        BASE,
+        {"margin": NAN},
+        {"value": NAN},
+        ignored=GRADIENTS,
+    ),
+    Check("margin inf", "arithmetic", BASE, {"margin": INF}, {"value": INF}),
+    Check("p nan", "torch: no p is refused; arithmetic", BASE, {"p": NAN}, {"value": NAN}, ignored=GRADIENTS),
+    Check("eps nan", "arithmetic", BASE, {"eps": NAN}, {"value": NAN}, ignored=GRADIENTS),
+    *(
+        Check(f"p {p:g}", "torch.linalg.vector_norm: negative orders", BASE, {"p": p, "swap": swap, "eps": eps})
+        for p, swap, eps in ((-INF, False, 1e-6), (-1.0, True, 0.125), (-2.5, False, 0.125))
+    ),
+    *(
+        Check(
+            f"p {p:g}: no power leaves the range",
+            "mpmath: (sum |d|^p)^(1/p); torch gives inf and NaN",
+            BASE,
+            {"p": p, "eps": 0.0},
+            dtypes=("float64", "float32"),
+        )
+        for p in (40.0, 200.0)
+    ),
+    *(
+        Check(
+            f"coordinates of {size:g}",
+            "closed form: 5 size - 3 size; torch squares beyond the range",
+            {
+                "anchor": [[3 * size, 4 * size]],
+                "positive": [[0.0, 0.0]],
+                "negative": [[3 * size, 1 * size]],
+            },
+            {"eps": 0.0, "margin": size},
+            {"value": 3 * size},
+            dtypes=dtypes,
+        )
+        for size, dtypes in (
+            (1e30, ("float64", "float32", "bfloat16")),
+            (1e-30, ("float64", "float32")),
+        )
     ),
     Check(
         "other numbers of dimensions",
