@@ -101,7 +101,13 @@ def _count(side: Side, rows: list[Row], folder: Path, marks: Path, until: float)
 
 
 def _run(side: Side, rows: list[Row], folder: Path, marks: Path, until: float) -> Answers:
-    callgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder / 'out'}"]
+    callgrind = [
+        "valgrind",
+        "--tool=callgrind",
+        "--vgdb=no",
+        "--instr-atstart=no",
+        f"--callgrind-out-file={folder / 'out'}",
+    ]
     job = {
         "task": "counts",
         "suite": str(side.suite),

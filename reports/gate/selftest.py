@@ -185,13 +185,15 @@ def by_instructions(bench: Bench, rows: list[Row]) -> dict[str, Any]:
 
 
 def two_percent(bench: Bench, counted: Mapping[Row, Mapping[str, float]]) -> Plants:
-    """For each row the turns of an empty loop that take 2 % of its instructions."""
+    """For each row the turns of an empty loop that take 2 % of its instructions, with what going there takes."""
     first = next(iter(counted), None)
-    found = bench.counted([first], {first: ("instructions", TURNS)}) if first else {}
-    if first not in found:
+    none, many = (bench.counted([first], {first: ("instructions", turns)}) if first else {} for turns in (0, TURNS))
+    if first not in none or first not in many:
         return {}
-    a_turn = (found[first]["head"] - found[first]["base"]) / TURNS
-    turns = {row: math.ceil(PLANTED_INSTRUCTIONS * one["base"] / a_turn) for row, one in counted.items()}
+    fixed = none[first]["head"] - none[first]["base"]
+    a_turn = (many[first]["head"] - none[first]["head"]) / TURNS
+    wanted = {row: PLANTED_INSTRUCTIONS * one["base"] - fixed for row, one in counted.items()}
+    turns = {row: max(0, math.ceil(missing / a_turn)) for row, missing in wanted.items()}
     return {row: ("instructions", float(count)) for row, count in turns.items()}
 
 

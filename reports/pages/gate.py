@@ -43,13 +43,13 @@ def reading(record: Mapping[str, Any]) -> str:
 
 
 def _tables(record: Mapping[str, Any]) -> list[Table]:
-    """Each list of objects becomes a table; the plain facts come first, as one. Recorded series stay in the file."""
+    """Each list of objects becomes a table, then the plain facts, as one. Recorded series stay in the file."""
     record = {key: value for key, value in record.items() if key != "recorded"}
     lists = {key: value for key, value in record.items() if _is_table(value)}
     plain = {key: value for key, value in record.items() if key not in lists}
     facts = [[Cell(_words(key)), Cell(text)] for key, text in flat(plain)]
-    first = [Table("Summary", (("Fact", ""), ("Value", "")), facts)] if facts else []
-    return [*first, *(_listed(_words(key).capitalize(), value) for key, value in lists.items())]
+    last = [Table("All facts", (("Fact", ""), ("Value", "")), facts)] if facts else []
+    return [*(_listed(_words(key).capitalize(), value) for key, value in lists.items()), *last]
 
 
 def _words(key: str) -> str:
