@@ -42,6 +42,7 @@ def triplet_margin_loss(
         "pytorch-metric-learning",
         swap_with_an_eps_above_the_default=swap and eps > 1e-6,
         an_infinite_norm=math.isinf(p),
+        bfloat16_on_cpu=anchor.dtype == torch.bfloat16 and anchor.device.type == "cpu",
         rows_of_other_than_two_dimensions=anchor.dim() != 2,
         rows_that_broadcast=not anchor.shape == positive.shape == negative.shape,
         rows_of_several_types=not anchor.dtype == positive.dtype == negative.dtype,

@@ -36,6 +36,7 @@ class Check:
     and what ours must say in its message. `tail` compares without a floor: every digit counts; `ulp` bounds the
     distance in units in the last place; `result` is the result's dtype where it is not the run's; `roundings` is how
     often a half-precision result may be rounded: autograd sums the rounded slopes of an argument that broadcasts.
+    `elements` is said by those who need so many that memory must be looked at first.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Check:
     roundings: int = 1
     ignored: tuple[str, ...] = ()
     slow: bool = False
+    elements: int = 0
 
     def tensors(self, dtype: str, device: str) -> dict[str, Tensor]:
         """The tensor arguments in this dtype on this device."""

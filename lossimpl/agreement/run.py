@@ -15,6 +15,7 @@ from lossimpl.agreement.cases import checks
 from lossimpl.agreement.check import Check
 from lossimpl.agreement.conformance import OURS, Row, run_check, unmeasured
 from lossimpl.agreement.isolation import Worker
+from lossimpl.agreement.room import shortage
 from lossimpl.spec import Function, Loss
 
 SECONDS = 60.0  # for one case; the largest takes about a second, a first build of the native kernels is not in it
@@ -68,7 +69,8 @@ def run(todo: Sequence[Job]) -> Iterator[Row]:
 
 
 def _rows(worker: Worker, batch: list[Job]) -> list[Row]:
-    seconds = COMPILE_SECONDS if batch[0].implementation == "compiled" else SECONDS
+    patient = batch[0].implementation == "compiled" or check_of(batch[0].loss, batch[0].case).slow
+    seconds = COMPILE_SECONDS if patient else SECONDS
     outcome = worker.run(answer, batch, seconds=seconds)
     if outcome.status == "returned":
         answered: list[Row] = outcome.value
@@ -114,6 +116,9 @@ def answer(batch: list[Job]) -> list[Row]:
     loss = lossimpl.get(job.loss)
     asked = [(check_of(one.loss, one.case), one.dtype) for one in batch]
     reason = loss.implementations[job.implementation].available(job.device)
+    reason = reason or next(
+        filter(None, (shortage(one, job.implementation, dtype, job.device) for one, dtype in asked)), None
+    )
     if reason is not None:
         return [
             unmeasured(check, loss.name, job.implementation, dtype, job.device, reason, "unavailable")

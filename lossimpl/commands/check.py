@@ -27,14 +27,46 @@ def check(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     dtype: Annotated[list[str] | None, typer.Option(help="Only these; repeat for several.")] = None,
     slow: Annotated[bool, typer.Option("--slow", help="Also tensors of more than 2^31 elements.")] = False,
+    mutants: Annotated[bool, typer.Option("--mutants", help="Check the checks: hunt wrong functions instead.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write one JSON object per row to this file.")] = None,
 ) -> None:
     """Run the hard cases on every implementation, each in a child process with a deadline."""
+    if mutants:
+        return _hunt(loss, json)
     todo = _asked(loss, implementation or [], device, dtype or [], slow)
     rows = _run(todo, json)
     _show(rows)
     _audit(todo)
     if any(_is_ours(row) and row.status in ("fail", "error") for row in rows):
+        raise typer.Exit(1)
+
+
+def _hunt(name: str, json: Path | None) -> None:
+    """Which check caught each mutant; exit code 1 when one survives."""
+    import warnings
+
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    import lossimpl
+    from lossimpl.agreement.mutants import hunt
+    from lossimpl.agreement.mutants import mutants as wrong
+
+    warnings.simplefilter("ignore")  # broadcasting warns by contract, once a case
+    losses = [lossimpl.get(name)] if name else list(lossimpl.LOSSES.values())
+    todo = [(loss, mutant) for loss in losses for mutant in wrong(loss)]
+    found = [hunt(*one) for one in track(todo, description="hunting", console=Console(stderr=True))]
+    if json is not None:
+        json.write_text("".join(json_module.dumps(asdict(one)) + "\n" for one in found))
+    table = Table("loss", "mutant", "caught by", title="Mutants")
+    for one in found:
+        table.add_row(one.loss, one.mutant, one.by or "nothing: it survived")
+    Console().print(table)
+    Console().print(
+        ", ".join(f"{count} by {by or 'nothing'}" for by, count in Counter(one.by for one in found).items())
+    )
+    if not all(one.by for one in found):
         raise typer.Exit(1)
 
 

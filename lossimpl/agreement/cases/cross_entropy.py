@@ -99,5 +99,6 @@ CHECKS = (
         use=uses.call,
         dtypes=("bfloat16",),
         slow=True,
+        elements=(2**16 + 1) * 2**15,
     ),
 )
