@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 
 from reports import wording
+from reports.contest import RIVALS, Contest, Score, contests, scores, worst_error
 from reports.material import Material, gather
 from reports.pages import gate, loading_selftest
-from reports.ranking import CASE, rankable
 
 START = "<!-- results: written by `python -m reports readme` from results/ -->"
 END = "<!-- end of results -->"
-IMPLEMENTATIONS = ("native", "torch", "compiled")
 HEADINGS = (
-    *("loss", "shape", "dtype", "mode", *IMPLEMENTATIONS),
+    *("loss", "shape", "dtype", "mode", "native", *RIVALS),
     *("native of ceiling", "native error", "torch error"),
 )
 
@@ -45,8 +44,14 @@ def section(material: Material, device: str) -> str:
         rows = material.of_setup(setup)
         rows = rows[rows["device"] == device]
         if not rows.empty:
-            return "\n".join((f"Measured on {setup[0]}, {setup[1]}, {device}.", "", *table(rows), "", NOTE, ""))
+            return "\n".join(parts(f"Measured on {setup[0]}, {setup[1]}, {device}.", contests(rows)))
     return f"Nothing was measured on {device} yet: `make report` does it.\n"
+
+
+def parts(where: str, cases: list[Contest]) -> Iterator[str]:
+    """The lines of the section: the short of it, and every case to be opened."""
+    yield from (where, "", *in_short(cases), "", NOTE, "")
+    yield from (f"<details><summary>All {len(cases)} cases</summary>", "", *table(cases), "", "</details>", "")
 
 
 def self_tests(material: Material) -> Iterator[str]:
@@ -67,31 +72,45 @@ def planted(record: Mapping[str, Any]) -> list[str]:
 
 NOTE = (
     "Times are medians of a call, a dash where the implementation does not exist or was not measured. The ceiling is "
-    "the bandwidth of a copy (step) or a read (forward) in the same process, of the cache level that the case fits in. "
-    "The error is the largest relative error of value or gradient against the float64 oracle. A step allocates a fresh "
-    "gradient: at 64 MiB its page faults can cost more than the loss, and vary with the state of the machine's memory."
+    "the bandwidth of a copy (with gradients) or a read (forward) in the same process, of the cache level that the "
+    "case fits in. The error is the largest relative error of value or gradient against the float64 oracle. In mode "
+    "`step` torch and torch.compile write a fresh gradient in every call, whose page faults cost more than most "
+    "losses; native keeps the memory of freed gradients. In mode `reuse` malloc keeps all that is freed, for every "
+    "implementation."
 )
 
 
-def table(rows: pd.DataFrame) -> list[str]:
+def in_short(cases: list[Contest]) -> Iterator[str]:
+    """Markdown lines: what native gains at the largest shape of every loss, by dtype and mode, and where it loses."""
+    yield "| largest shapes | torch takes | torch.compile takes | native's share of the ceiling |"
+    yield "|---|---|---|---|"
+    for one in scores(cases):
+        yield "| " + " | ".join((f"{one.dtype}, {one.mode}", *map(one.gain, RIVALS), share(one))) + " |"
+    yield ""
+    slower = [one.label for one in cases if one.slower]
+    yield f"Native is slower than the better of both, beyond the intervals, in {len(slower)} of {len(cases)} cases."
+    yield from (f"- {label}" for label in slower)
+
+
+def share(score: Score) -> str:
+    """The least, with its loss, and the median."""
+    if not score.shares:
+        return "-"
+    middle = wording.percent(median(score.shares))
+    return f"median {middle}, least {wording.percent(score.shares[0])} ({score.least})"
+
+
+def table(cases: list[Contest]) -> list[str]:
     """Markdown lines: one case a line, in the order of the catalogue."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    for _, case in rows.groupby(CASE, sort=False):
-        by_name = {str(row["implementation"]): row for _, row in case[rankable(case)].iterrows()}
-        if "native" in by_name:
-            lines.append("| " + " | ".join(line(by_name)) + " |")
-    return lines
+    return lines + ["| " + " | ".join(line(one)) + " |" for one in cases]
 
 
-def line(by_name: dict[str, pd.Series]) -> list[str]:
+def line(one: Contest) -> list[str]:
     """The cells of one case."""
-    native = by_name["native"]
-    times = [wording.seconds(by_name[name]["value"]) if name in by_name else "-" for name in IMPLEMENTATIONS]
-    errors = [error(by_name[name]) if name in by_name else "-" for name in ("native", "torch")]
-    case = [str(native["loss"]), str(native["shape"]), str(native["dtype"]), str(native["mode"])]
+    native = one.native
+    by_name = {"native": native, **one.rivals}
+    times = [wording.seconds(by_name[name]["value"]) if name in by_name else "-" for name in ("native", *RIVALS)]
+    errors = [f"{worst_error(by_name[name]):.1e}" if name in by_name else "-" for name in ("native", "torch")]
+    case = [str(native[name]) for name in ("loss", "shape", "dtype", "mode")]
     return [*case, *times, wording.percent(native["share"]), *errors]
-
-
-def error(row: pd.Series) -> str:
-    """The larger of the relative errors of value and gradient."""
-    return f"{max(row['value_max_rel'], row['grad_max_rel'] if wording.known(row['grad_max_rel']) else 0.0):.1e}"

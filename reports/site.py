@@ -16,14 +16,15 @@ from lossimpl.spec import Loss
 from reports import wording
 from reports.figures.style import GLYPHS, css_name, look, themes
 from reports.material import Material, gather
-from reports.pages import agreement, ceilings, conformance, environment, gate, history, index, loading, loss
+from reports.pages import agreement, ceilings, conformance, contest, environment, gate, history, index, loading, loss
 from reports.summary import summary
 from reports.view import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
-BUILDERS = (index, loss, ceilings, agreement, conformance, loading, history, environment, gate)
+BUILDERS = (index, loss, contest, ceilings, agreement, conformance, loading, history, environment, gate)
 NAVIGATION = (
     ("index.html", "Overview"),
+    ("native.html", "Native"),
     ("ceilings.html", "Ceilings"),
     ("agreement.html", "Agreement"),
     ("conformance.html", "Conformance"),

@@ -1,0 +1,97 @@
+"""`native` against `torch` and `compiled`, case by case, and what that comes to. Pure: frames in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import geometric_mean
+
+import pandas as pd
+
+from reports import wording
+from reports.ranking import CASE, rankable
+
+RIVALS = ("torch", "compiled")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One case: the row of `native`, and the rows of its rivals that were measured."""
+
+    native: pd.Series
+    rivals: dict[str, pd.Series]
+
+    def ratio(self, rival: str) -> float | None:
+        """How many times as long the rival takes, or None where it was not measured."""
+        return float(self.rivals[rival]["value"] / self.native["value"]) if rival in self.rivals else None
+
+    @property
+    def slower(self) -> bool:
+        """Whether a rival is faster, and the intervals do not overlap."""
+        return any(row["high"] < self.native["low"] for row in self.rivals.values())
+
+    @property
+    def label(self) -> str:
+        """The case in words."""
+        one = self.native
+        return f"{one['loss']} {one['shape']} {one['dtype']} {one['mode']}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """The largest case of every loss in one dtype and mode together: geometric means, and the least share."""
+
+    dtype: str
+    mode: str
+    over: dict[str, tuple[float, int]]  # by rival: geometric mean of the ratios, and of how many losses
+    shares: tuple[float, ...]
+    least: str  # the loss with the least share of the ceiling
+
+    def gain(self, rival: str) -> str:
+        """`8.1x (9 losses)`: how many times as long the rival takes; a dash where it was not measured."""
+        return "{:.1f}x ({} losses)".format(*self.over[rival]) if rival in self.over else "-"
+
+
+def contests(rows: pd.DataFrame) -> list[Contest]:
+    """Every case in which `native` was measured, in the order of the rows."""
+    found = []
+    for _, case in rows.groupby(CASE, sort=False):
+        by_name = {str(row["implementation"]): row for _, row in case[rankable(case)].iterrows()}
+        if "native" in by_name:
+            found.append(Contest(by_name["native"], {name: by_name[name] for name in RIVALS if name in by_name}))
+    return found
+
+
+def largest(cases: list[Contest]) -> list[Contest]:
+    """Of each loss, dtype and mode the case with the most elements."""
+    most: dict[tuple[str, ...], Contest] = {}
+    for one in cases:
+        key = tuple(str(one.native[name]) for name in ("device", "loss", "dtype", "mode"))
+        if key not in most or one.native["elements"] > most[key].native["elements"]:
+            most[key] = one
+    return list(most.values())
+
+
+def scores(cases: list[Contest]) -> Iterator[Score]:
+    """One score for each dtype and mode, of the largest cases; only those are limited by memory."""
+    groups: dict[tuple[str, str], list[Contest]] = {}
+    for one in largest(cases):
+        groups.setdefault((str(one.native["dtype"]), str(one.native["mode"])), []).append(one)
+    for (dtype, mode), group in sorted(groups.items(), key=lambda item: (item[0][0] != "float32", item[0])):
+        known = [one for one in group if wording.known(one.native["share"])]
+        worst = min(known, key=lambda one: float(one.native["share"]), default=None)
+        shares = tuple(sorted(float(one.native["share"]) for one in known))
+        yield Score(dtype, mode, dict(means(group)), shares, str(worst.native["loss"]) if worst else "")
+
+
+def means(group: list[Contest]) -> Iterator[tuple[str, tuple[float, int]]]:
+    """By rival: the geometric mean of its times over native's, and over how many cases."""
+    for rival in RIVALS:
+        ratios = [ratio for one in group if (ratio := one.ratio(rival)) is not None]
+        if ratios:
+            yield rival, (geometric_mean(ratios), len(ratios))
+
+
+def worst_error(row: pd.Series) -> float:
+    """The larger of the relative errors of value and gradient."""
+    return max(float(row["value_max_rel"]), float(row["grad_max_rel"]) if wording.known(row["grad_max_rel"]) else 0.0)

@@ -1,0 +1,91 @@
+"""`native` against `torch` and `compiled`: every case in one table, and its short."""
+
+from __future__ import annotations
+
+from reports import wording
+from reports.contest import RIVALS, Contest, Score, contests, scores, worst_error
+from reports.material import Material
+from reports.pages import loss
+from reports.view import Cell, Page, Table
+
+SCORES = (
+    ("Largest shapes", "the largest case of each loss"),
+    ("torch takes", "geometric mean of torch's time over native's"),
+    ("torch.compile takes", "geometric mean of the compiled vectorized form's time over native's"),
+    ("Median share", "of the ceiling, native, over the losses"),
+    ("Least share", "of the ceiling, native, and the loss that has it"),
+)
+CASES = (
+    ("Loss", ""),
+    ("Shape", "of the first tensor"),
+    ("Dtype", "of the first tensor"),
+    ("Mode", "forward: without gradient; step: forward and backward; reuse: a step where malloc keeps freed memory"),
+    ("native", "median time of a call"),
+    ("torch", "median time of a call, and how many times native's"),
+    ("compiled", "median time of a call, and how many times native's"),
+    ("Ceiling", "share of the bandwidth that the same process measured for a copy or a read"),
+    ("native error", "largest relative error of value or gradient against the float64 oracle"),
+    ("torch error", "largest relative error of value or gradient against the float64 oracle"),
+)
+
+
+def pages(material: Material) -> list[Page]:
+    sections = []
+    for setup in material.setups:
+        rows = material.of_setup(setup)
+        for device in ("cpu", "cuda"):
+            cases = contests(rows[rows["device"] == device])
+            if cases:
+                sections.append({"setup": setup, "device": device.upper(), **tables(cases)})
+    return [Page("native.html", "native against torch and torch.compile", "contest.html", {"sections": sections})]
+
+
+def tables(cases: list[Contest]) -> dict[str, object]:
+    """The two tables, and the sentence on the cases that native loses."""
+    slower = [one.label for one in cases if one.slower]
+    count = f"Native is slower than the better of both, beyond the intervals, in {len(slower)} of {len(cases)} cases"
+    return {
+        "scores": Table("Geometric means over the losses.", SCORES, [score_row(one) for one in scores(cases)]),
+        "cases": Table("Every case in which native was measured.", CASES, [case_row(one) for one in cases]),
+        "slower": f"{count}: {'; '.join(slower)}." if slower else f"{count}.",
+    }
+
+
+def score_row(one: Score) -> list[Cell]:
+    shares = one.shares
+    return [
+        Cell(f"{one.dtype}, {one.mode}"),
+        *(Cell(one.gain(rival)) for rival in RIVALS),
+        Cell(wording.percent(shares[len(shares) // 2])) if shares else Cell("–"),
+        Cell(f"{wording.percent(shares[0])} ({one.least})") if shares else Cell("–"),
+    ]
+
+
+def case_row(one: Contest) -> list[Cell]:
+    native = one.native
+    share = float(native["share"]) if wording.known(native["share"]) else None
+    return [
+        Cell(str(native["loss"]), link=loss.file_name(str(native["loss"]))),
+        Cell(wording.shape(native["shape"]), sort=native["elements"]),
+        Cell(str(native["dtype"])),
+        Cell(str(native["mode"])),
+        Cell(wording.seconds(native["value"]), sort=native["value"], kind="" if one.slower else "first"),
+        *(rival_cell(one, rival) for rival in RIVALS),
+        Cell(wording.percent(native["share"]), sort=share, bar=share),
+        Cell(f"{worst_error(native):.1e}", sort=worst_error(native)),
+        error_cell(one),
+    ]
+
+
+def rival_cell(one: Contest, rival: str) -> Cell:
+    ratio = one.ratio(rival)
+    if ratio is None:
+        return Cell("–")
+    return Cell(f"{wording.seconds(one.rivals[rival]['value'])} ({ratio:.1f}x)", sort=ratio)
+
+
+def error_cell(one: Contest) -> Cell:
+    if "torch" not in one.rivals:
+        return Cell("–")
+    error = worst_error(one.rivals["torch"])
+    return Cell(f"{error:.1e}", sort=error)
