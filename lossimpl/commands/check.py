@@ -32,7 +32,8 @@ def check(
 ) -> None:
     """Run the hard cases on every implementation, each in a child process with a deadline."""
     if mutants:
-        return _hunt(loss, json)
+        _hunt(loss, json)
+        return
     todo = _asked(loss, implementation or [], device, dtype or [], slow)
     rows = _run(todo, json)
     _show(rows)

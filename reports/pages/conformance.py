@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,8 @@ FAILURES = (
     ("Reason", ""), ("Source", "who says what is right"),
 )  # fmt: skip
 MARKS = {"fail": "✗", "error": "!", "unavailable": "–", "pass": "✓"}  # the worst first
+CAUGHT = (("Loss", ""), ("Wrong on purpose", ""), ("Refused by", "the first check that did"), ("Reason", ""))
+MUTANTS = Path(__file__).parents[2] / "docs" / "mutants.jsonl"
 SAID = ("dtype", "status", "input", "expected", "got", "reason", "source")
 
 
@@ -30,9 +33,27 @@ def pages(material: Material) -> list[Page]:
     values = {
         "counts": _counts(cases, losses) if losses else None,
         "totals": totals(material),
+        "mutants": mutants(MUTANTS),
     }
     first = Page("conformance.html", "Conformance", "conformance.html", values)
     return [first, *(_page(name, cases[cases["loss"] == name]) for name in losses)]
+
+
+def mutants(path: Path) -> Table | None:
+    """Which check refused each function that is wrong on purpose, as `lossimpl check --mutants` stored it."""
+    if not path.exists():
+        return None
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [
+        [
+            Cell(one["loss"], link=file_name(one["loss"])),
+            Cell(one["mutant"]),
+            Cell(one["by"] or "nothing: it survived", kind="" if one["by"] else "fail"),
+            Cell(one["reason"], kind="long"),
+        ]
+        for one in found
+    ]
+    return Table(f"{len(found)} wrong functions and the check that refused each", CAUGHT, rows)
 
 
 def newest(cases: pd.DataFrame) -> pd.DataFrame:

@@ -36,6 +36,13 @@ def skip_unless_available(name: str, implementation: str) -> None:
         pytest.skip(f"{implementation}: {reason}")
 
 
+def skip_unless_there(name: str, implementation: str) -> None:
+    """Skip an implementation that this loss does not have, or that cannot run here."""
+    if implementation not in lossimpl.get(name).implementations:
+        pytest.skip(f"{name} has no {implementation}")
+    skip_unless_available(name, implementation)
+
+
 def differentiated(function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> list[torch.Tensor]:
     """The value, and the gradient of the first argument."""
     first, *rest = arguments
@@ -75,19 +82,36 @@ def test_error_inputs_raise_torchs_type_of_error(name: str, implementation: str)
             getattr(lossimpl, name)(sample.input, *sample.args, **sample.kwargs, implementation=implementation)
 
 
+@pytest.mark.parametrize("implementation", ["auto", "naive", "vectorized", "torch", "native"])
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
-def test_auto_composes_with_a_full_graph(name: str) -> None:
+def test_every_implementation_composes_with_a_full_graph(name: str, implementation: str) -> None:
     """One call inside torch.compile(fullgraph=True), traced by aot_eager: the same value and gradient as without."""
+    if implementation != "auto":
+        skip_unless_there(name, implementation)
     loss, function = lossimpl.get(name), getattr(lossimpl, name)
     tensors = loss.makers["normal"]((4, 6), torch.float32, "cpu", torch.Generator().manual_seed(0))
 
     def step(*arguments: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = function(*arguments, reduction="mean")
+        result: torch.Tensor = function(*arguments, reduction="mean", implementation=implementation)
         return result * 2
 
     torch.compiler.reset()
     compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(differentiated(compiled, tensors, {}), differentiated(step, tensors, {}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("implementation", ["vectorized", "native"])
+@pytest.mark.parametrize("name", lossimpl.LOSSES)
+def test_ours_compose_with_a_full_graph_of_the_inductor(name: str, implementation: str) -> None:
+    """As above with the default backend, whose code is what users run."""
+    skip_unless_there(name, implementation)
+    loss, function = lossimpl.get(name), getattr(lossimpl, name)
+    tensors = loss.makers["normal"]((4, 6), torch.float32, "cpu", torch.Generator().manual_seed(0))
+    torch.compiler.reset()
+    compiled = torch.compile(lambda *one: function(*one, implementation=implementation).sum(), fullgraph=True)
+    eager = differentiated(function, tensors, {"implementation": implementation})
+    torch.testing.assert_close(differentiated(compiled, tensors, {})[1], eager[1])
 
 
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
