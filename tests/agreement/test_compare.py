@@ -11,6 +11,7 @@ from torch import Tensor
 import lossimpl
 from lossimpl.agreement import TOLERANCES, compare
 from lossimpl.agreement.compare import LIMIT
+from lossimpl.agreement.tolerances import CONTRACT
 from lossimpl.spec import DTYPES, Case
 
 SHAPE = (24, 40)
@@ -26,6 +27,23 @@ def test_our_tensor_expressions_agree_on_every_maker(name: str, dtype: str) -> N
             case = Case(name, SHAPE, dtype, options=(("reduction", reduction),), maker=maker)
             agreement = compare(loss, loss.implementations["vectorized"].load("cpu"), case)
             assert agreement.verdict == "ok", (case.key, agreement.reason)
+
+
+@pytest.mark.parametrize("name", lossimpl.LOSSES)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("implementation", ["vectorized", "native"])
+def test_ours_round_half_precision_once(name: str, dtype: str, implementation: str) -> None:
+    """Half a unit in the last place and what float32 costs: the contract, on every maker."""
+    loss, limit = lossimpl.get(name), CONTRACT[dtype]
+    if loss.available("cpu")[implementation] is not None:
+        pytest.skip(f"{implementation}: {loss.available('cpu')[implementation]}")
+    for maker in loss.makers:
+        for reduction in ("mean", "none"):
+            case = Case(name, SHAPE, dtype, options=(("reduction", reduction),), maker=maker)
+            agreement = compare(loss, loss.implementations[implementation].load("cpu"), case)
+            assert agreement.value_max_rel <= limit.value_max, (case.key, agreement)
+            assert agreement.grad_max_rel is not None
+            assert agreement.grad_max_rel <= limit.grad_max, (case.key, agreement)
 
 
 @pytest.mark.parametrize("name", [name for name, loss in lossimpl.LOSSES.items() if "torch" in loss.implementations])

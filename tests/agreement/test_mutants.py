@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 import lossimpl
@@ -28,6 +31,15 @@ def test_a_result_handed_out_too_early_is_caught_by_the_clock(name: str) -> None
     loss = lossimpl.get(name)
     (mutant,) = [one for one in mutants(loss) if one.name == QUICK]
     assert hunt(loss, mutant).by == "clock"
+
+
+def test_the_published_table_is_complete_and_without_survivors() -> None:
+    """docs/mutants.jsonl, written by `lossimpl check --mutants --json`, holds today's mutants."""
+    lines = (Path(__file__).parents[2] / "docs" / "mutants.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    today = [(name, mutant.name) for name, loss in lossimpl.LOSSES.items() for mutant in mutants(loss)]
+    assert [(one["loss"], one["mutant"]) for one in found] == today
+    assert all(one["by"] for one in found)
 
 
 def test_the_good_function_survives_agreement_and_conformance() -> None:
