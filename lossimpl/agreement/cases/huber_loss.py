@@ -56,6 +56,7 @@ CHECKS = (
         {"input": [3.0], "target": [0.0]},
         {"delta": INF},
         {"value": 4.5, "gradient of input": [3.0]},
+        dtypes=("float64", "float32"),
     ),
     Check(
         "huge delta does not overflow on a small difference",
