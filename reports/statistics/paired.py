@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 Array = npt.NDArray[np.float64]
+MOST_LOG = math.log(np.finfo(float).max)
 Numbers = Sequence[float] | Array
 Alternative = Literal["two-sided", "greater", "less"]
 
@@ -78,7 +79,7 @@ def estimate(ratios: Numbers, level: float = 0.95) -> Estimate:
         return Estimate(math.nan, 0.0, math.inf, level, 1.0, len(ratios))
     averages = _walsh_averages(values)
     low, high = _interval(averages, values.size, level)
-    return Estimate(math.exp(float(np.median(averages))), low, high, level, signed_rank_p(values), len(ratios))
+    return Estimate(_ratio(float(np.median(averages))), low, high, level, signed_rank_p(values), len(ratios))
 
 
 def shift_p(ratios: Numbers) -> float:
@@ -140,4 +141,9 @@ def _interval(averages: Array, blocks: int, level: float) -> tuple[float, float]
     below = int(np.searchsorted(tail, (1 - level) / 2, side="right"))
     if below == 0:
         return 0.0, math.inf
-    return math.exp(averages[below - 1]), math.exp(averages[-below])
+    return _ratio(averages[below - 1]), _ratio(averages[-below])
+
+
+def _ratio(log: float) -> float:
+    """exp(log), infinite where no float is large enough: an interval's end may be any process that stood still."""
+    return math.exp(log) if log < MOST_LOG else math.inf
