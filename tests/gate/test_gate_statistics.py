@@ -131,5 +131,5 @@ def test_bad_times_are_refused(base, head, message):
 
 def test_an_end_beyond_every_float_is_infinite():
     """A process that stood still for ever widens the interval, and stops nothing."""
-    found = estimate([0.0] * 10 + [900.0] * 2)
+    found = statistics.estimate([0.0] * 10 + [900.0] * 2)
     assert (found.ratio, found.high) == (1.0, math.inf)
