@@ -47,7 +47,8 @@ def oracle(
     inside = difference.abs() < delta
     quadratic = torch.where(inside, difference, 0.0) ** 2 / 2
     beyond = torch.where(inside, 0.0, difference)  # an infinite delta must not meet a slope of zero
-    linear = torch.where(inside, 0.0, delta) * (beyond * beyond.sign() - delta / 2)
+    slope = torch.zeros_like(difference).masked_fill(~inside, delta)
+    linear = slope * (beyond * beyond.sign() - delta / 2)
     return weigh(torch.where(inside, quadratic, linear), weight, reduction, input.dtype)
 
 

@@ -54,6 +54,32 @@ CHECKS = (
         dtypes=ALL_DTYPES,
     ),
     Check(
+        "one feature: the anchor's two slopes cancel",
+        "closed form: d|a - p| and -d|a - n| are 1 and -1 where the anchor lies above both",
+        {"anchor": [[0.3]], "positive": [[-1.7]], "negative": [[-1.1]]},
+        {"eps": 0.0},
+        {
+            "value": 1.6,
+            "gradient of anchor": [[0.0]],
+            "gradient of positive": [[-1.0]],
+            "gradient of negative": [[1.0]],
+        },
+        dtypes=("float64", "float32"),
+    ),
+    Check(
+        "squares beyond float64's range",
+        "closed form: the distances are 1e200 sqrt(2) and 1e200",
+        {"anchor": [[1e200, 0.0]], "positive": [[0.0, 1e200]], "negative": [[0.0, 0.0]]},
+        {"eps": 0.0},
+        {
+            "value": (2**0.5 - 1) * 1e200,
+            "gradient of anchor": [[0.5**0.5 - 1, -(0.5**0.5)]],
+            "gradient of positive": [[-(0.5**0.5), 0.5**0.5]],
+            "gradient of negative": [[1.0, 0.0]],
+        },
+        dtypes=("float64",),
+    ),
+    Check(
         "beyond the hinge",
         "closed form",
         {**ONE, "negative": [[9.0]]},

@@ -61,7 +61,7 @@ def reciprocal(w):
 
 @triton.jit
 def power(base, exponent):
-    """base ** exponent for base >= 0 and exponent >= 0, with 0 ** 0 = 1."""
+    """base ** exponent for base >= 0, with 0 ** 0 = 1."""
     return tl.where(exponent == 0, 1.0, tl.exp2(exponent * tl.log2(base)))
 
 

@@ -5,8 +5,9 @@
 """Triplet margin loss: distances, hinge and all three gradients of some rows in one program.
 
 A distance is ||u - v + eps||_P. With d = u - v + eps its gradient in u is sign(d) (P = 1), d / D (P = 2), sign(d)
-shared among the largest |d| (P = inf), sign(d) (|d| / D)^(P-1) otherwise; 0 where D = 0. At the hinge's corner the
-open side's gradient is taken, and where swap finds both distances equal they share it; both as torch does.
+shared among the largest |d| (P = inf) or the smallest (P = -inf), 0 (P = 0, which counts what differs), and
+sign(d) (|d| / D)^(P-1) otherwise; 0 where D = 0. At the hinge's corner the open side's gradient is taken, and where
+swap finds both distances equal they share it; both as torch does.
 """
 
 import triton
@@ -16,31 +17,54 @@ from .numerics import power, sign
 
 
 @triton.jit
-def extend(distance, ties, d, mask, p, NORM: tl.constexpr):
-    """Take a tile d [R, W] into each row's running sum of powers (or maximum, and how often it is reached)."""
-    a = tl.where(mask, tl.abs(d), 0.0)
-    if NORM == 1:
-        return distance + tl.sum(a, axis=1), ties
-    elif NORM == 2:
-        return distance + tl.sum(a * a, axis=1), ties
-    elif NORM == 0:
-        # The infinity norm. A maximum drops NaN, which must survive.
-        bad = (distance != distance) | (tl.sum(tl.where(a == a, 0.0, 1.0), axis=1) > 0)
-        top = tl.max(tl.where(mask, a, -1.0), axis=1)
-        count = tl.sum(tl.where(mask & (a == top[:, None]), 1.0, 0.0), axis=1)
-        ties = tl.where(top > distance, count, tl.where(top == distance, ties + count, ties))
-        return tl.where(bad, float("nan"), tl.maximum(distance, top)), ties
-    else:
-        return distance + tl.sum(tl.where(a > 0, power(a, p), 0.0 * a), axis=1), ties
+def finite_unit(top):
+    """What to measure in, for a row whose largest |d| is `top`: 1 where that is 0 or infinite."""
+    return tl.where((top > 0) & (top < float("inf")), top, 1.0)
 
 
 @triton.jit
-def close(distance, p, NORM: tl.constexpr):
-    """The norm from the sum of powers."""
+def extend(distance, ties, d, mask, p, NORM: tl.constexpr):
+    """Take a tile d [R, W] into each row's running state.
+
+    That is the sum, and nothing (P = 1); the extreme element, and how often it is reached (P = +-inf); how many differ
+    (P = 0); otherwise the sum of powers in units of the largest |d| so far, and that, so that no power overflows.
+    """
+    a = tl.where(mask, tl.abs(d), 0.0)
+    if NORM == 1:
+        return distance + tl.sum(a, axis=1), ties
+    elif NORM == 5:
+        return distance + tl.sum(tl.where(a != 0, 1.0, 0.0), axis=1), ties
+    elif NORM == 0 or NORM == 4:
+        # A maximum drops NaN, which must survive.
+        bad = (distance != distance) | (tl.sum(tl.where(a == a, 0.0, 1.0), axis=1) > 0)
+        if NORM == 0:
+            top = tl.max(tl.where(mask, a, -1.0), axis=1)
+            better, best = top > distance, tl.maximum(distance, top)
+        else:
+            top = tl.min(tl.where(mask, a, float("inf")), axis=1)
+            better, best = top < distance, tl.minimum(distance, top)
+        count = tl.sum(tl.where(mask & (a == top[:, None]), 1.0, 0.0), axis=1)
+        ties = tl.where(better, count, tl.where(top == distance, ties + count, ties))
+        return tl.where(bad, float("nan"), best), ties
+    else:
+        top = tl.maximum(ties, tl.max(a, axis=1))
+        scale = finite_unit(top)
+        ratio, before = a / scale[:, None], ties / scale
+        if NORM == 2:
+            return distance * before * before + tl.sum(ratio * ratio, axis=1), top
+        else:
+            at_zero = tl.where(p < 0, float("inf"), 0.0).to(a.dtype) + 0.0 * a
+            powers = tl.where(mask, tl.where(a > 0, power(ratio, p), at_zero), 0.0)
+            return tl.where(ties > 0, distance * power(before, p), 0.0) + tl.sum(powers, axis=1), top
+
+
+@triton.jit
+def close(distance, ties, p, NORM: tl.constexpr):
+    """The norm from the state."""
     if NORM == 2:
-        return tl.sqrt(distance)
+        return finite_unit(ties) * tl.sqrt(distance)
     elif NORM == 3:
-        return tl.where(distance > 0, power(distance, 1.0 / p), distance)
+        return tl.where(distance > 0, finite_unit(ties) * power(distance, 1.0 / p), distance)
     else:
         return distance
 
@@ -53,7 +77,9 @@ def unit(d, distance, ties, p, NORM: tl.constexpr):
         return sign(d)
     elif NORM == 2:
         return tl.where(distance == 0, 0.0, d / distance)
-    elif NORM == 0:
+    elif NORM == 5:
+        return 0.0 * sign(d)
+    elif NORM == 0 or NORM == 4:
         return tl.where(tl.abs(d) == distance, sign(d) / ties, 0.0)
     else:
         ratio = tl.where(distance == 0, 0.0, tl.abs(d) / distance)
@@ -141,7 +167,8 @@ def triplet_kernel(
     rows, lanes = row[:, None], tl.arange(0, WIDTH)[None, :]
     inside = rows < count
     zero = tl.zeros([ROWS], dtype=COMPUTE)
-    state = zero, zero, zero, zero, zero, zero
+    start = zero + float("inf") if NORM == 4 else zero
+    state = start, zero, start, zero, start, zero
     tiles = tl.cdiv(width, WIDTH)
     if WHOLE:
         whole = inside & (lanes < width)
@@ -157,7 +184,8 @@ def triplet_kernel(
                 a_ptr, p_ptr, n_ptr, rows, columns, mask, a_stride, p_stride, n_stride, eps, COMPUTE
             )
             state = distances(near_k, far_k, swapped_k, state, mask, p, NORM, SWAP)
-    near_d, far_d, swapped_d = close(state[0], p, NORM), close(state[2], p, NORM), close(state[4], p, NORM)
+    near_d, far_d = close(state[0], state[1], p, NORM), close(state[2], state[3], p, NORM)
+    swapped_d = close(state[4], state[5], p, NORM)
     state = near_d, state[1], far_d, state[3], swapped_d, state[5]
     share = zero + 1.0
     nearest = far_d

@@ -21,10 +21,12 @@ ARGUMENTS = "Tensor anchor, Tensor positive, Tensor negative, float margin, floa
 
 
 def norm_kind(p: float) -> int:
-    """The kernel's constant for a norm: 1, 2, 0 for infinity, 3 for any other."""
+    """The kernel's constant for a norm: 1, 2, 0 for infinity, 4 for -infinity, 5 for zero, 3 for any other."""
     if p in (1.0, 2.0):
         return int(p)
-    return 0 if math.isinf(p) else 3
+    if math.isinf(p):
+        return 0 if p > 0 else 4
+    return 5 if p == 0 else 3
 
 
 def unit_stride(x: Tensor) -> Tensor:
@@ -94,10 +96,8 @@ def triplet_margin_loss(
     """Hinge of margin + distance to the positive - distance to the negative; see `lossimpl.triplet_margin_loss`."""
     require_floating(anchor, positive, negative)
     require_reduction(reduction)
-    if margin <= 0:
+    if margin <= 0:  # NaN passes, and gives NaN
         raise ValueError(f"margin must be greater than 0, got {margin}")
-    if not p > 0:
-        raise Unavailable(f"native takes p > 0, got {p}")
     if not 0 < anchor.dim() == positive.dim() == negative.dim():
         raise RuntimeError("anchor, positive and negative must have the same number of dimensions, at least one")
     tensors = (anchor, positive, negative)

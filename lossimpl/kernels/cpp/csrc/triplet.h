@@ -22,8 +22,9 @@ struct Triplet {
   const TripletArguments& a;
   bool euclidean, absolute, extreme;  // extreme: the largest element, or with p = -infinity the smallest
 
+  // Rows of one element go the exact way, where the two halves of the anchor's gradient cancel to nothing.
   explicit Triplet(const TripletArguments& a)
-      : a(a), euclidean(a.p == 2), absolute(a.p == 1), extreme(std::isinf(a.p)) {}
+      : a(a), euclidean(a.p == 2 && a.width > 1), absolute(a.p == 1), extreme(std::isinf(a.p)) {}
 
   static INLINE V load(const E* p, int n) { return n == kLanes ? S::load(p) : S::load(p, n); }
   INLINE V difference(const E* u, const E* v, int64_t i, int n) const {
@@ -47,19 +48,28 @@ struct Triplet {
 
   // In double, for every other p and where the squares leave float's range. The extreme element must be found in
   // double: float would round eps away, and with it what tells two elements apart.
-  Distance slow_norm(const E* u, const E* v) const {
-    double total = 0, best = a.p > 0 ? 0 : INFINITY, ties = 0;
+  Distance extreme_element(const E* u, const E* v) const {
+    double best = a.p > 0 ? 0 : INFINITY, ties = 0;
     for (int64_t i = 0; i < a.width; i++) {
       double d = std::fabs(difference(u, v, i));
-      if (!extreme)
-        total += a.p == 0 ? double(d != 0) : std::pow(d, a.p);
-      else if ((a.p > 0 ? d > best : d < best) || std::isnan(d))
+      if ((a.p > 0 ? d > best : d < best) || std::isnan(d))
         best = d, ties = 1;
       else
         ties += d == best;
     }
-    if (extreme) return {best, std::max(ties, 1.0)};
-    return {a.p == 0 ? total : std::pow(total, 1 / a.p), 1};
+    return {best, std::max(ties, 1.0)};
+  }
+
+  // In units of the extreme element, so that no power leaves double's range; p = 0 counts what differs.
+  Distance slow_norm(const E* u, const E* v) const {
+    Distance most = extreme_element(u, v);
+    double unit = most.norm, total = 0;
+    if (extreme || (a.p != 0 && (unit == 0 || !std::isfinite(unit)) && !std::isnan(a.p))) return most;
+    for (int64_t i = 0; i < a.width; i++) {
+      double d = std::fabs(difference(u, v, i));
+      total += a.p == 0 ? double(d != 0) : std::pow(d / unit, a.p);
+    }
+    return {a.p == 0 ? total : unit * std::pow(total, 1 / a.p), 1};
   }
 
   Distance distance(const E* u, const E* v) const {
@@ -76,12 +86,10 @@ struct Triplet {
   };
 
   Slope slope(const E* u, const E* v, const Distance& d, double coefficient) const {
-    double factor = coefficient / d.ties;
-    if (euclidean)
-      factor = d.norm == 0 ? 0 : coefficient / d.norm;
-    else if (!absolute && !extreme)
-      factor = d.norm == 0 || a.p == 0 ? 0 : coefficient / std::pow(d.norm, a.p - 1);
-    return {u, v, factor, d.norm};
+    if (absolute) return {u, v, coefficient, d.norm};
+    if (extreme) return {u, v, coefficient / d.ties, d.norm};
+    if (d.norm == 0 || a.p == 0) return {u, v, 0, d.norm};
+    return {u, v, euclidean ? coefficient / d.norm : coefficient, d.norm};
   }
 
   INLINE V at(const Slope& s, int64_t i, int n) const {
@@ -92,12 +100,12 @@ struct Triplet {
     return d > 0 ? factor : (d < 0 ? -factor : V{});
   }
 
-  // |d|^(p-1) sign(d), 0 at d = 0; for p = infinity sign(d) where |d| is the norm.
+  // (|d| / norm)^(p-1) sign(d), 0 at d = 0; for p = infinity sign(d) where |d| is the norm.
   V general(const Slope& s, int64_t i, int n) const {
     V out{};
     for (int k = 0; k < n; k++) {
       double d = difference(s.u, s.v, i + k), size = std::fabs(d);
-      double power = extreme ? double(size == s.norm) : std::pow(size, a.p - 1);
+      double power = extreme ? double(size == s.norm) : std::pow(size / s.norm, a.p - 1);
       out[k] = d == 0 ? 0 : (Scalar)(s.coefficient * std::copysign(power, d));
     }
     return out;
