@@ -63,13 +63,12 @@ def contests(rows: pd.DataFrame) -> list[Contest]:
 
 
 def largest(cases: list[Contest]) -> list[Contest]:
-    """Of each loss, dtype and mode the case with the most elements."""
-    most: dict[tuple[str, ...], Contest] = {}
+    """The cases with as many elements as the largest of their loss; a smaller one never stands in for it."""
+    most: dict[str, float] = {}
     for one in cases:
-        key = tuple(str(one.native[name]) for name in ("device", "loss", "dtype", "mode"))
-        if key not in most or one.native["elements"] > most[key].native["elements"]:
-            most[key] = one
-    return list(most.values())
+        loss = str(one.native["loss"])
+        most[loss] = max(most.get(loss, 0.0), float(one.native["elements"]))
+    return [one for one in cases if float(one.native["elements"]) == most[str(one.native["loss"])]]
 
 
 def scores(cases: list[Contest]) -> Iterator[Score]:

@@ -49,7 +49,7 @@ def test_scores_take_the_largest_case_of_each_loss() -> None:
     """The tiny case would pull the mean: sqrt(2 * 8) = 4 counts the large ones alone."""
     cases = contests(
         frame(
-            *(row("native", 1.0), row("torch", 2.0, share=None)),
+            *(row("native", 1.0), row("torch", 2.0)),
             *(row("native", 1.0, shape="1x1", elements=1.0), row("torch", 100.0, shape="1x1", elements=1.0)),
             *(row("native", 1.0, loss="mse_loss", share=0.25), row("torch", 8.0, loss="mse_loss")),
         )
@@ -61,3 +61,12 @@ def test_scores_take_the_largest_case_of_each_loss() -> None:
     assert score.gain("torch") == "4.0x (2 losses)"
     assert score.gain("compiled") == "-"
     assert (score.shares, score.least) == ((0.25, 0.5), "mse_loss")
+
+
+def test_a_smaller_case_never_stands_in_for_the_largest() -> None:
+    """In float16 only the tiny case was measured: that dtype has no score."""
+    small = {"shape": "1x1", "elements": 1.0, "dtype": "float16"}
+    cases = contests(
+        frame(row("native", 1.0), row("torch", 2.0), row("native", 1.0, **small), row("torch", 9.0, **small))
+    )
+    assert [score.dtype for score in scores(cases)] == ["float32"]
