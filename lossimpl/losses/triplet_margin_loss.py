@@ -48,7 +48,7 @@ def together(anchor: Tensor, positive: Tensor, negative: Tensor) -> tuple[list[T
 
 def norm(difference: Tensor, p: float) -> Tensor:
     """The P-norm over the last dimension, of elements relative to the largest: no power of them leaves the range."""
-    if not p > 1 or math.isinf(p) or difference.shape[-1] == 0:
+    if not 1 < p < math.inf or difference.shape[-1] == 0:
         return plain_norm(difference, p)
     largest = difference.detach().abs().amax(-1)
     scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0)
