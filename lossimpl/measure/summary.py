@@ -9,7 +9,7 @@ Mathematical Statistics 7 (1936).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
+from fractions import Fraction
 from statistics import median
 
 
@@ -21,10 +21,13 @@ def interval_rank(count: int, confidence: float = 0.95) -> int:
     >>> interval_rank(7), interval_rank(20)
     (0, 5)
     """
-    tail, left_out = 1, 0
-    while 2 * tail <= (1 - confidence) * 2**count:
-        tail += comb(count, left_out + 1)
+    allowed = Fraction(1 - confidence) * 2**count  # in whole numbers: 2^count leaves float's range at 1024 samples
+    ways = tail = 1
+    left_out = 0
+    while 2 * tail <= allowed:
         left_out += 1
+        ways = ways * (count - left_out + 1) // left_out
+        tail += ways
     return max(0, left_out - 1)
 
 

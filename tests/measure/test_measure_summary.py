@@ -42,3 +42,8 @@ def test_precision_has_no_unit():
     """Seconds or microseconds, the fraction is the same."""
     samples = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0]
     assert precision(samples) == pytest.approx(precision([1e6 * value for value in samples])) == pytest.approx(0.1)
+
+
+def test_thousands_of_samples_have_an_interval():
+    """Beyond 1,023 samples 2^n is no float. The normal approximation gives n/2 - 1.96 sqrt(n)/2, here 4,902.0."""
+    assert interval_rank(10_000) in (4901, 4902)
