@@ -28,9 +28,10 @@ def reading(record: Mapping[str, Any]) -> str:
     """
     parts = []
     if {"flagged_by_time", "rows_of_identical_code"} <= set(record):
-        parts.append(
-            f"of {record['rows_of_identical_code']} rows of identical code it flagged {record['flagged_by_time']}"
-        )
+        verdicts = {one["verdict"]: one["rows"] for one in record.get("verdicts_on_identical_code") or []}
+        undecided = f" and left {verdicts['inconclusive']} undecided" if verdicts.get("inconclusive") else ""
+        flagged = f"it flagged {record['flagged_by_time']}{undecided}"
+        parts.append(f"of {record['rows_of_identical_code']} rows of identical code {flagged}")
     if {"instruction_rows", "instruction_false_alarms"} <= set(record):
         parts.append(
             f"by instructions it flagged {record['instruction_false_alarms']} of {record['instruction_rows']} "
@@ -39,7 +40,8 @@ def reading(record: Mapping[str, Any]) -> str:
     planted = [one for one in record.get("detection") or [] if {"planted", "rows", "found"} <= set(one)]
     parts += [f"of {one['rows']} rows with {one['planted']} it found {one['found']}" for one in planted[:1]]
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    budget = f" Each block of rows had {record['budget_seconds'] / 60:g} minutes." if "budget_seconds" in record else ""
+    return f"{text[0].upper()}{text[1:]}.{budget}" if text else ""
 
 
 def _tables(record: Mapping[str, Any]) -> list[Table]:
