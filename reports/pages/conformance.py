@@ -49,11 +49,12 @@ def mutants(path: Path) -> Table | None:
             Cell(one["loss"], link=file_name(one["loss"])),
             Cell(one["mutant"]),
             Cell(one["by"] or "nothing: it survived", kind="" if one["by"] else "fail"),
-            Cell(one["reason"], kind="long"),
+            Cell("why", more=(("Reason", one["reason"]),)),
         ]
         for one in found
     ]
-    return Table(f"{len(found)} wrong functions and the check that refused each", CAUGHT, rows)
+    counts = ", ".join(f"{count} by {by or 'nothing'}" for by, count in Counter(one["by"] for one in found).items())
+    return Table(f"{len(found)} wrong functions, and what refused each: {counts}", CAUGHT, rows)
 
 
 def newest(cases: pd.DataFrame) -> pd.DataFrame:
