@@ -33,20 +33,20 @@ def pages(material: Material) -> list[Page]:
     values = {
         "counts": _counts(cases, losses) if losses else None,
         "totals": totals(material),
-        "mutants": mutants(MUTANTS),
+        "mutants": mutants(MUTANTS, tested),
     }
     first = Page("conformance.html", "Conformance", "conformance.html", values)
     return [first, *(_page(name, cases[cases["loss"] == name]) for name in losses)]
 
 
-def mutants(path: Path) -> Table | None:
+def mutants(path: Path, tested: set[str]) -> Table | None:
     """Which check refused each function that is wrong on purpose, as `lossimpl check --mutants` stored it."""
     if not path.exists():
         return None
     found = [json.loads(line) for line in path.read_text().splitlines()]
     rows = [
         [
-            Cell(one["loss"], link=file_name(one["loss"])),
+            Cell(one["loss"], link=file_name(one["loss"]) if one["loss"] in tested else None),
             Cell(one["mutant"]),
             Cell(one["by"] or "nothing: it survived", kind="" if one["by"] else "fail"),
             Cell("why", more=(("Reason", one["reason"]),)),

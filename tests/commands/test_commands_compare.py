@@ -76,7 +76,7 @@ def test_naive_is_not_asked_for_millions_of_samples():
         (["mse_loss", "--shape", "0x3"], "--shape '0x3'"),
         (["cross_entropy", "--shape", "5"], "needs rows x columns"),
         (["mse_loss", "--dtype", "int8"], "float64, float32, bfloat16, float16"),
-        (["mse_loss", "--mode", "backwards"], "forward, step, backward"),
+        (["mse_loss", "--mode", "backwards"], "forward, step, reuse, backward"),
         (["mse_loss", "--maker", "uniform"], "normal, heavy_tailed"),
         (["mse_loss", "--reduction", "avg"], "none, mean, sum"),
         (["mse_loss", "--implementation", "fast"], "mse_loss has naive"),
