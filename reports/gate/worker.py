@@ -86,14 +86,23 @@ def timed(call: Call, on_gpu: bool) -> dict[str, float]:
         seconds = batch(call, 1, wait)
         fastest, spent, calls_made = min(fastest, seconds), spent + seconds, calls_made + 1
     number = max(1, round(BATCH_SECONDS / max(fastest, 1e-9)))
-    gc.collect()
-    gc.disable()
+    collect_no_more()
     try:
         samples = [batch(call, number, wait) / number for _ in range(BATCHES)]
         device = on_device(call, number) if on_gpu else {}
     finally:
         gc.enable()
     return {"seconds": statistics.median(samples), **device}
+
+
+def collect_no_more() -> None:
+    """Keep the garbage collector from running inside a batch.
+
+    What is left now stays: a collection that walked all of torch's objects again would take longer than the batches.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
 def at_once() -> None:
@@ -167,8 +176,7 @@ def counts(job: Job, say: Say) -> None:
         call = calls().ready(benchmark.split(".")[0], *params)
         for _ in range(job["warmup"]):
             call()
-        gc.collect()
-        gc.disable()
+        collect_no_more()
         for repeats in job["repeats"]:
             marks.begin()
             for _ in range(repeats):
