@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lossimpl.loading.known_failures import KNOWN
+from lossimpl.loading.known_failures import KNOWN, Known
 from lossimpl.loading.launcher import Outcome
+from lossimpl.loading.raised import shortened, tell
+from lossimpl.loading.workers import ENDED_WELL
 
 STATUSES = ("ok", "invalid", "skipped", "error", "crashed", "timeout", "wrong-data")
 
@@ -25,6 +27,8 @@ class Diagnosis:
 
 OUT_OF_MEMORY = "smaller batches, fewer workers, a smaller prefetch_factor; metadata as numpy arrays instead of lists"
 A_DEATH = "run with num_workers=0 under `python -X faulthandler` to see where it dies"
+WORKER_DIED = "a worker died"
+QUIETLY = " (os._exit, or a KeyboardInterrupt, after which torch ends a worker without a word)"
 SILENT = {
     signal.SIGKILL: "killed from outside, most often for want of memory",
     signal.SIGSEGV: "a segmentation fault in native code",
@@ -33,7 +37,12 @@ SILENT = {
 }
 TORCH_FILE = re.compile(r"torch/utils/data/(dataloader|sampler)\.py$")
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>\S+)')
-OURS = r"/lossimpl/loading/(zygote|job|timing|fingerprint|inspection|stages|consumer|peers|distributed|digest|walk)\.py"
+OUR_FILES = "zygote|job|workers|timing|fingerprint|inspection|stages|memory|consumer|peers|distributed|digest|walk"
+OURS = rf"/lossimpl/loading/({OUR_FILES})\.py"
+PRINTED = re.compile(
+    r"^Process \S*Process-\d+:\n( +\+ Exception Group Traceback.*\n(?: .*\n)*|Traceback.*\n(?: .*\n)*\S.*)",
+    re.MULTILINE,
+)
 LIBRARY = re.compile(rf"/site-packages/torch/|/lib/python3\.\d+/(?!site-packages/)|<frozen|{OURS}")
 
 
@@ -43,12 +52,16 @@ def diagnose(outcome: Outcome) -> Diagnosis:
     if outcome.out_of_memory:
         return Diagnosis("crashed", "the machine ran out of memory", OUT_OF_MEMORY)
     # A spawned worker has no handler for the signal that asks for stacks and dies of it: that is still a hang.
-    if outcome.timed_out and (error is None or "SIGUSR1" in workers_that_died(outcome)):
+    if outcome.timed_out and (error is None or -signal.SIGUSR1 in exit_codes(outcome)):
         return of_hang(outcome)
     if error is not None:
         return of_error(error, outcome)
     if outcome.exit != 0 or outcome.phase != "exit":
-        return Diagnosis("crashed", f"the process {died(outcome.exit)} in phase {outcome.phase!r}", A_DEATH)
+        how = f"the process {died(outcome.exit)} in phase {outcome.phase!r}{last_words(outcome)}"
+        return Diagnosis("crashed", how, A_DEATH)
+    if codes := [code for code in exit_codes(outcome) if code not in ENDED_WELL]:
+        how = f"all batches came, but at its shutdown a worker {died(codes[0])}{last_words(outcome)}"
+        return Diagnosis("crashed", how, A_DEATH)
     return Diagnosis("ok")
 
 
@@ -64,36 +77,35 @@ def died(code: int | None) -> str:
 
 def of_error(error: Mapping[str, Any], outcome: Outcome) -> Diagnosis:
     """The status of a job that ended with an exception."""
-    said = f"{error['type']}: {error['message']}"
+    said = tell(error["trace"], LIBRARY.search) if error["trace"] else error["type"]
     known = next((one for one in KNOWN if re.search(one.pattern, said)), None)
     if error["type"] in ("ImportError", "ModuleNotFoundError") and outcome.phase == "loader":
         return Diagnosis("skipped", f"unavailable: {said}", "install it to compare with it")
+    if (known and known.status == "crashed") or lost_worker(error, outcome):
+        return of_death(said, known, outcome)
     if known is not None:
-        place = str(error["message"]) if known.status == "crashed" else innermost(error)
-        return Diagnosis(known.status, f"{known.cause}{workers_that_died(outcome)}: {place}", known.advice)
+        return Diagnosis(known.status, f"{known.cause}: {said}", known.advice)
     if error["phase"] in ("import", "build"):
         return Diagnosis(
             "error",
-            f"the dataset could not be made: {innermost(error)}",
+            f"the dataset could not be made: {said}",
             "check MODULE:FACTORY: it is imported afresh and called without arguments",
         )
     if rejected(error):
         return Diagnosis(
             "invalid",
-            f"DataLoader refuses these arguments: {said or error['type']}",
+            f"DataLoader refuses these arguments: {said}",
             "change or leave out the argument that is named",
         )
     if error["type"] in ("IndexError", "KeyError"):
         return Diagnosis(
             "error",
-            f"a sample that should exist does not: {innermost(error)}",
+            f"a sample that should exist does not: {said}",
             "make `__len__` and the sampler agree with the data",
         )
     if error["type"] in ("SystemExit", "KeyboardInterrupt"):
-        return Diagnosis(
-            "error", f"the dataset ended the process: {innermost(error)}", "raise an ordinary exception instead"
-        )
-    return Diagnosis("error", innermost(error), "run with num_workers=0 and look at the line that is named")
+        return Diagnosis("error", f"the dataset ended the process: {said}", "raise an ordinary exception instead")
+    return Diagnosis("error", said, "run with num_workers=0 and look at the line that is named")
 
 
 def rejected(error: Mapping[str, Any]) -> bool:
@@ -107,34 +119,56 @@ def rejected(error: Mapping[str, Any]) -> bool:
     )
 
 
-def innermost(error: Mapping[str, Any]) -> str:
-    """The exception and the place in the user's code where it was raised, also where that was in a worker."""
-    lines = [line for line in str(error["message"]).strip().splitlines() if line.strip()]
-    text = lines[-1].strip() if lines else "(no message)"
-    name = "" if text.startswith(error["type"]) else f"{error['type']}: "
-    inner = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', str(error["message"]))
-    frames = [list(one) for one in inner] or error.get("frames", [])
-    own = [one for one in frames if not LIBRARY.search(one[0])]
-    place = f" (in {own[-1][2]}, {own[-1][0].rpartition('/')[2]}:{own[-1][1]})" if own else ""
-    return f"{name}{text}{place}"
+def lost_worker(error: Mapping[str, Any], outcome: Outcome) -> bool:
+    """Whether a worker died, and what the loader raised is only what it met on that account."""
+    return not error["in_worker"] and any(code not in ENDED_WELL for code in exit_codes(outcome))
 
 
-def workers_that_died(outcome: Outcome) -> str:
-    """The exit codes of workers that ended before their time."""
+def of_death(said: str, known: Known | None, outcome: Outcome) -> Diagnosis:
+    """The status of a job whose worker died: how it ended, and what it said last, if anything."""
+    codes = exit_codes(outcome)
+    worst = [code for code in codes if code != 0] or codes
+    cause, advice = (known.cause, known.advice) if known else (WORKER_DIED, A_DEATH)
+    if not worst:
+        return Diagnosis("crashed", f"{cause}: {said}", advice)
+    if cause == WORKER_DIED and -signal.SIGKILL not in worst:
+        advice = A_DEATH
+    how = f"{' and another '.join(map(died, worst))}{'' if any(worst) else QUIETLY}, in phase {outcome.phase!r}"
+    who = "it" if cause == WORKER_DIED else "a worker"
+    return Diagnosis("crashed", f"{cause}: {who} {how}{last_words(outcome)}", advice)
+
+
+def exit_codes(outcome: Outcome) -> list[int]:
+    """The exit codes of the workers that had ended when the job wrote them down."""
     seen = outcome.first("workers") or {"workers": []}
-    codes = sorted({worker["exit"] for worker in seen["workers"] if worker["exit"] not in (None, -signal.SIGTERM)})
-    return f" ({'; '.join('a worker ' + died(code) for code in codes)})" if codes else ""
+    return sorted({worker["exit"] for worker in seen["workers"] if worker["exit"] is not None})
+
+
+def last_words(outcome: Outcome) -> str:
+    """The place of a fatal signal, where `faulthandler` wrote it, or what a worker raised that is no `Exception`:
+    torch does not catch that, and `multiprocessing` prints it."""
+    raised, fatal = PRINTED.findall(outcome.output), outcome.output.rpartition("Fatal Python error")[2]
+    if raised:
+        return f"; it raised {tell(raised[-1], LIBRARY.search)}"
+    return standing(fatal, "; it was in") if "Fatal Python error" in outcome.output else ""
+
+
+def standing(stack: str, words: str) -> str:
+    """The innermost function of the user's in a stack that `faulthandler` wrote, after some words; else nothing."""
+    frames = [match.groupdict() for match in FRAME.finditer(stack)]
+    own = next((one for one in frames if not LIBRARY.search(one["file"])), None)
+    return f"{words} {own['function']} ({own['file'].rpartition('/')[2]}:{own['line']})" if own else ""
 
 
 def of_hang(outcome: Outcome) -> Diagnosis:
     """The status of a job that did not end: where it stands, by the stacks that it wrote when asked."""
-    frames = [match.groupdict() for match in FRAME.finditer(outcome.output)]
-    own = next((one for one in frames if not LIBRARY.search(one["file"])), None)
-    where = f"; it hangs in {own['function']} ({own['file'].rpartition('/')[2]}:{own['line']})" if own else ""
+    where = standing(outcome.output, "; it hangs in")
     known = next((one for one in KNOWN if re.search(one.pattern, outcome.output)), None)
     if known is not None:
         status = "crashed" if known.status == "crashed" else "timeout"
-        return Diagnosis(status, f"no batch came within {outcome.deadline:.0f} s: {known.cause}{where}", known.advice)
+        said = next((line for line in outcome.output.splitlines() if re.search(known.pattern, line)), "").strip()
+        how = f"no batch came within {outcome.deadline:.0f} s: {known.cause}: {shortened(said)}{where}"
+        return Diagnosis(status, how, known.advice)
     if outcome.phase in ("shutdown", "exit"):
         return Diagnosis(
             "timeout",

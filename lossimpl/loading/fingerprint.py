@@ -15,6 +15,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate, default_convert
 
+from lossimpl.loading import workers
 from lossimpl.loading.digest import digest, order_free, types
 from lossimpl.loading.job import Events
 from lossimpl.loading.settings import Settings
@@ -131,14 +132,9 @@ def work(job: Mapping[str, Any], events: Events) -> None:
         if workload.set_epoch is not None:
             workload.set_epoch(epoch)
         iterator = None
+        workers.forget()
         iterator = iter(source)
-        try:
-            found = deliver(iterator, limit)
-        except BaseException:
-            workers = getattr(iterator, "_workers", [])
-            events("workers", workers=[{"pid": one.pid, "exit": one.exitcode} for one in workers])
-            raise
-        events("epoch", number=epoch, planned=planned, **found)
+        events("epoch", number=epoch, planned=planned, **deliver(iterator, limit))
     events.phase("shutdown")
 
 

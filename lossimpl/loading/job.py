@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossimpl.loading import workers
 from lossimpl.measure.wall import now
 
 KINDS = {
@@ -27,7 +28,7 @@ KINDS = {
     "resume": "lossimpl.loading.peers",
 }
 EVENTS = "events.jsonl"  # in the folder of a job
-TEXT_KEPT = 8_000
+TEXT_KEPT = 6_000  # characters of either end
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Events:
 
 def run(job: Mapping[str, Any], events_path: str) -> int:
     """Do the job; return the exit code. Whatever the dataset raises becomes an event, with its place."""
+    faulthandler.enable(all_threads=False)
     faulthandler.register(signal.SIGUSR1, all_threads=False, chain=False)
     events = Events(events_path)
     try:
@@ -59,26 +61,47 @@ def run(job: Mapping[str, Any], events_path: str) -> int:
         seed_everything(int(job.get("seed", 0)))
         events.phase("import")
         work = importlib.import_module(KINDS[job["kind"]])
+        workers.note()
         work.work(job, events)
+        events("workers", workers=workers.exits())
         events.phase("exit")
     except BaseException as error:
-        events(
-            "error",
-            type=type(error).__name__,
-            message=message_of(error),
-            phase=events.current[0],
-            frames=[[one.filename, one.lineno, one.name] for one in traceback.extract_tb(error.__traceback__)],
-        )
+        try:  # what torch installs raises for each dead worker, also here, once
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        except RuntimeError:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        told = told_by(error)
+        events("workers", workers=workers.exits(0.0 if told["in_worker"] else workers.PATIENCE))
+        frames = [[one.filename, one.lineno, one.name] for one in traceback.extract_tb(error.__traceback__)]
+        events("error", **told, phase=events.current[0], frames=frames)
         return 1
     return 0
 
 
-def message_of(error: BaseException) -> str:
-    """The end of what the exception says; of one that cannot even say that, nothing."""
+def told_by(error: BaseException) -> dict[str, Any]:
+    """The type and the whole traceback of an exception; where a worker raised it, those that the worker sent.
+
+    torch makes an exception of the same type anew, from text alone, which fails for some types and says less for
+    others; what was sent is still in the frame that tried.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        sent: Any = frame.f_locals.get("self") if frame.f_code.co_name == "reraise" else None
+        if hasattr(sent, "exc_msg"):
+            return {"type": sent.exc_type.__name__, "trace": cut(sent.exc_msg), "in_worker": True}
+    return {"type": type(error).__name__, "trace": cut(trace_of(error)), "in_worker": False}
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback with the message; of an exception that cannot even be printed, nothing."""
     try:
-        return str(error)[-TEXT_KEPT:]
+        return "".join(traceback.format_exception(error))
     except Exception:
         return ""
+
+
+def cut(text: str) -> str:
+    """Beginning and end of a text: a traceback begins with the places and ends with the message."""
+    return text if len(text) <= 2 * TEXT_KEPT else f"{text[:TEXT_KEPT]}\n  ...\n{text[-TEXT_KEPT:]}"
 
 
 def seed_everything(seed: int) -> None:

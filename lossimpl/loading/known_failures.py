@@ -59,9 +59,10 @@ KNOWN = (
         r"[Cc]an't pickle|[Cc]annot pickle|Can't get (local object|attribute)|PicklingError|not picklable"
         r"|should only be shared between processes|refusing to serialize non-leaf tensor",
         "error",
-        "something cannot be sent to the workers",
+        "something cannot be sent between processes",
         "spawn and forkserver pickle dataset, collate_fn and worker_init_fn: put functions and classes at the top of a "
-        "module and open handles in the worker, or use fork; samples must be detached from any graph",
+        "module and open handles in the worker, or use fork; samples and exceptions are pickled on their way back, so "
+        "detach tensors from any graph",
     ),
     Known(
         r"num_samples should be a positive integer value, but got num_samples=0",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lossimpl.loading import memory, page_cache, peers
+from lossimpl.loading import memory, page_cache, peers, workers
 from lossimpl.loading.consumer import consumer
 from lossimpl.loading.counting import counter, full_size
 from lossimpl.loading.job import Events
@@ -107,6 +107,7 @@ class Drive:
         if self.set_epoch is not None:
             self.set_epoch(self.epochs)
         self.epochs += 1
+        workers.forget()
         started = now()
         self.iterator = iter(self.loader)
         return now() - started
@@ -170,12 +171,6 @@ class Drive:
             self.loader._iterator = None
         return now() - started
 
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers of the current epoch: process, and exit code where one has ended."""
-        iterator = getattr(self.loader, "_iterator", None) if self.iterator is None else self.iterator
-        found = getattr(iterator, "_workers", [])
-        return [{"pid": worker.pid, "exit": worker.exitcode} for worker in found]
-
 
 def work(job: Mapping[str, Any], events: Events) -> None:
     """Build, warm up, measure without and with a consumer's step, shut down; an event after each."""
@@ -190,10 +185,7 @@ def work(job: Mapping[str, Any], events: Events) -> None:
     loader = make_loader(workload, settings, job.get("samples"))
     full = None if job.get("peer") else full_size(workload, settings)
     drive = Drive(loader, workload.set_epoch, counter(workload, settings), full)
-    try:
-        measure_phases(drive, job, events, settings.prefetched)
-    finally:
-        events("workers", workers=drive.workers())
+    measure_phases(drive, job, events, settings.prefetched)
     events.phase("shutdown")
     events("shutdown", seconds=drive.stop(), page_cache=cold)
 
