@@ -1,7 +1,7 @@
 """Why a row became slower: what changed around the code, where the time goes now, and which commits lie between.
 
 torch's profiler splits a call by operator. Its own cost makes a profiled call slower, so a split says where a change
-is, and the blocks say how large it is.
+is, and the pairs say how large it is.
 """
 
 from __future__ import annotations

@@ -33,8 +33,9 @@ class Fault:
 class RowOutcome:
     """One row: its verdict by time with all that it rests on, its other changes, and why it became slower.
 
-    `base_seconds` and `head_seconds` are the medians of the processes, pair by pair, in the order measured. `reasons`
-    are codes: too-few-pairs, machine-busy, clock-throttled, bimodal, drift.
+    `base_seconds` and `head_seconds` are the medians of the processes, pair by pair, in the order measured, and
+    `base_first` what the coin of each pair said. `reasons` are codes: too-few-pairs, machine-busy, clock-throttled,
+    bimodal, drift.
     """
 
     benchmark: str
@@ -53,6 +54,7 @@ class RowOutcome:
     device: dict[str, float] = field(default_factory=dict)
     base_seconds: tuple[float, ...] = ()
     head_seconds: tuple[float, ...] = ()
+    base_first: tuple[bool, ...] = ()
     why: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -14,7 +14,7 @@ from reports.gate.reasons import TEXTS
 
 HERE = Path(__file__).parent
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-NOISE_KNOWN = 8  # pairs, four blocks: fewer say little about a row's noise
+NOISE_KNOWN = 8  # pairs; fewer say little about a row's noise
 ORDER = ("slower", "inconclusive", "faster", "same")
 WIDTH, HEIGHT, MARGIN = 360, 44, 6  # of a drawing, in pixels
 

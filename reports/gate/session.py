@@ -1,4 +1,4 @@
-"""The order of the work within the budget: which rows there are, one check of each, instructions, then time in blocks.
+"""The order of the work within the budget: which rows there are, one check of each, instructions, then time in pairs.
 
 Whatever goes wrong becomes a `Fault` and the rest goes on; Ctrl-C ends the measuring and keeps everything so far.
 """
@@ -21,7 +21,7 @@ from reports.gate.rows import Row
 from reports.gate.sides import Side
 from reports.statistics import log_ratios
 
-CHECK_SECONDS = "0.02"  # the check needs agreement and memory; the blocks measure the time
+CHECK_SECONDS = "0.02"  # the check needs agreement and memory; the pairs measure the time
 WRONG = "wrong"  # a record's status where the implementation disagrees with the oracle
 MOST_FAILURES = 2  # a row that fails once in a process may have met a passing trouble
 
@@ -30,10 +30,11 @@ Machine = dict[str, float]
 
 @dataclass
 class Pairs:
-    """What the processes measured of one row, pair by pair, whichever side stood first."""
+    """What the processes measured of one row, pair by pair, and whether the coin let base stand first."""
 
     base: list[float] = field(default_factory=list)
     head: list[float] = field(default_factory=list)
+    base_first: list[bool] = field(default_factory=list)
     device: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def device_medians(self) -> dict[str, float]:
@@ -105,26 +106,26 @@ class Session:
         return found
 
     def measure(self, design: Design[Row], deadline: float) -> None:
-        """Blocks of the rows that the design wants, until it wants none or the next would end after `deadline`."""
-        longest = 0.0
-        while design.wanted() and wall.now() + longest <= deadline:
+        """Pairs of the rows that the design wants, until it wants none or the next would end after `deadline`."""
+        last = 0.0
+        while design.wanted() and wall.now() + last <= deadline:
             started = wall.now()
-            self.block(design)
+            self.pair(design)
             design.look()
-            longest = wall.now() - started
+            last = wall.now() - started
             left = max(0.0, deadline - wall.now())
-            say(f"{len(design.wanted())} rows undecided, {left:.0f} s left, {longest:.0f} s a block")
+            say(f"{len(design.wanted())} rows to measure next, {left:.0f} s left, {last:.0f} s a pair")
         design.look(final=True)
 
-    def block(self, design: Design[Row]) -> None:
-        """Four fresh processes in the order of the coin, all with the same rows in the same order."""
+    def pair(self, design: Design[Row]) -> None:
+        """Two fresh processes in the order of the coin, both with the same rows in the same order."""
         rows = design.wanted()
         self.coin.shuffle(rows)
-        first, second = self.coin.choice([("base", "head"), ("head", "base")])
-        answers = [(name, self._times(name, rows)) for name in (first, second, second, first)]
+        order = self.coin.choice([("base", "head"), ("head", "base")])
+        answers = {name: self._times(name, rows) for name in order}
         for row in rows:
-            if all(row in found for _, found in answers):
-                design.observe(row, self._pairs(row, [(name, found[row]) for name, found in answers]))
+            if all(row in found for found in answers.values()):
+                design.observe(row, self._ratio(row, {name: found[row] for name, found in answers.items()}))
             elif len(self.failures[row]) >= MOST_FAILURES:
                 self.faults.append(self.failures[row][-1])
                 design.drop(row)
@@ -137,17 +138,17 @@ class Session:
                 self.failures[row].append(Fault(str(row), name, str(answers.failure)))
         return {row: answer for row, answer in answers.rows().items() if "seconds" in answer}
 
-    def _pairs(self, row: Row, four: list[tuple[str, Answer]]) -> tuple[float, float]:
-        """File the four answers as two pairs and return their log ratios."""
-        by_side = {name: [answer for other, answer in four if other == name] for name in ("base", "head")}
-        base, head = ([answer["seconds"] for answer in by_side[name]] for name in ("base", "head"))
-        self.pairs[row].base += base
-        self.pairs[row].head += head
-        for name, found in by_side.items():
+    def _ratio(self, row: Row, answers: dict[str, Answer]) -> float:
+        """File what both sides say, in the order in which they were asked, and return the log ratio."""
+        base, head = (answers[name]["seconds"] for name in ("base", "head"))
+        pairs = self.pairs[row]
+        pairs.base.append(base)
+        pairs.head.append(head)
+        pairs.base_first.append(next(iter(answers)) == "base")
+        for name, answer in answers.items():
             for kind in ("device_seconds", "cycles"):
-                self.pairs[row].device[f"{name}_{kind}"] += [answer[kind] for answer in found if kind in answer]
-        first, second = log_ratios(base, head)
-        return float(first), float(second)
+                pairs.device[f"{name}_{kind}"] += [answer[kind]] if kind in answer else []
+        return float(log_ratios([base], [head])[0])
 
     def _fault(self, side: Side, failure: Failure) -> None:
         fault = Fault(str(failure.row) if failure.row else "", side.name, str(failure))

@@ -24,17 +24,17 @@ def benjamini_hochberg(p_values: Sequence[float], rate: float) -> list[bool]:
 
 
 def minimum_pairs(rows: int, rate: float) -> int:
-    """The fewest process pairs with which one changed row among `rows` unchanged ones can be flagged at all.
+    """The fewest process pairs with which one changed row among `rows` rows can be flagged at all.
 
-    The smallest two-sided p-value of b blocks is 2 / 2**b (every sign equal), a lone row needs p <= rate / rows, and a
-    block is two pairs, which gives 2 ceil(1 + log2(rows / rate)).
+    The smallest two-sided p-value of n pairs is 2 / 2**n (every sign equal) and a lone row needs p <= rate / rows,
+    which gives ceil(1 + log2(rows / rate)).
 
     >>> minimum_pairs(1, 0.01), minimum_pairs(50, 0.05), minimum_pairs(500, 0.05)
-    (16, 22, 30)
+    (8, 11, 15)
     """
     if rows < 1 or not 0 < rate < 1:
         raise ValueError(f"rows must be at least 1 and rate between 0 and 1, not rows={rows}, rate={rate}")
-    return 2 * math.ceil(1 + math.log2(rows / rate))
+    return math.ceil(1 + math.log2(rows / rate))
 
 
 def spend(rate: float, look: int) -> float:

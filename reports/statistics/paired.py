@@ -26,7 +26,7 @@ Alternative = Literal["two-sided", "greater", "less"]
 class Estimate:
     """The ratio head/base of one row with its interval: 1.10 means that head takes 10 % longer.
 
-    `low` is 0 and `high` infinite where there are too few blocks for an interval of this `level`.
+    `low` is 0 and `high` infinite where there are too few pairs for an interval of this `level`.
     """
 
     ratio: float
@@ -54,19 +54,8 @@ def log_ratios(base: Numbers, head: Numbers) -> Array:
     return ratios
 
 
-def block_values(ratios: Numbers) -> Array:
-    """The mean of each two consecutive log ratios: one value per ABBA block; an unfinished last block is left out.
-
-    >>> block_values([0.1, 0.3, -0.1, 0.1, 0.7]).round(3).tolist()
-    [0.2, 0.0]
-    """
-    values = np.asarray(ratios, dtype=float)
-    means: Array = values[: values.size // 2 * 2].reshape(-1, 2).mean(axis=1)
-    return means
-
-
 def estimate(ratios: Numbers, level: float = 0.95) -> Estimate:
-    """The Hodges-Lehmann ratio of a row's pairs, its exact interval, and the two-sided p-value of "no difference".
+    """The Hodges-Lehmann ratio of a row's pairs, its exact interval, and the two-sided p-value of "the same time".
 
     The interval holds every ratio that the signed-rank test at 1 - level does not refuse.
 
@@ -74,17 +63,12 @@ def estimate(ratios: Numbers, level: float = 0.95) -> Estimate:
     >>> round(result.ratio, 3), result.low > 1.08, result.p_value < 0.001
     (1.111, True, True)
     """
-    values = block_values(ratios)
+    values = np.asarray(ratios, dtype=float)
     if values.size == 0:
-        return Estimate(math.nan, 0.0, math.inf, level, 1.0, len(ratios))
+        return Estimate(math.nan, 0.0, math.inf, level, 1.0, 0)
     averages = _walsh_averages(values)
     low, high = _interval(averages, values.size, level)
-    return Estimate(_ratio(float(np.median(averages))), low, high, level, signed_rank_p(values), len(ratios))
-
-
-def shift_p(ratios: Numbers) -> float:
-    """The exact two-sided p-value of "the two revisions take the same time" for a row's pairs."""
-    return signed_rank_p(block_values(ratios))
+    return Estimate(_ratio(float(np.median(averages))), low, high, level, signed_rank_p(values), values.size)
 
 
 def equivalence_p(ratios: Numbers, effect: float) -> float:
@@ -95,7 +79,7 @@ def equivalence_p(ratios: Numbers, effect: float) -> float:
     >>> equivalence_p([0.001, -0.002, 0.0, 0.001] * 5, 0.05) < 0.01
     True
     """
-    values, margin = block_values(ratios), math.log1p(effect)
+    values, margin = np.asarray(ratios, dtype=float), math.log1p(effect)
     return max(signed_rank_p(values + margin, "greater"), signed_rank_p(values - margin, "less"))
 
 
@@ -135,9 +119,9 @@ def _walsh_averages(values: Array) -> Array:
     return np.sort((values[first] + values[second]) / 2)
 
 
-def _interval(averages: Array, blocks: int, level: float) -> tuple[float, float]:
+def _interval(averages: Array, pairs: int, level: float) -> tuple[float, float]:
     """The ratios between the k-th smallest and k-th largest Walsh average, P(W < k) <= (1 - level) / 2 on symmetry."""
-    tail = np.cumsum(_null_of(tuple(range(1, blocks + 1))))
+    tail = np.cumsum(_null_of(tuple(range(1, pairs + 1))))
     below = int(np.searchsorted(tail, (1 - level) / 2, side="right"))
     if below == 0:
         return 0.0, math.inf

@@ -36,6 +36,20 @@ KINDS = {
 }
 
 
+def bursts(count, rng):
+    """A neighbour who comes and goes: one point in five begins or ends a stretch that is four units slower."""
+    busy = np.cumsum(rng.random(count) < 0.2) % 2
+    return rng.standard_normal(count) + 4.0 * busy
+
+
+def drifting(count, rng):
+    """A processor that grows warm: a random walk, and a climb of a tenth of a unit from point to point."""
+    return rng.standard_normal(count) + np.cumsum(0.1 + 0.3 * rng.standard_normal(count))
+
+
+IN_TIME = {"bursts": bursts, "drifting": drifting}  # how far two neighbours differ depends on when they ran
+
+
 def noisy_stretch(count, rng):
     """Ten nights in the middle five times as noisy as the others."""
     values = rng.standard_normal(count)
