@@ -2,14 +2,15 @@
 
 A night ends with 1 if it found a regression that no earlier night reported, and names commit, row, ratio and
 confidence. What a night reported is kept in `results/<machine>/changes.jsonl`, so that a regression fails one night and
-not every night after it. It ends with 2 if it could not measure.
+not every night after it. It ends with 2 if it could not measure. A night goes on where the last one was stopped, and a
+commit that cannot be measured costs the commits after it nothing.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import math
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,7 @@ import typer
 from reports import asv_results
 from reports.changes import Event, Finding, events, findings, histories
 from reports.gate import quality
+from reports.nightly_memory import event_line, finding_line, is_new, path_of, remember
 from reports.sweep.questions import Grid
 from reports.sweep.store import Store
 
@@ -83,11 +85,10 @@ def nightly(
     """Measure new commits on this machine, look for changes, rebuild the site; exit 1 on a new regression."""
     from reports.sweep import machine
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop from outside keeps the rows, as Ctrl-C does
     name = machine.register()
     try:
-        for commit in new_commits(ROOT, measured(ROOT / "results" / name)):
-            print(f"measuring {commit}")
-            sweep(commit, name, grid)
+        failures = sweep_each(new_commits(ROOT, measured(ROOT / "results" / name) - unfinished(ROOT, name)), name, grid)
         agreement_failed = not follow(["-m", "lossimpl.cli", "check", "--json", str(conformance(name))])
         night = judge(ROOT)
         if not (ROOT / "results" / name / SELF_TEST).exists():
@@ -100,7 +101,20 @@ def nightly(
         print("stopped: what was measured is kept, and the next night goes on from there", file=sys.stderr)
         raise typer.Exit(UNMEASURED) from None
     print("\n".join([*night.lines(), *["worse: an implementation fails `lossimpl check`"] * agreement_failed]))
-    raise typer.Exit(REGRESSION if agreement_failed else night.code)
+    raise typer.Exit(REGRESSION if agreement_failed else night.code or (UNMEASURED if failures else FINE))
+
+
+def sweep_each(commits: Iterable[str], machine: str, grid: Grid) -> list[str]:
+    """Measure commits one after the other; those that could not be measured, after saying why."""
+    failures = []
+    for commit in commits:
+        print(f"measuring {commit}")
+        try:
+            sweep(commit, machine, grid)
+        except Unmeasured as failure:
+            print(failure, file=sys.stderr)
+            failures.append(commit)
+    return failures
 
 
 def store_of(machine: str, commit: str) -> Store:
@@ -127,6 +141,7 @@ def sweep(commit: str, machine: str, grid: Grid) -> None:
         watch.run(arguments, selected, store, since, command.SECONDS[grid])
     except watch.AsvFailed as failure:
         raise Unmeasured(f"asv measured nothing at {commit}:\n{failure}") from failure
+    store.add_missing(selected, since)
     store.finish()
 
 
@@ -148,6 +163,12 @@ def history(root: Path) -> list[str]:
 def measured(folder: Path) -> set[str]:
     """The commits that a machine's folder has results of."""
     return {path.name[:DIGITS] for path in folder.glob("*.json") if path.name[DIGITS : DIGITS + 1] == "-"}
+
+
+def unfinished(root: Path, machine: str) -> set[str]:
+    """The commits whose measuring was stopped: it goes on with the rows that are missing."""
+    prefix = f"unfinished-{machine}-"
+    return {path.name.removeprefix(prefix)[:DIGITS] for path in (root / ".asv").glob(f"{prefix}*")}
 
 
 def new_commits(root: Path, known: set[str]) -> list[str]:
@@ -173,14 +194,14 @@ def judge(root: Path) -> Night:
     order = history(root)
     rows = asv_results.read(root / "results").rows
     series = histories(rows, order)
-    found = [one for one in findings(series) if _is_new(root, _finding_line(one), one.series.machine)]
-    begun = [one for one in events(series, order) if _is_new(root, _event_line(one), one.machine)]
-    worse = [one for one in became_worse(rows, order) if _is_new(root, vars(one), one.machine)]
+    found = [one for one in findings(series) if is_new(root, finding_line(one), one.series.machine)]
+    begun = [one for one in events(series, order) if is_new(root, event_line(one), one.machine)]
+    worse = [one for one in became_worse(rows, order) if is_new(root, vars(one), one.machine)]
     for machine in {one.machine for one in series}:
-        lines = [_finding_line(one) for one in found if one.series.machine == machine]
-        lines += [_event_line(one) for one in begun if one.machine == machine]
+        lines = [finding_line(one) for one in found if one.series.machine == machine]
+        lines += [event_line(one) for one in begun if one.machine == machine]
         lines += [vars(one) for one in worse if one.machine == machine]
-        _remember(_memory(root, machine), lines)
+        remember(path_of(root, machine), lines)
     return Night(tuple(found), tuple(begun), tuple(worse))
 
 
@@ -208,42 +229,3 @@ def _record(given: pd.Series[Any]) -> quality.Record:
     row = {str(name): None if isinstance(value, float) and pd.isna(value) else value for name, value in given.items()}
     verdict = "wrong" if row["status"] == "wrong" else row.get("verdict")
     return {**row, "agreement": {**row, "verdict": verdict}}
-
-
-def _finding_line(one: Finding) -> dict[str, Any]:
-    return {
-        "row": one.series.row,
-        "environment": one.series.environment,
-        "commit": one.commit,
-        "before": one.before,
-        "ratio": round(one.ratio, 4),
-        "confidence": round(one.confidence, 6),
-    }
-
-
-def _event_line(one: Event) -> dict[str, Any]:
-    return {"commit": one.commit, "event": one.label}
-
-
-def _memory(root: Path, machine: str) -> Path:
-    return root / "results" / machine / "changes.jsonl"
-
-
-def _is_new(root: Path, line: dict[str, Any], machine: str) -> bool:
-    """Whether no earlier night wrote this line; figures may differ by what was measured since, the place may not."""
-    return _place(line) not in {_place(known) for known in _remembered(_memory(root, machine))}
-
-
-def _place(line: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(line.get(name) for name in ("row", "environment", "event", "commit", "text"))
-
-
-def _remembered(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _remember(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    if text:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)

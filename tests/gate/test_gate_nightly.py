@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from asv.results import Results
 from asv.runner import BenchmarkResult
 
@@ -136,6 +137,74 @@ def test_two_machines_merge_by_folder(root):
         measure(root, commits, night, np.array([5e-3, 6e-3, 7e-3]) * slow * noise(), machine="other")
     (found,) = nightly.judge(root).findings
     assert (found.series.machine, found.commit) == ("other", commits[18][:8])
+
+
+@pytest.fixture
+def night(root, monkeypatch):
+    """A night over the first commits of the repository: its exit code and what it measured, with asv's part played.
+
+    `stopped` is the commit that Ctrl-C interrupts half way, `broken` those that do not build.
+    """
+    commits = history(root)
+    monkeypatch.setattr(nightly, "ROOT", root)
+    monkeypatch.setattr("reports.sweep.machine.register", lambda: "bench")
+    monkeypatch.setattr(nightly, "follow", lambda arguments: True)
+    rng = np.random.default_rng(8)
+
+    def run(head, slow_from=NIGHTS, stopped=None, broken=()):
+        asked = []
+
+        def sweep(commit, machine, grid):
+            asked.append(number := [one[:8] for one in commits].index(commit))
+            if number in broken:
+                raise nightly.Unmeasured(f"asv measured nothing at {commit}")
+            store = nightly.store_of(machine, commit)
+            store.begin()
+            slow = np.array([1.2 if number >= slow_from else 1.0, 1.0, 1.0])
+            measure(root, commits, number, slow * 1e-3 * np.exp(0.015 * rng.standard_normal(3)))
+            if number == stopped:
+                raise KeyboardInterrupt
+            store.marker.unlink()
+
+        monkeypatch.setattr(nightly, "sweep", sweep)
+        subprocess.run(["git", "reset", "--quiet", "--hard", commits[head]], cwd=root, check=True)
+        with pytest.raises(typer.Exit) as ended:
+            nightly.nightly()
+        return ended.value.exit_code, asked
+
+    return run
+
+
+def test_a_night_measures_what_came_since_the_last_and_nothing_twice(night):
+    """The first night takes HEAD, the next ones what is new; one without a new commit measures nothing."""
+    assert [night(3), night(6), night(6), night(7)] == [(0, [3]), (0, [4, 5, 6]), (0, []), (0, [7])]
+
+
+def test_nights_in_a_row_find_the_planted_commit_once(night, root):
+    """+20 % from commit 21 on, one commit a night: one night fails, at most six after it, and it names commit 21."""
+    codes = {head: night(head, slow_from=21)[0] for head in range(5, 32)}
+    failed = [head for head, code in codes.items() if code]
+    assert len(failed) == 1
+    assert 21 <= failed[0] <= 27
+    (line,) = (root / "results" / "bench" / "changes.jsonl").read_text().splitlines()
+    assert json.loads(line)["commit"] == history(root)[21][:8]
+
+
+def test_a_stopped_night_is_gone_on_with(night, capsys):
+    """Ctrl-C half way through commit 5, whose result file asv has begun: the next night takes up 5, and not 4."""
+    night(3)
+    assert night(6, stopped=5) == (2, [4, 5])
+    assert "the next night goes on from there" in capsys.readouterr().err
+    assert night(6) == (0, [5, 6])
+    assert night(6) == (0, [])
+
+
+def test_a_commit_that_does_not_build_stops_no_other(night, capsys):
+    """Commit 4 is broken: 5 and 6 are measured all the same, the night says so and ends with 2, the next goes on."""
+    night(3)
+    assert night(6, broken={4}) == (2, [4, 5, 6])
+    assert "asv measured nothing at" in capsys.readouterr().err
+    assert night(7) == (0, [7])
 
 
 def test_new_commits_are_those_after_the_last_measured(tmp_path, root):

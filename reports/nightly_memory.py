@@ -1,0 +1,53 @@
+"""What earlier nights reported: `results/<machine>/changes.jsonl`, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from reports.changes import Event, Finding
+
+
+def finding_line(one: Finding) -> dict[str, Any]:
+    """A finding as it is remembered."""
+    return {
+        "row": one.series.row,
+        "environment": one.series.environment,
+        "commit": one.commit,
+        "before": one.before,
+        "ratio": round(one.ratio, 4),
+        "confidence": round(one.confidence, 6),
+    }
+
+
+def event_line(one: Event) -> dict[str, Any]:
+    """A new environment as it is remembered."""
+    return {"commit": one.commit, "event": one.label}
+
+
+def path_of(root: Path, machine: str) -> Path:
+    """Where a machine's findings are kept, beside its results."""
+    return root / "results" / machine / "changes.jsonl"
+
+
+def is_new(root: Path, line: dict[str, Any], machine: str) -> bool:
+    """Whether no earlier night wrote this line; figures may differ by what was measured since, the place may not."""
+    return _place(line) not in {_place(known) for known in _remembered(path_of(root, machine))}
+
+
+def _place(line: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(line.get(name) for name in ("row", "environment", "event", "commit", "text"))
+
+
+def _remembered(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def remember(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """Add lines to what is known."""
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    if text:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
