@@ -17,10 +17,11 @@ rows take a fraction of the time that all rows take, and what they are is what t
 rows are measured with the others.
 
 The error rate: on identical code a test of a cohort flags any row with probability at most `spend(rate, k)`, since
-Benjamini-Hochberg keeps the chance of any discovery at its rate where nothing is to be discovered. The parts add up to
-`rate` over all looks, however many, so a whole run on identical code flags any row at all with probability `rate`
-at most. Where some rows did change, the share of false ones among the flagged has the same bound. A verdict of `same`
-hides a change beyond the threshold with probability `SAME_RATE` at most, row by row.
+Benjamini-Hochberg keeps the chance of any discovery at its rate where nothing is to be discovered (what rows of one
+process have in common makes their p-values positively dependent, and there it holds too). The parts add up to `rate`
+over all looks, however many, so a whole run on identical code flags any row at all with probability `rate` at most.
+Where some rows did change, the share of false ones among the flagged has the same bound. A verdict of `same` hides a
+change beyond the threshold with probability `SAME_RATE` at most, row by row.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def reading(record: Mapping[str, Any]) -> str:
     planted = [one for one in record.get("detection") or [] if {"planted", "rows", "found"} <= set(one)]
     parts += [f"of {one['rows']} rows with {one['planted']} it found {one['found']}" for one in planted[:1]]
     text = "; ".join(parts)
-    budget = f" Each block of rows had {record['budget_seconds'] / 60:g} minutes." if "budget_seconds" in record else ""
+    budget = f" Each group of rows had {record['budget_seconds'] / 60:g} minutes." if "budget_seconds" in record else ""
     return f"{text[0].upper()}{text[1:]}.{budget}" if text else ""
 
 
