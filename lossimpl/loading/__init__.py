@@ -1,10 +1,11 @@
 """The DataLoader laboratory: the fastest settings that still deliver the same training data.
 
 settings, validity, workload   what is asked for
-zygote, launcher, job          a fresh process group for each configuration
+zygote, launcher, job, workers  a fresh process group for each configuration
 timing, analysis, stages       how fast, and where the time goes
 fingerprint, digest, verdict   the same data as with num_workers=0?
-preflight, limits, advice      what is to be feared, and what became of it, in plain words
+preflight, limits, obstacles   what is to be feared
+advice, raised                 what became of it, in plain words
 bench, row                     one configuration measured, and what its record holds
 search, store, answer, summary  within a budget, resumable, the answer first
 sample_rng                     the cure: random numbers that depend on (seed, epoch, index) alone

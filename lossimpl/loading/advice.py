@@ -37,7 +37,9 @@ SILENT = {
 }
 TORCH_FILE = re.compile(r"torch/utils/data/(dataloader|sampler)\.py$")
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>\S+)')
-OUR_FILES = "zygote|job|workers|timing|fingerprint|inspection|stages|memory|consumer|peers|distributed|digest|walk"
+OUR_FILES = (
+    "zygote|job|workers|timing|fingerprint|inspection|stages|memory|consumer|peers|distributed|digest|walk|obstacles"
+)
 OURS = rf"/lossimpl/loading/({OUR_FILES})\.py"
 PRINTED = re.compile(
     r"^Process \S*Process-\d+:\n( +\+ Exception Group Traceback.*\n(?: .*\n)*|Traceback.*\n(?: .*\n)*\S.*)",
@@ -101,7 +103,7 @@ def of_error(error: Mapping[str, Any], outcome: Outcome) -> Diagnosis:
         return Diagnosis(
             "error",
             f"a sample that should exist does not: {said}",
-            "make `__len__` and the sampler agree with the data",
+            "make `__len__` and the sampler agree with the data; or look at the line that is named",
         )
     if error["type"] in ("SystemExit", "KeyboardInterrupt"):
         return Diagnosis("error", f"the dataset ended the process: {said}", "raise an ordinary exception instead")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -29,6 +30,7 @@ DIGEST_BYTES = 100e6  # a second, on a busy machine
 NO_DATA = Diagnosis("error", "no data: the dataset is empty", "check the path or the filter that it is made from")
 
 
+NAMES_PLACE = re.compile(r"\.py:\d+\)")
 Delivery = list[dict[str, Any]]  # the epochs that one process delivered, as `fingerprint` wrote them
 
 
@@ -91,6 +93,7 @@ class Bench:
             fault = self.time(settings, budget, row)
             if verdict_seconds and fault.status == "ok":
                 fault = self.judge(settings, self.verdict_samples(settings, verdict_seconds), row)
+        fault = self.explained(settings, fault)
         row.update(status=fault.status, reason=fault.reason, advice=fault.advice)
         after = busy.read()
         after = replace(after, own=after.own + self.cpu_seconds - used)
@@ -127,6 +130,17 @@ class Bench:
         if (seen.timed_out and not needless) or seen.phase in ("start", "import", "build"):
             return diagnose(seen)
         return None
+
+    def explained(self, settings: Settings, fault: Diagnosis) -> Diagnosis:
+        """A failure that names no place of the user's, with what in the samples no loader can join, send or copy."""
+        if fault.status not in ("error", "timeout") or NAMES_PLACE.search(fault.reason):
+            return fault
+        seen = self.inspect(settings).first("obstacles")
+        if seen is None or not seen["found"]:
+            return fault
+        parts = [f"sample {one['number']}{one['path']} is {one['what']}" for one in seen["found"]]
+        cures = dict.fromkeys(one["advice"] for one in seen["found"])
+        return Diagnosis(fault.status, f"{'; '.join(parts)}: {fault.reason}", "; ".join(cures))
 
     def time(self, settings: Settings, budget: float, row: dict[str, Any], **more: Any) -> Diagnosis:
         """Run the drive loop and put its numbers into the row, also those from before a failure."""

@@ -74,6 +74,8 @@ def _feed(state: Any, value: Any) -> None:
         _tag(state, "scalar", value.dtype, value.tobytes())
     elif value is None or isinstance(value, bool | int | float | complex | str | bytes | bytearray):
         _tag(state, type(value).__name__, value if isinstance(value, bytes) else repr(value))
+    elif isinstance(value, memoryview):
+        _tag(state, "memoryview", value.format, value.shape, value.tobytes())
     elif isinstance(value, Mapping):
         _tag(state, type(value).__name__, len(value))
         for key, item in value.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lossimpl.loading import limits, preflight, stages
+from lossimpl.loading import limits, obstacles, preflight, stages
 from lossimpl.loading.job import Events
 from lossimpl.loading.pickling import pickled_size
 from lossimpl.loading.settings import Settings
@@ -30,9 +30,15 @@ def work(job: Mapping[str, Any], events: Events) -> None:
     if facts.length == 0:
         return
     events.phase("samples")
-    probe = stages.probe(workload, settings, float(job["budget"]))
+    budget = float(job["budget"])
+    gathered = stages.gather(workload, budget / 2)
+    if not gathered.samples:
+        return
+    events("obstacles", found=obstacles.of_samples(gathered.samples))
+    events.phase("collate")
+    probe = stages.probe(gathered, workload, settings, budget / 4)
     events("cost", **asdict(probe.cost))
     events.phase("between processes")
-    events("between", seconds=stages.between_processes(probe.batch, float(job["budget"])))
+    events("between", seconds=stages.between_processes(probe.batch, budget))
     events.phase("copy")
     events("copy", **stages.copies(probe.batch))

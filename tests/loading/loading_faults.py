@@ -613,7 +613,7 @@ class SharedHandle(Good):
 
     def __init__(self):
         self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (held open on purpose)
-        self.file.write(bytes(range(COUNT)))
+        self.file.write(bytes(range(2 * COUNT)))  # so that there is something wherever the position stands
 
     def __getitem__(self, index):
         self.file.seek(super().__getitem__(index).int()[0])
