@@ -218,10 +218,10 @@ def package_of(source: Path) -> str:
 
 
 def _process_seconds(record: quality.Record) -> float:
-    """About what one process spends on a row: getting to the first call, then warming up and seven batches."""
+    """About what one process spends on a slow row: getting to the first call, warming up, three batches of one call."""
     first: float = record.get("first_call_seconds") or 0.0
     fastest: float = min(record.get("samples") or [0.0])
-    return first + 11 * fastest
+    return first + 6 * fastest
 
 
 def _is_short(record: quality.Record) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from reports.gate import command, explain, instructions, plants, quality, reasons, render
+from reports.gate import command, explain, instructions, plants, quality, reasons, render, worker
 from reports.gate.design import Design
 from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
 from reports.gate.processes import WORKER, ask, side_environment
@@ -296,7 +296,19 @@ def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
     job = {"task": "times", "suite": str(suite.parent), "rows": [["a.A.track_seconds", ["native", "8"]]]}
     answers = ask([sys.executable], job, side_environment({}), 30)
     assert answers.failure is None
-    assert next(iter(answers.rows().values()))["seconds"] > 1000 * 5e-9
+    assert next(iter(answers.rows().values()))["seconds"] > 1000 * 1e-9
+
+
+@pytest.mark.parametrize(("slower", "count"), [(1, 7), (20, 4), (500, 3)])
+def test_a_row_that_meets_a_busy_core_does_not_hold_up_the_others(monkeypatch, slower, count):
+    """Batches of 4 ms: seven; stretched to 80 ms, four take over 0.3 s; stretched to 2 s, three and no more."""
+    now = [0.0]
+
+    def call():
+        now[0] += 4e-3 * slower
+
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
+    assert worker.batches(call, 1, worker.at_once) == pytest.approx([4e-3 * slower] * count)
 
 
 def test_the_worker_needs_nothing_but_the_standard_library(tmp_path):
