@@ -107,7 +107,7 @@ def of_error(error: Mapping[str, Any], outcome: Outcome) -> Diagnosis:
         )
     if error["type"] in ("SystemExit", "KeyboardInterrupt"):
         return Diagnosis("error", f"the dataset ended the process: {said}", "raise an ordinary exception instead")
-    return Diagnosis("error", said, "run with num_workers=0 and look at the line that is named")
+    return Diagnosis("error", said, "look at the line that is named; with num_workers=0 a debugger stops there")
 
 
 def rejected(error: Mapping[str, Any]) -> bool:

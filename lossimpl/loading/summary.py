@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lossimpl.loading import answer
@@ -74,9 +75,9 @@ def nothing(found: answer.Answer) -> str:
 def show(summary: Record, console: Console) -> None:
     """The summary as text: the answer, the tables, what to look out for, the words."""
     best = summary["best"]
-    console.print(
-        f"[bold]Use[/bold] {summary['sentence']}" if best else f"[bold]No answer[/bold]: {summary['sentence']}"
-    )
+    told_below = not best and summary["refused"] and not summary["reordered"]
+    sentence = "no setting can be used" if told_below else escape(summary["sentence"])
+    console.print(f"[bold]Use[/bold] {sentence}" if best else f"[bold]No answer[/bold]: {sentence}")
     if summary["tied"]:
         names = "; ".join(answer.settings_of(row).text for row in summary["tied"])
         console.print(f"Not to be told from it: {names}")
@@ -91,15 +92,22 @@ def show(summary: Record, console: Console) -> None:
     if summary["arguments"]:
         console.print(arguments_table(summary["arguments"]))
     for row in summary["others"]:
-        console.print(other(row))
-    for row in summary["refused"]:
-        console.print(
-            f"{row['status']}: {answer.settings_of(row).text}: {row['reason']} -> {row['advice']}", style="yellow"
-        )
+        console.print(other(row), markup=False)
+    for line in refusals(summary["refused"]):
+        console.print(line, style="yellow", markup=False)
     for one in summary["findings"]:
-        console.print(f"{one['check']}: {one['what']} -> {one['advice']}", style="yellow")
+        console.print(f"{one['check']}: {one['what']} -> {one['advice']}", style="yellow", markup=False)
     for line in WORDS:
         console.print(line, style="dim")
+
+
+def refusals(rows: Sequence[Record]) -> list[str]:
+    """What went wrong, each once with all the settings that it befell."""
+    befell: dict[str, list[str]] = {}
+    for row in rows:
+        told = f"{row['status']}: {row['reason']}" + (f" -> {row['advice']}" if row["advice"] else "")
+        befell.setdefault(told, []).append(answer.settings_of(row).text)
+    return [f"{told}\n  with {'; '.join(settings)}" for told, settings in befell.items()]
 
 
 def other(row: Record) -> str:
@@ -142,7 +150,7 @@ def arguments_table(effects: Sequence[Record]) -> Table:
         table.add_column(name)
     for row in effects:
         notes = "; ".join([row.get("verdict_reason") or row["reason"], *row.get("notes", [])])
-        table.add_row(row["argument"], answer.settings_of(row).text, row.get("verdict") or row["status"], notes)
+        table.add_row(row["argument"], answer.settings_of(row).text, row.get("verdict") or row["status"], escape(notes))
     cures: list[Any] = sorted({row["advice"] for row in effects if row["advice"]})
-    table.caption = "Cure: " + " / ".join(cures) if cures else None
+    table.caption = "Cure: " + escape(" / ".join(cures)) if cures else None
     return table

@@ -223,11 +223,14 @@ def measure_phases(drive: Drive, job: Mapping[str, Any], events: Events, fill: i
     used, clock = memory.processor_seconds(), now()
     free = drive.run(Extent(budget * (0.6 if step else 1.0), epochs=2, batches=fill + 5), on_first=note_memory)
     cpu = (memory.processor_seconds() - used) / (now() - clock)
-    events("free", trace=free.as_lists(), cpu=cpu, memory=memory.tree())
+    used_memory = memory.tree()  # before the trace is worked out, which takes some
+    events("free", trace=free.as_lists(), cpu=cpu, memory=used_memory)
     if step:
         events.phase("step")
         act = consumer(job.get("consumer", "sleep"), step)
-        events("stepped", trace=drive.run(Extent(budget * 0.4, batches=fill + 5), act).as_lists(), memory=memory.tree())
+        stepped = drive.run(Extent(budget * 0.4, batches=fill + 5), act)
+        used_memory = memory.tree()
+        events("stepped", trace=stepped.as_lists(), memory=used_memory)
 
 
 def build(workload: Workload, settings: Settings, samples: int | None) -> Any:

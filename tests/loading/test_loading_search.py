@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from lossimpl.loading import answer, processes
 from lossimpl.loading.search import Search, survivors
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.store import Store, key_of
+from lossimpl.loading.summary import show
 from lossimpl.loading.verdict import AUGMENTATION, ORDER, SAME
 
 
@@ -141,3 +145,22 @@ def test_an_invalid_request_of_the_command_is_told(tmp_path):
     summary = json.loads(text)
     assert (running.returncode, summary["refused"][0]["status"]) == (1, "invalid")
     assert "prefetch_factor" in summary["refused"][0]["reason"]
+
+
+def test_a_failure_of_many_settings_is_printed_once_and_as_it_is():
+    """Square brackets in what a dataset says are no markup, also where they look like a closing tag."""
+    row = {
+        "status": "error",
+        "reason": "ValueError: [/data/7.jpg] bad",
+        "advice": "look at [it]",
+        "kind": "measurement",
+    }
+    rows = [{**row, "scenario": asdict(Settings(num_workers=count))} for count in (0, 1, 2)]
+    parts = dict.fromkeys(("tied", "smallest", "reordered", "pareto", "arguments", "others", "findings"), ())
+    console = Console(width=400, file=io.StringIO())
+    show({**parts, "best": None, "sentence": "all: [/data/7.jpg] bad", "refused": rows}, console)
+    text = console.file.getvalue()
+    assert text.count("error: ValueError: [/data/7.jpg] bad -> look at [it]") == 1
+    assert text.count("num_workers=") == 2
+    show({**parts, "best": None, "sentence": "all: [/data/7.jpg] bad", "refused": ()}, console)
+    assert "No answer: all: [/data/7.jpg] bad" in console.file.getvalue()
