@@ -33,7 +33,7 @@ class Fault:
 class RowOutcome:
     """One row: its verdict by time with all that it rests on, its other changes, and why it became slower.
 
-    `base_seconds` and `head_seconds` are the medians of the processes, pair by pair, in the order measured, and
+    `base_seconds` and `head_seconds` are what the processes measured, pair by pair in the order of time, and
     `base_first` what the coin of each pair said. `reasons` are codes: too-few-pairs, machine-busy, clock-throttled,
     bimodal, drift.
     """

@@ -44,12 +44,12 @@ Plants = Mapping[Row, tuple[str, float]]
 
 @dataclass(frozen=True)
 class Judged:
-    """What one run said: the verdicts of its rows, its faults, how long it took, and each row's process medians."""
+    """What one run said: the verdicts of its rows, its faults, how long it took, and the times of each row."""
 
     verdicts: dict[Row, Verdict]
     faults: list[Fault]
     seconds: float
-    medians: dict[Row, list[float]]
+    measured: dict[Row, list[float]]
 
 
 class Bench:
@@ -83,8 +83,8 @@ class Bench:
         design = Design(rows, EFFECT, RATE)
         session.measure(design, started + seconds)
         verdicts = {row: design.verdict(row) for row in design.progress}
-        medians = {row: list(chain(*zip(one.base, one.head, strict=True))) for row, one in session.pairs.items()}
-        return Judged(verdicts, session.faults, wall.now() - started, medians)
+        times = {row: list(chain(*zip(one.base, one.head, strict=True))) for row, one in session.pairs.items()}
+        return Judged(verdicts, session.faults, wall.now() - started, times)
 
     def counted(self, rows: list[Row], plants: Plants) -> dict[Row, dict[str, float]]:
         """Compare instructions, each side in two processes."""
@@ -153,7 +153,7 @@ def measured(bench: Bench, seconds: float) -> dict[str, Any]:
         "detection": [*detection(twenty, dict.fromkeys(few, ("busy", 0.2))), *detection(mixed, others)],
         "verdicts_on_identical_code": verdict_counts(identical),
         "rows": [_reach(row, one) for row, one in identical.verdicts.items()],
-        "recorded": {str(row): [float(f"{one:.5g}") for one in series] for row, series in identical.medians.items()},
+        "recorded": {str(row): [float(f"{one:.5g}") for one in series] for row, series in identical.measured.items()},
     }
 
 

@@ -242,7 +242,7 @@ def test_interrupt_keeps_what_was_measured(toy, tmp_path):
     toy.commit("Take long enough to be interrupted")
     line, options = command(toy, "--all", "--budget", "5m", "--json", str(tmp_path / "gate.json"))
     running = subprocess.Popen(line, **options, start_new_session=True)
-    while not (tmp_path / "draws").exists() or int((tmp_path / "draws").read_text() or 0) < 14:
+    while not (tmp_path / "draws").exists() or int((tmp_path / "draws").read_text() or 0) < 10:
         assert running.poll() is None, running.communicate()
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
