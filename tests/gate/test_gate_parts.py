@@ -311,6 +311,17 @@ def test_a_row_that_meets_a_busy_core_does_not_hold_up_the_others(monkeypatch, s
     assert worker.batches(call, 1, worker.at_once) == pytest.approx([2e-3 * slower] * count)
 
 
+def test_a_neighbour_who_takes_most_of_the_batches_changes_nothing(monkeypatch):
+    """A call of 1 ms that takes 3 ms in eight of ten turns of 40 ms is 1 ms long: one clean batch of 2 ms is enough."""
+    now = [0.0]
+
+    def call():
+        now[0] += 3e-3 if now[0] % 0.04 < 0.032 else 1e-3
+
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
+    assert worker.timed(call, on_gpu=False)["seconds"] == pytest.approx(1e-3)
+
+
 def test_the_worker_needs_nothing_but_the_standard_library(tmp_path):
     """It runs alone from any folder: both sides are measured by the same lines."""
     copy = shutil.copy(WORKER, tmp_path / "worker.py")
