@@ -7,6 +7,7 @@ worker is never seen; so this asks `multiprocessing` itself.
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from functools import wraps
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -44,8 +45,9 @@ def exits(patience: float = 0.0) -> list[dict[str, Any]]:
     """
     started = [one for one in NOTED if one.pid is not None]
     if patience and started and all(one.exitcode is None for one in started):
-        ended = wait([one.sentinel for one in started], patience)
-        for one in started:
-            if one.sentinel in ended:
-                one.join(patience)
+        with suppress(OSError):  # a dataset that closes descriptors may have closed the sentinels
+            ended = wait([one.sentinel for one in started], patience)
+            for one in started:
+                if one.sentinel in ended:
+                    one.join(patience)
     return [{"pid": one.pid, "exit": one.exitcode} for one in started]
