@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import mpmath
@@ -35,19 +36,20 @@ def test_powers_of_two() -> None:
 
 
 def test_inverses_of_one_plus_e() -> None:
-    """Entry j is 1 / (1 + j/31) to four digits, exactly 1 for j = 0, and its difference from one is exact."""
+    """Entry j is 1 / (1 + j/15) to three digits, exactly 1 for j = 0."""
     inverses = floats("kInverses")
     assert inverses[0] == 1
-    assert inverses == pytest.approx([1 / (1 + j / 31) for j in range(32)], rel=5e-5)
-    assert floats("kInversesLessOne") == [inverse - 1 for inverse in inverses]
+    assert inverses == pytest.approx([1 / (1 + j / 15) for j in range(16)], rel=2.5e-4)
 
 
 def test_inverses_of_mantissas() -> None:
-    """Entry j is the inverse of the middle of its interval to four digits, and exactly 1 on both sides of one."""
-    middles = [1 + (j + 0.5) / 32 if j < 16 else 0.75 + (j - 15.5) / 64 for j in range(32)]
+    """Entry j is the inverse of the middle of its interval to three digits, and exactly 1 where 1 lies in it."""
+    starts = [(47 + 2 * j) / 64 if j < 9 else 1 + (2 * j - 17) / 32 for j in range(17)]
+    middles = [(start + end) / 2 for start, end in itertools.pairwise(starts)]
     inverses = floats("kMantissaInverses")
-    assert inverses[0] == inverses[31] == 1
-    assert inverses[1:31] == pytest.approx([1 / middle for middle in middles[1:31]], rel=5e-5)
+    assert inverses[8] == 1
+    assert inverses[:8] == pytest.approx([1 / middle for middle in middles[:8]], rel=2.5e-4)
+    assert inverses[9:] == pytest.approx([1 / middle for middle in middles[9:]], rel=2.5e-4)
 
 
 @pytest.mark.parametrize(("inverses", "logs"), [("kInverses", "kLogs"), ("kMantissaInverses", "kMantissaLogs")])

@@ -7,6 +7,20 @@ namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
 constexpr int64_t kShort = 2048;  // elements
+constexpr int64_t kGroup = 32;    // vectors
+
+// Calls f with the ease as a constant.
+template <class F>
+INLINE auto with_ease(Ease ease, F f) {
+  switch (ease) {
+    case Ease::hard:
+      return f(std::integral_constant<Ease, Ease::hard>());
+    case Ease::plain:
+      return f(std::integral_constant<Ease, Ease::plain>());
+    default:
+      return f(std::integral_constant<Ease, Ease::any>());
+  }
+}
 
 // The elements begin..end of one call, in memory type S.
 template <class S, class Formula, bool STEP>
@@ -33,7 +47,12 @@ struct Elementwise {
         grad_input((E*)a.grad_input),
         grad_target((E*)a.grad_target),
         scale((Scalar)a.scale),
-        given{V{}, (Scalar)a.alpha, (Scalar)a.beta, a.grad_target != nullptr} {}
+        given{V{},
+              constant<V>(a.alpha >= 0 ? a.alpha : 1),
+              constant<V>(a.alpha >= 0 ? 1 - a.alpha : 1),
+              (Scalar)a.alpha,
+              (Scalar)a.beta,
+              a.grad_target != nullptr} {}
 
   template <class... N>
   static INLINE V load(const E* p, N... n) {
@@ -44,10 +63,11 @@ struct Elementwise {
   INLINE void put(E* p, V v, bool, int n) { S::store(p, v, n); }
 
   // One vector at i (its first n lanes, where n is given); w and pw point at this element's weights.
-  template <class... N>
-  INLINE V step(int64_t i, const E* w, const E* pw, bool stream, N... n) {
+  template <Ease EASE, class... N>
+  INLINE V step(int64_t i, const E* w, const E* pw, bool stream, V early, N... n) {
     if (pw) given.pos_weight = load(pw, n...);
-    auto point = Formula::template at<STEP>(load(input + i, n...), load(target + i, n...), given);
+    V x = load(input + i, n...), y = load(target + i, n...);
+    auto point = Formula::template at<STEP, EASE>(x, y, early, given);
     V factor = constant<V>(1);
     if (w) {
       factor = load(w, n...);
@@ -63,22 +83,68 @@ struct Elementwise {
     return point.loss;
   }
 
-  // A stretch over which the weights do not wrap. In a long one, eight vectors are added as floats before they enter the
-  // double sum; their errors average out, as those of a short one would not.
+  // The whole vectors of a group, taken for as easy as EASE: how easy they turn out to be, and if that is as easy,
+  // their sum. In a long stretch eight are added as floats before they enter the double sum; their errors average out,
+  // as those of a short one would not.
+  // What a formula begins with goes ahead for the whole group: a processor looks only so many instructions ahead, which
+  // are those of three vectors, and what waits in long chains leaves its pipes empty.
+  template <Ease EASE>
+  INLINE Ease group(int64_t i, int64_t stop, const E* w, const E* pw, bool stream, bool is_short, Total& total) {
+    Glance<typename S::Math> glance;
+    V early[kGroup];
+    const V* ahead = early;
+    for (int64_t k = i, j = 0; k < stop; k += kLanes, j++) {
+      V x = S::load(input + k), y = S::load(target + k);
+      Formula::look(glance, x, y);
+      if (Formula::kEarly) early[j] = Formula::template early<STEP, EASE>(x, y);
+    }
+    Ease found = Formula::ease(glance, given.want_target);
+    if (found < EASE) return found;
+    const int64_t together = is_short ? kLanes : 8 * kLanes;
+    while (i < stop) {
+      V sum{};
+      for (int64_t pause = std::min(stop, i + together); i < pause; i += kLanes) {
+        sum += step<EASE>(i, w, pw, stream, *ahead++);
+        w += w ? kLanes : 0, pw += pw ? kLanes : 0;
+      }
+      total.add(sum);
+    }
+    return found;
+  }
+
+  // The first `rest` lanes of a vector.
+  template <Ease EASE>
+  INLINE V tail(int64_t i, const E* w, const E* pw, int rest) {
+    V early = Formula::template early<STEP, EASE>(load(input + i, rest), load(target + i, rest));
+    return step<EASE>(i, w, pw, false, early, rest);
+  }
+  INLINE Ease ease_of_tail(int64_t i, int rest) const {
+    V x = load(input + i, rest), y = load(target + i, rest);
+    auto inside = iota<typename S::Math>() < rest;
+    Glance<typename S::Math> glance;
+    Formula::look(glance, inside ? x : splat(x[0], x), inside ? y : splat(y[0], y));
+    return Formula::ease(glance, given.want_target);
+  }
+
+  // A stretch over which the weights do not wrap. A group is taken for as easy as the one before, and anew where it is
+  // not.
   INLINE double stretch(int64_t i, int64_t end, const E* w, const E* pw) {
     Total total;
     bool stream = a.stream && aligned<S>(grad_input + i) && aligned<S>(grad_target + i) && aligned<S>(loss_out + i);
-    auto advance = [&](int n) { i += n, w += w ? n : 0, pw += pw ? n : 0; };
-    const int64_t group_size = end - i <= kShort ? kLanes : 8 * kLanes;
-    while (i + kLanes <= end) {
-      V group{};
-      int64_t stop = std::min(end, i + group_size);
-      for (; i + kLanes <= stop; advance(kLanes)) group += step(i, w, pw, stream);
-      total.add(group);
+    bool is_short = end - i <= kShort;
+    int64_t whole = end - (end - i) % kLanes;
+    Ease ease = Formula::easiest(given.want_target);
+    while (i < whole) {
+      int64_t stop = std::min(whole, i + kGroup * kLanes), n = stop - i;
+      Ease found = with_ease(
+          ease, [&](auto as) INLINE_LAMBDA { return group<as()>(i, stop, w, pw, stream, is_short, total); });
+      bool fits = found >= ease;
+      ease = found;
+      if (fits) i = stop, w += w ? n : 0, pw += pw ? n : 0;
     }
     int rest = static_cast<int>(end - i);
     if (rest) {
-      V last = step(i, w, pw, false, rest);
+      V last = with_ease(ease_of_tail(i, rest), [&](auto as) INLINE_LAMBDA { return tail<as()>(i, w, pw, rest); });
       total.add(iota<typename S::Math>() < rest ? last : V{});
     }
     return total.total();

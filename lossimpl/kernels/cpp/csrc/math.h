@@ -103,11 +103,26 @@ INLINE V exp(V x) {
   return scale_by_power(expm1_reduced(r) + 1, n);
 }
 
-// exp(x) - 1 for x <= 0.
-template <class V>
-INLINE V expm1(V x) {
+// exp(x) for -87 < x < 88: neither subnormal nor infinite.
+INLINE Float exp_plain(Float x) {
+#if LOSSIMPL_BYTES == 64
+  return exp_normal(x);
+#else
+  return exp(x);
+#endif
+}
+INLINE Double exp_plain(Double x) { return exp(x); }
+
+// exp(x) - 1 for x <= 0; below -87 it is -1 in float. n lands in the low bits of t, from where it moves into 2^n.
+INLINE Float expm1(Float x) {
+  x = at_least(x, splat(-87.0f, x));
+  Float t = x * 1.44269504f + 0x1.8p23f, n = t - 0x1.8p23f, r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  Float power = bits<Float>((bits<Int32>(t) << 23) + 0x3f800000);
+  return power * expm1_reduced(r) + (power - 1);
+}
+INLINE Double expm1(Double x) {
   auto [n, r] = reduce(x);
-  V power = scale_by_power(splat(1, x), n);
+  Double power = scale_by_power(splat(1.0, x), n);
   return power * expm1_reduced(r) + (power - 1);
 }
 
@@ -129,17 +144,26 @@ INLINE Double log_parts(Double m, Double k, Double correction) {
 
 // log(x) + correction for x > 0; x = m 2^k. What is not positive is for the caller to sort out.
 INLINE Float log_positive(Float x, Float correction) {
-#if LOSSIMPL_BYTES == 64
-  return log_looked_up(x, correction);
-#else
   Int32 subnormal = x < 0x1p-126f;
   x = subnormal ? x * 0x1p25f : x;
+#if LOSSIMPL_BYTES == 64
+  return log_normal(x, correction) - (subnormal ? splat(25 * (float)kLog2, x) : Float{});
+#else
   Int32 i = bits<Int32>(x), k = (i - 0x3f3504f3) >> 23;
   Float m = bits<Float>(i - (k << 23));
   k -= subnormal & 25;
   return log_parts(m, __builtin_convertvector(k, Float), correction);
 #endif
 }
+// log(x) + correction for normal x > 0.
+INLINE Float log_plain(Float x, Float correction) {
+#if LOSSIMPL_BYTES == 64
+  return log_normal(x, correction);
+#else
+  return log_positive(x, correction);
+#endif
+}
+
 INLINE Double log_positive(Double x, Double correction) {
   Int64 subnormal = x < 0x1p-1022;
   x = subnormal ? x * 0x1p54 : x;
@@ -148,8 +172,9 @@ INLINE Double log_positive(Double x, Double correction) {
   k -= subnormal & 54;
   return log_parts(m, __builtin_convertvector(k, Double), correction);
 }
+INLINE Double log_plain(Double x, Double correction) { return log_positive(x, correction); }
 
-// 1 / v for 1 <= v <= 2, to one unit in the last place: an estimate to 14 bits and a step of Newton's.
+// 1 / v for normal v > 0 below 2^126, to one unit in the last place: an estimate to 14 bits and a step of Newton's.
 INLINE Float reciprocal(Float v) {
 #if LOSSIMPL_BYTES == 64
   Float estimate = _mm512_rcp14_ps(v);

@@ -69,20 +69,27 @@ INLINE Half16 narrow_f16(Float v) {
 }
 
 // bf16 is the upper half of a float.
+#if LOSSIMPL_BYTES == 64
+alignas(64) constexpr uint16_t kTwice[32] = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7,
+                                             8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15};
+alignas(64) constexpr uint16_t kUpper[32] = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
+#endif
 INLINE Float widen_bf16(Half16 h) {
 #if LOSSIMPL_BYTES == 64
-  return (Float)_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits<__m256i>(h)), 16));
+  __m512i from = _mm512_castsi256_si512(bits<__m256i>(h));
+  return bits<Float>(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, _mm512_load_si512(kTwice), from));
 #else
   return bits<Float>(__builtin_convertvector(h, Uint32) << 16);
 #endif
 }
 
-// To nearest even by a carry into the upper half; NaN stays quiet instead of carrying into infinity.
+// To nearest even, by a carry into the upper half. A NaN stays one: its lower half is zero, since it was widened from
+// bf16 or made by the processor, and does not carry.
 INLINE Half16 narrow_bf16(Float v) {
-  Uint32 u = bits<Uint32>(v), rounded = u + 0x7fff + ((u >> 16) & 1);
-  rounded = v != v ? Uint32{} + 0x7fc00000 : rounded;
+  Uint32 u = bits<Uint32>(v), rounded = u + ((u >> 16 & 1) + 0x7fff);
 #if LOSSIMPL_BYTES == 64
-  return bits<Half16>(_mm512_cvtepi32_epi16(bits<__m512i>(rounded >> 16)));
+  __m512i upper = _mm512_permutexvar_epi16(_mm512_load_si512(kUpper), bits<__m512i>(rounded));
+  return bits<Half16>(_mm512_castsi512_si256(upper));
 #else
   return __builtin_convertvector(rounded >> 16, Half16);
 #endif

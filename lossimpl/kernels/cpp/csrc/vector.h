@@ -32,6 +32,28 @@ INLINE Double abs(Double v) { return bits<Double>(bits<Int64>(v) & 0x7ffffffffff
 INLINE Float minus_abs(Float v) { return bits<Float>(bits<Int32>(v) | INT32_MIN); }
 INLINE Double minus_abs(Double v) { return bits<Double>(bits<Int64>(v) | INT64_MIN); }
 
+INLINE Int32 as_int(Float v) { return bits<Int32>(v); }
+INLINE Int64 as_int(Double v) { return bits<Int64>(v); }
+
+// All ones in the lanes whose sign bit is set. A comparison would say the same on the pipes that multiply, of which the
+// formulas have most need; shifts, additions and maxima have others (measured on Zen 4).
+INLINE Int32 negative(Int32 v) { return v >> 31; }
+INLINE Int64 negative(Int64 v) { return v >> 63; }
+
+// `yes` where the mask is all ones, `no` where it is zero.
+template <class M, class V>
+INLINE V select(M mask, V yes, V no) {
+#if LOSSIMPL_BYTES == 64
+  return bits<V>(_mm512_ternarylogic_epi32(bits<__m512i>(mask), bits<__m512i>(yes), bits<__m512i>(no), 0xca));
+#else
+  return bits<V>((mask & bits<M>(yes)) | (~mask & bits<M>(no)));
+#endif
+}
+
+// v with its sign turned where the mask is all ones.
+INLINE Float turn(Int32 mask, Float v) { return bits<Float>(bits<Int32>(v) ^ (mask & INT32_MIN)); }
+INLINE Double turn(Int64 mask, Double v) { return bits<Double>(bits<Int64>(v) ^ (mask & INT64_MIN)); }
+
 // A NaN in `v` stays: every comparison with it is false.
 template <class V>
 INLINE V at_least(V v, V low) {
@@ -65,24 +87,15 @@ INLINE Double max(Double a, Double b) {
 #endif
 
 // Whether every lane is zero.
-INLINE bool all_zero(Float v) {
+template <class Bits>
+INLINE bool none(Bits v) {
 #if LOSSIMPL_BYTES == 64
-  return _mm512_cmp_ps_mask(v, Float{}, _CMP_EQ_OQ) == 0xffff;
+  return _mm512_test_epi32_mask(bits<__m512i>(v), bits<__m512i>(v)) == 0;
 #elif LOSSIMPL_BYTES == 32
-  return _mm256_movemask_ps(v == 0) == 0xff;
+  return _mm256_testz_si256(bits<__m256i>(v), bits<__m256i>(v));
 #else
-  Int64 halves = bits<Int64>(v == 0);
-  return (halves[0] & halves[1]) == -1;
-#endif
-}
-INLINE bool all_zero(Double v) {
-#if LOSSIMPL_BYTES == 64
-  return _mm512_cmp_pd_mask(v, Double{}, _CMP_EQ_OQ) == 0xff;
-#elif LOSSIMPL_BYTES == 32
-  return _mm256_movemask_pd(v == 0) == 0xf;
-#else
-  Int64 lanes = v == 0;
-  return (lanes[0] & lanes[1]) == -1;
+  Int64 halves = bits<Int64>(v);
+  return (halves[0] | halves[1]) == 0;
 #endif
 }
 
