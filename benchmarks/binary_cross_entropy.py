@@ -7,7 +7,7 @@ class BinaryCrossEntropy:
     """Seconds per call of each implementation of binary_cross_entropy."""
 
     params = (
-        ("naive", "vectorized", "compiled", "torch", "native"),
+        ("naive", "vectorized", "compiled", "torch", "native", "torch-compiled"),
         ("32x10", "128x1000", "16384x1024"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),

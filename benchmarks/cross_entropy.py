@@ -7,7 +7,7 @@ class CrossEntropy:
     """Seconds per call of each implementation of cross_entropy."""
 
     params = (
-        ("naive", "vectorized", "compiled", "torch", "native", "liger", "quack"),
+        ("naive", "vectorized", "compiled", "torch", "native", "liger", "quack", "torch-compiled"),
         ("32x10", "128x1000", "512x32000", "2048x50257"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),

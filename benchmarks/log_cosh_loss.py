@@ -7,7 +7,7 @@ class LogCoshLoss:
     """Seconds per call of each implementation of log_cosh_loss."""
 
     params = (
-        ("naive", "vectorized", "compiled", "native"),
+        ("naive", "vectorized", "compiled", "native", "torch-compiled"),
         ("32x10", "128x1000", "16384x1024"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),

@@ -7,7 +7,7 @@ class SigmoidFocalLoss:
     """Seconds per call of each implementation of sigmoid_focal_loss."""
 
     params = (
-        ("naive", "vectorized", "compiled", "native", "torchvision"),
+        ("naive", "vectorized", "compiled", "native", "torchvision", "torch-compiled"),
         ("32x10", "128x1000", "16384x1024"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),

@@ -7,7 +7,7 @@ class SmoothL1Loss:
     """Seconds per call of each implementation of smooth_l1_loss."""
 
     params = (
-        ("naive", "vectorized", "compiled", "torch", "native"),
+        ("naive", "vectorized", "compiled", "torch", "native", "torch-compiled"),
         ("32x10", "128x1000", "16384x1024"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),

@@ -7,7 +7,7 @@ class SoftmaxFocalLoss:
     """Seconds per call of each implementation of softmax_focal_loss."""
 
     params = (
-        ("naive", "vectorized", "compiled", "native"),
+        ("naive", "vectorized", "compiled", "native", "torch-compiled"),
         ("32x10", "128x1000", "512x32000"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),

@@ -7,7 +7,7 @@ class TripletMarginLoss:
     """Seconds per call of each implementation of triplet_margin_loss."""
 
     params = (
-        ("naive", "vectorized", "compiled", "torch", "native", "pytorch-metric-learning"),
+        ("naive", "vectorized", "compiled", "torch", "native", "pytorch-metric-learning", "torch-compiled"),
         ("32x10", "128x1000", "65536x128"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),

@@ -13,6 +13,8 @@ DEVICES = ("cpu", "cuda")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 MODES = ("forward", "step", "reuse", "backward")
 REDUCTIONS = ("none", "mean", "sum")
+TORCH_COMPILED = "torch-compiled"  # torch.compile of what people write themselves
+COMPILING = ("compiled", TORCH_COMPILED)  # implementations whose first call takes seconds
 
 Function = Callable[..., Any]
 

@@ -1,4 +1,4 @@
-"""`native` against `torch` and `compiled`, case by case, and what that comes to. Pure: frames in, values out."""
+"""`native` against torch and torch.compile, case by case, and what that comes to. Pure: frames in, values out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from statistics import geometric_mean
 
 import pandas as pd
 
+from lossimpl.spec import TORCH_COMPILED
 from reports import wording
 from reports.ranking import CASE, rankable
 
-RIVALS = ("torch", "compiled")
+RIVALS = ("torch", "compiled", TORCH_COMPILED)
 
 
 @dataclass(frozen=True)

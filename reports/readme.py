@@ -76,20 +76,21 @@ NOTE = (
     "case fits in. The error is the largest relative error of value or gradient against the float64 oracle. In mode "
     "`step` torch and torch.compile write a fresh gradient in every call, whose page faults cost more than most "
     "losses; native keeps the memory of freed gradients. `compiled` is torch.compile of our vectorized form, which "
-    "keeps digits that torch's own form loses, and may cost more than torch.compile of that. In mode `reuse` malloc "
+    "keeps digits that others lose; `torch-compiled` is torch.compile of torch's own function, or of the textbook's "
+    "formula where torch has none, measured at the largest shapes. In mode `reuse` malloc "
     "keeps all that is freed, for every implementation."
 )
 
 
 def in_short(cases: list[Contest]) -> Iterator[str]:
     """Markdown lines: what native gains at the largest shape of every loss, by dtype and mode, and where it loses."""
-    yield "| largest shapes | torch takes | torch.compile takes | native's share of the ceiling |"
-    yield "|---|---|---|---|"
+    yield "| largest shapes | torch takes | compiled takes | torch-compiled takes | native's share of the ceiling |"
+    yield "|---|---|---|---|---|"
     for one in scores(cases):
         yield "| " + " | ".join((f"{one.dtype}, {one.mode}", *map(one.gain, RIVALS), share(one))) + " |"
     yield ""
     slower = [one.label for one in cases if one.slower]
-    yield f"Native is slower than the better of both, beyond the intervals, in {len(slower)} of {len(cases)} cases."
+    yield f"Native is slower than the best of them, beyond the intervals, in {len(slower)} of {len(cases)} cases."
     yield from (f"- {label}" for label in slower)
 
 

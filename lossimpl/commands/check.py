@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("pass", "fail", "unavailable", "error")
 SHOWN = 25  # failures of ours printed in full; the rest are in the JSON lines
-EAGER = "every implementation but compiled, whose compiling takes minutes"
+EAGER = "every implementation but those of torch.compile, which take minutes"
 
 
 def check(
@@ -74,7 +74,7 @@ def _hunt(name: str, json: Path | None) -> None:
 def _asked(loss: str, implementations: list[str], device: str, dtypes: list[str], slow: bool) -> list[Job]:
     import lossimpl
     from lossimpl.agreement.run import jobs
-    from lossimpl.spec import DEVICES, DTYPES
+    from lossimpl.spec import COMPILING, DEVICES, DTYPES
 
     if loss and loss not in lossimpl.LOSSES:
         raise typer.BadParameter(f"LOSS {loss!r}: it must be one of {', '.join(lossimpl.LOSSES)}")
@@ -88,7 +88,7 @@ def _asked(loss: str, implementations: list[str], device: str, dtypes: list[str]
         for value in given:
             if value not in allowed:
                 raise typer.BadParameter(f"{option} {value!r}: it must be one of {', '.join(allowed)}")
-    return jobs(losses, implementations or [name for name in known if name != "compiled"], device, dtypes, slow)
+    return jobs(losses, implementations or [name for name in known if name not in COMPILING], device, dtypes, slow)
 
 
 def _run(todo: list[Job], json: Path | None) -> list[Row]:

@@ -4,7 +4,8 @@ The parameter lists live in `benchmarks/` and never change with the kind of swee
 sweep only selects, in float32, training steps at three sizes: tiny, where the overhead of the call rules; a batch that
 the caches hold; and what people train with, which only memory holds. There `naive` takes seconds a call and is left
 out, and so is `vectorized` of the losses over 16 Mi elements; `compiled` is asked there alone, because each of its
-graphs costs seconds to make. The table compares `native` with `torch` and `compiled` at every size and dtype.
+graphs costs seconds to make. The table compares `native` with `torch` and `compiled` at every size and dtype, and with
+`torch-compiled` at the largest.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from lossimpl.spec import COMPILING, TORCH_COMPILED
+
 TINY, CACHED = "32x10", "128x1000"
 LARGE = {
     "cross_entropy": "512x32000",
@@ -23,9 +26,7 @@ LARGE = {
     "triplet_margin_loss": "65536x128",
 }
 DENSE = "16384x1024"  # every other loss
-OURS = ("native", "torch", "compiled")
-
-
+TABLE = ("native", "torch", *COMPILING)
 LOADING = "loading.Loading.track_seconds_per_sample"
 
 
@@ -89,7 +90,7 @@ def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: s
     """Steps in float32 at three shapes, and the forward pass of `native` at the largest."""
     del device
     large = LARGE.get(loss, DENSE)
-    if dtype != "float32" or shape not in (TINY, CACHED, large):
+    if dtype != "float32" or shape not in (TINY, CACHED, large) or implementation == TORCH_COMPILED:
         return False
     if shape == TINY:
         return mode == "step" and implementation != "compiled"
@@ -108,14 +109,16 @@ def table(question: Question) -> bool:
 
 
 def table_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
-    """Steps of all three; into kept memory, and forward, at the largest shape; `compiled` in the usual dtypes alone."""
+    """Steps of all; into kept memory, and forward, at the largest shape; what compiles in the usual dtypes alone."""
     large = LARGE.get(loss, DENSE)
-    if implementation not in (*OURS, *peers(device)) or shape not in (TINY, CACHED, large):
+    if implementation not in (*TABLE, *peers(device)) or shape not in (TINY, CACHED, large):
         return False
     if dtype not in ("float32", "bfloat16"):
-        return mode == "step" and implementation != "compiled"
+        return mode == "step" and implementation not in COMPILING
     if mode == "forward":
-        return shape == large and implementation != "compiled"
+        return shape == large and implementation not in COMPILING
+    if implementation == TORCH_COMPILED:
+        return shape == large
     return mode == "step" or shape == large
 
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lossimpl.spec import COMPILING
 from reports.sweep.questions import TINY, Question
 
 COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}  # enters the key of torch's cache: the same here and under asv
@@ -26,7 +27,7 @@ def needs_warmth(question: Question) -> bool:
         return False
     if question.values[-1] == "reuse":
         return False  # the graph of the step
-    return question.values[0] == "compiled" or question.values[:2] == ("native", TINY)
+    return question.values[0] in COMPILING or question.values[:2] == ("native", TINY)
 
 
 def shares(questions: Sequence[Question], count: int) -> list[list[Question]]:

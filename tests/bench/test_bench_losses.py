@@ -11,7 +11,7 @@ import torch
 
 from lossimpl import LOSSES, Unavailable
 from lossimpl.measure import threads, workload
-from lossimpl.spec import Case
+from lossimpl.spec import COMPILING, Case
 
 SHAPES = {"triplet_margin_loss": (4096, 128)}
 CACHED, TINY = (128, 1000), (4, 5)
@@ -21,7 +21,7 @@ def pairs():
     """Each implementation of each loss; compiling takes seconds a graph, so that is for the slow tests."""
     for loss, known in LOSSES.items():
         for name in known.implementations:
-            slow = [pytest.mark.slow] if name == "compiled" else []
+            slow = [pytest.mark.slow] if name in COMPILING else []
             yield pytest.param(loss, name, id=f"{loss}-{name}", marks=slow)
 
 

@@ -62,11 +62,11 @@ struct Elementwise {
   INLINE void put(E* p, V v, bool stream) { stream ? S::stream(p, v) : S::store(p, v); }
   INLINE void put(E* p, V v, bool, int n) { S::store(p, v, n); }
 
-  // One vector at i (its first n lanes, where n is given); w and pw point at this element's weights.
+  // Loss and slopes of one vector at i (of its first n lanes, where n is given); w and pw point at its weights. What is
+  // asked for besides the first slope is written here.
   template <Ease EASE, class... N>
-  INLINE V step(int64_t i, const E* w, const E* pw, bool stream, V early, N... n) {
+  INLINE Point<V> point(V x, V y, V early, int64_t i, const E* w, const E* pw, bool stream, N... n) {
     if (pw) given.pos_weight = load(pw, n...);
-    V x = load(input + i, n...), y = load(target + i, n...);
     auto point = Formula::template at<STEP, EASE>(x, y, early, given);
     V factor = constant<V>(1);
     if (w) {
@@ -74,13 +74,12 @@ struct Elementwise {
       point.loss *= factor;
     }
     if (loss_out) put(loss_out + i, point.loss, stream, n...);
-    if (STEP) {
-      factor = factor * scale;
-      if (upstream) factor = factor * load(upstream + i, n...);
-      if (grad_input) put(grad_input + i, point.d_input * factor, stream, n...);
-      if (grad_target) put(grad_target + i, point.d_target * factor, stream, n...);
-    }
-    return point.loss;
+    if (!STEP) return point;
+    factor = factor * scale;
+    if (upstream) factor = factor * load(upstream + i, n...);
+    if (grad_target) put(grad_target + i, point.d_target * factor, stream, n...);
+    point.d_input *= factor;
+    return point;
   }
 
   // The whole vectors of a group, taken for as easy as EASE: how easy they turn out to be, and if that is as easy,
@@ -88,35 +87,45 @@ struct Elementwise {
   // as those of a short one would not.
   // What a formula begins with goes ahead for the whole group: a processor looks only so many instructions ahead, which
   // are those of three vectors, and what waits in long chains leaves its pipes empty.
+  // Two bytes are widened ahead, too, and what becomes of them is made narrow behind.
   template <Ease EASE>
-  INLINE Ease group(int64_t i, int64_t stop, const E* w, const E* pw, bool stream, bool is_short, Total& total) {
+  INLINE Ease group(int64_t begin, int64_t stop, const E* w, const E* pw, bool stream, bool is_short, Total& total) {
+    constexpr bool kStaged = Formula::kHeavy && sizeof(E) == 2;
     Glance<typename S::Math> glance;
-    V early[kGroup];
-    const V* ahead = early;
-    for (int64_t k = i, j = 0; k < stop; k += kLanes, j++) {
-      V x = S::load(input + k), y = S::load(target + k);
+    V early[kGroup], xs[kGroup], ys[kGroup], slopes[kGroup];
+    for (int64_t i = begin, j = 0; i < stop; i += kLanes, j++) {
+      V x = S::load(input + i), y = S::load(target + i);
       Formula::look(glance, x, y);
       if (Formula::kEarly) early[j] = Formula::template early<STEP, EASE>(x, y);
+      if (kStaged) xs[j] = x, ys[j] = y;
     }
     Ease found = Formula::ease(glance, given.want_target);
     if (found < EASE) return found;
     const int64_t together = is_short ? kLanes : 8 * kLanes;
-    while (i < stop) {
+    for (int64_t i = begin, j = 0; i < stop;) {
       V sum{};
-      for (int64_t pause = std::min(stop, i + together); i < pause; i += kLanes) {
-        sum += step<EASE>(i, w, pw, stream, *ahead++);
+      for (int64_t pause = std::min(stop, i + together); i < pause; i += kLanes, j++) {
+        V x = kStaged ? xs[j] : S::load(input + i), y = kStaged ? ys[j] : S::load(target + i);
+        auto one = point<EASE>(x, y, early[j], i, w, pw, stream);
+        if (kStaged) slopes[j] = one.d_input;
+        if (!kStaged && STEP && grad_input) put(grad_input + i, one.d_input, stream);
+        sum += one.loss;
         w += w ? kLanes : 0, pw += pw ? kLanes : 0;
       }
       total.add(sum);
     }
+    if (kStaged && STEP && grad_input)
+      for (int64_t i = begin, j = 0; i < stop; i += kLanes, j++) put(grad_input + i, slopes[j], stream);
     return found;
   }
 
   // The first `rest` lanes of a vector.
   template <Ease EASE>
   INLINE V tail(int64_t i, const E* w, const E* pw, int rest) {
-    V early = Formula::template early<STEP, EASE>(load(input + i, rest), load(target + i, rest));
-    return step<EASE>(i, w, pw, false, early, rest);
+    V x = load(input + i, rest), y = load(target + i, rest);
+    auto last = point<EASE>(x, y, Formula::template early<STEP, EASE>(x, y), i, w, pw, false, rest);
+    if (STEP && grad_input) put(grad_input + i, last.d_input, false, rest);
+    return last.loss;
   }
   INLINE Ease ease_of_tail(int64_t i, int rest) const {
     V x = load(input + i, rest), y = load(target + i, rest);

@@ -66,7 +66,7 @@ struct Huber : Uniform {
 // log(cosh(d)) = |d| - ln 2 + log1p(exp(-2|d|)), which cancels for small d: a polynomial serves |d| < 1.
 // tanh(|d|) = -t / (2 + t) with t = expm1(-2|d|).
 struct LogCosh : Uniform {
-  static constexpr bool kEarly = true;
+  static constexpr bool kHeavy = true, kEarly = true;
   template <bool STEP, Ease, class V>
   static INLINE V early(V x, V y) {
     V d = x - y, twice = minus_abs(d + d);
@@ -107,7 +107,7 @@ struct Bce {
   }
   static INLINE Ease easiest(bool want_target) { return want_target ? Ease::plain : Ease::hard; }
 
-  static constexpr bool kEarly = false;
+  static constexpr bool kHeavy = true, kEarly = false;
   template <bool STEP, Ease, class V>
   static INLINE V early(V, V) {
     return V{};
@@ -125,7 +125,7 @@ struct Bce {
     V log_p = plain ? log_plain(p, V{}) : clamped_log(p, V{});
     V log_u = plain ? log_plain(u, rest) : clamped_log(u, rest);
     V loss = (y - 1) * log_u - y * log_p, slope = log_u - log_p;
-    if (plain) return {loss, (p - y) * reciprocal(u * p), slope};
+    if (plain) return {loss, quotient(p - y, u * p), slope};
     return {(y >= 0) & (y <= 1) ? loss : constant<V>(kNaN), (p - y) / at_least(u * p, constant<V>(1e-12)), slope};
   }
 };
@@ -162,7 +162,7 @@ constexpr double kModerate = 87;  // below, exp(-|x|) is a normal float
 
 // What every formula of a logit begins with: exp(-|x|).
 struct OfLogit {
-  static constexpr bool kEarly = true;
+  static constexpr bool kHeavy = true, kEarly = true;
   template <bool STEP, Ease EASE, class V>
   static INLINE V early(V x, V) {
     return EASE == Ease::any ? exp(minus_abs(x)) : exp_plain(minus_abs(x));

@@ -185,6 +185,17 @@ INLINE Float reciprocal(Float v) {
 }
 INLINE Double reciprocal(Double v) { return 1 / v; }
 
+// v / d for normal d, but for rare cases rounded as a division: what the first quotient leaves is divided again.
+INLINE Float quotient(Float v, Float d) {
+#if LOSSIMPL_BYTES == 64
+  Float inverse = reciprocal(d), first = v * inverse;
+  return first + (v - first * d) * inverse;
+#else
+  return v / d;
+#endif
+}
+INLINE Double quotient(Double v, Double d) { return v / d; }
+
 // log1p(e) for 0 <= e <= 1.
 INLINE Float log1p_unit(Float e) {
 #if LOSSIMPL_BYTES == 64
