@@ -6,7 +6,7 @@ is, and the pairs say how large it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,30 @@ def _moves(base: Mapping[str, list[float]], head: Mapping[str, list[float]]) -> 
         }
 
 
-def explained(session: Session, rows: list[Row]) -> dict[Row, dict[str, Any]]:
-    """The explanation of every row that both sides could profile."""
-    found = [session.ask(side, "profile", rows).rows() for side in session.sides.values()] if rows else [{}, {}]
-    return {row: why(found[0][row], found[1][row]) for row in rows if all(row in one for one in found)}
+def explained(
+    session: Session, known: Sequence[Mapping[Row, Mapping[str, Any]]], rows: list[Row]
+) -> dict[Row, dict[str, Any]]:
+    """The explanation of every row that both sides could profile, or that says itself what its parts take."""
+    calls = [row for row in rows if not row.measures_itself]
+    found = [session.ask(side, "profile", calls).rows() for side in session.sides.values()] if calls else [{}, {}]
+    profiled = {row: why(found[0][row], found[1][row]) for row in calls if all(row in one for one in found)}
+    return profiled | {row: why_waiting(known[0][row], known[1][row]) for row in rows if row.measures_itself}
+
+
+def why_waiting(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
+    """The stages of a loader, which are all what its consumer waits for: seconds per batch, as both sides told them.
+
+    >>> told = why_waiting({"attribution": {"dataset": 1e-3}}, {"attribution": {"dataset": 3e-3, "pin": None}})
+    >>> [(one["operator"], one["seconds"]) for one in told["operators"]]
+    [('dataset', 0.002)]
+    """
+    before, after = ({k: v for k, v in (one.get("attribution") or {}).items() if v} for one in (base, head))
+    moves = [
+        {"operator": stage, "seconds": after.get(stage, 0.0) - before.get(stage, 0.0), "calls": 0.0, "bytes": 0.0}
+        for stage in {**before, **after}
+    ]
+    waits = {"part": "data wait", "base": sum(before.values()), "head": sum(after.values())}
+    return {"parts": [waits], "operators": sorted(moves, key=lambda move: -abs(move["seconds"]))}
 
 
 def environment(session: Session) -> list[str]:

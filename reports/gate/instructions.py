@@ -53,7 +53,7 @@ def unavailable() -> str | None:
 
 def countable(rows: Iterable[Row]) -> list[Row]:
     """The rows whose instructions mean something under Valgrind."""
-    return [row for row in rows if row.device == "cpu" and row.implementation != "compiled"]
+    return [row for row in rows if row.device == "cpu" and row.implementation != "compiled" and not row.measures_itself]
 
 
 def count_sides(

@@ -39,7 +39,7 @@ class RowOutcome:
     """
 
     benchmark: str
-    params: tuple[str, ...]
+    params: tuple[Any, ...]
     verdict: str
     ratio: float
     low: float

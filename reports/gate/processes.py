@@ -21,7 +21,7 @@ from typing import IO, Any, TypeVar
 from lossimpl.measure import wall
 from reports.gate.rows import Row
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).with_name("worker")
 LAST_WORDS = 40  # lines of stderr that are kept
 POLL_SECONDS = 0.2
 Answer = dict[str, Any]

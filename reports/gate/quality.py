@@ -6,6 +6,7 @@ needs no statistics: only a margin for what has no meaning.
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from reports.gate.outcome import Change
 from reports.gate.rows import Row
 
 Record = dict[str, Any]
+
+WRONG = ("wrong", "wrong-data")  # a record's status: it disagrees with the oracle, or a loader delivers other samples
 
 ERRORS = {
     "value_max_rel": "largest relative error of the value",
@@ -36,8 +39,8 @@ def records(path: Path) -> dict[Row, Record]:
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             record = json.loads(line)
-            found[Row(record["benchmark"], tuple(text.strip("'\"") for text in record["params"]))] = record
-        except (json.JSONDecodeError, KeyError, TypeError):
+            found[Row(record["benchmark"], tuple(map(ast.literal_eval, record["params"])))] = record
+        except (KeyError, SyntaxError, TypeError, ValueError):  # of a line of JSON too
             continue
     return found
 
@@ -52,6 +55,9 @@ def changes(base: Mapping[str, Any], head: Mapping[str, Any]) -> tuple[Change, .
 
 
 def _errors(base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[Change]:
+    if base.get("status") == "ok" and head.get("status") == "wrong-data":
+        yield Change("data", None, None, True, f"delivered the right samples, now wrong: {head.get('reason')}")
+        return
     before, after = base.get("agreement") or {}, head.get("agreement") or {}
     if before.get("verdict") == "ok" and after.get("verdict") == "wrong":
         yield Change("agreement", None, None, True, f"agreed with the oracle, now wrong: {after.get('reason')}")

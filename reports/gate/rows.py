@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 # A row of the implementation comes at every so-manieth turn. Ours change most; a compiled row costs each process
 # seconds before its first call, and a naive one seconds a call.
 TURNS = {"native": 1, "vectorized": 1, "torch": 2, "compiled": 3}
 SELDOM = 6
+SECONDS = 20  # of the budget: what a row costs in its check, its count and some fifty pairs
+OWN_PROCESSES_SECONDS = 100  # what one costs that starts processes itself, and takes seconds in every pair
 
 
 @dataclass(frozen=True, order=True)
@@ -22,7 +25,7 @@ class Row:
     """
 
     benchmark: str
-    params: tuple[str, ...]
+    params: tuple[Any, ...]
 
     def __str__(self) -> str:
         return f"{self.benchmark}({', '.join(map(repr, self.params))})"
@@ -35,12 +38,32 @@ class Row:
     @property
     def implementation(self) -> str:
         """The first parameter, which names what is measured."""
-        return self.params[0] if self.params else ""
+        return str(self.params[0]) if self.params else ""
 
     @property
     def device(self) -> str:
         """`cuda` if one of the parameters says so, else `cpu`."""
         return "cuda" if "cuda" in self.params else "cpu"
+
+    @property
+    def measures_itself(self) -> bool:
+        """Whether the row is more than a call: one of a loader, which starts processes and says what they took."""
+        return not self.benchmark.endswith(".track_seconds")
+
+
+def affordable(rows: Iterable[Row], budget: float) -> Iterator[Row]:
+    """The first of the rows, as far as the budget goes, and one in any case.
+
+    >>> [row.measures_itself for row in affordable([Row("loading.L.track_seconds_per_sample", ("digits",))] * 9, 250)]
+    [True, True]
+    """
+    spent = 0.0
+    for row in rows:
+        cost = OWN_PROCESSES_SECONDS if row.measures_itself else SECONDS
+        if spent and spent + cost > budget:
+            return
+        spent += cost
+        yield row
 
 
 def spread_out(rows: Iterable[Row], most: int) -> list[Row]:

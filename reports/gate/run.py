@@ -13,13 +13,12 @@ from reports.gate import explain, instructions, quality, reasons
 from reports.gate.design import RATE, Design
 from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
 from reports.gate.processes import say, side_by_side
-from reports.gate.rows import Row, spread_out
-from reports.gate.session import WRONG, Session
+from reports.gate.rows import Row, affordable, spread_out
+from reports.gate.session import Session
 from reports.gate.sides import Side, Unmeasurable, build, commit_of, run
 from reports.gate.touched import touched
 
 EFFECT = 0.05  # a change of time below this is nobody's business
-SECONDS_PER_ROW = 20  # of the budget: what a row costs in its check, its count and some fifty pairs
 RESERVED = 0.1  # of the budget, for the explanation
 PROCESS_SHARE = 300  # a row may take this part of the budget in one process: 3 s of 15 minutes
 CHECK_WITHIN, COUNT_WITHIN = 0.3, 0.5  # of the budget: what a slow machine has not done by then is left to the times
@@ -151,14 +150,14 @@ def measure(draft: Draft, folder: Path) -> None:
     draft.left_out += [str(row) for row in rows if not all(row in one for one in known) and str(row) not in failed]
     rows = [row for row in rows if all(row in one for one in known)]
     draft.changes = {row: quality.changes(known[0][row], known[1][row]) for row in rows}
-    right = [row for row in rows if all(one[row].get("status") != WRONG for one in known)]
-    draft.notes += [f"{row} disagrees with the oracle, and was not timed" for row in rows if row not in right]
+    right = [row for row in rows if all(one[row].get("status") not in quality.WRONG for one in known)]
+    draft.notes += [f"{row} gives wrong results, and was not timed" for row in rows if row not in right]
     timed = [row for row in right if _process_seconds(known[1][row]) <= plan.budget / PROCESS_SHARE]
     draft.left_out += [str(row) for row in right if row not in timed]
     _count(draft, base, head, [row for row in timed if _is_short(known[1][row])], folder)
     draft.design = Design(timed, EFFECT, RATE)
     session.measure(draft.design, draft.started + (1 - RESERVED) * plan.budget)
-    draft.why = explain.explained(session, [row for row in timed if _costs_more(draft, row)])
+    draft.why = explain.explained(session, known, [row for row in timed if _costs_more(draft, row)])
 
 
 def _checked(session: Session, rows: list[Row], until: float) -> list[dict[Row, quality.Record]]:
@@ -203,7 +202,7 @@ def _chosen(draft: Draft, rows: list[Row], head: Side) -> list[Row]:
         reached = touched(rows, changed, head.source, package_of(head.source))
         draft.notes.append(f"the diff can reach {len(reached)} of {len(rows)} rows")
         rows = reached
-    chosen = spread_out(rows, max(1, int(plan.budget / SECONDS_PER_ROW)))
+    chosen = list(affordable(spread_out(rows, len(rows)), plan.budget))
     draft.left_out = [str(row) for row in rows if row not in set(chosen)]
     return chosen
 
@@ -218,7 +217,12 @@ def package_of(source: Path) -> str:
 
 
 def _process_seconds(record: quality.Record) -> float:
-    """About what one process spends on a slow row: getting to the first call, warming up, three batches of one call."""
+    """About what one process spends on a slow row: getting to the first call, warming up, three batches of one call.
+
+    A row that measures itself says what it took.
+    """
+    if "seconds" in record:
+        return float(record["seconds"])
     first: float = record.get("first_call_seconds") or 0.0
     fastest: float = min(record.get("samples") or [0.0])
     return first + 6 * fastest

@@ -43,7 +43,7 @@ def clock_reads(path: pathlib.Path) -> list[str]:
 
 
 # These run inside either revision of a comparison, whose own lossimpl.measure may differ: both need the same clock.
-INSIDE_A_REVISION = {ROOT / "reports/gate/worker.py", ROOT / "reports/gate/plants.py"}
+INSIDE_A_REVISION = {*ROOT.glob("reports/gate/worker/*.py"), ROOT / "reports/gate/plants.py"}
 
 
 def test_only_the_measuring_room_reads_a_clock():

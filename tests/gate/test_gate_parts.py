@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from reports.gate import command, explain, instructions, plants, quality, reasons, render, worker
+from reports.gate import command, explain, instructions, plants, quality, reasons, render
 from reports.gate.design import Design
 from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
 from reports.gate.processes import WORKER, ask, side_environment
 from reports.gate.rows import Row, spread_out
 from reports.gate.touched import touched
+from reports.gate.worker import timing
 
 SOURCE = {
     "lossimpl/__init__.py": "",
@@ -34,12 +35,16 @@ SOURCE = {
     "benchmarks/calls.py": "from lossimpl import registry\n",
     "benchmarks/mse_loss.py": "from .calls import ready\n",
     "benchmarks/l1_loss.py": "from .calls import ready\n",
+    "lossimpl/loading/__init__.py": "",
+    "lossimpl/loading/row.py": "",
+    "benchmarks/loading.py": "def measure():\n    from lossimpl.loading.row import measure\n",
 }
+LOADER = Row("loading.Loading.track_seconds_per_sample", ("digits", 2, False))
 ROWS = [
     Row(f"{loss}.{name}.track_seconds", (implementation, "8x8", "cpu"))
     for loss, name in (("mse_loss", "MseLoss"), ("l1_loss", "L1Loss"))
     for implementation in ("native", "compiled", "torch")
-]
+] + [LOADER]
 
 
 @pytest.fixture
@@ -61,6 +66,7 @@ def source(tmp_path):
         ("lossimpl/kernels/cpp/csrc/mse_loss.cpp", {"mse_loss native"}),
         ("lossimpl/kernels/triton/elementwise.py", set()),
         ("lossimpl/unrelated.py", set()),
+        ("lossimpl/loading/row.py", {"loading digits"}),
         ("benchmarks/l1_loss.py", {"l1_loss native", "l1_loss compiled", "l1_loss torch"}),
         ("README.md", set()),
         ("tests/test_anything.py", set()),
@@ -113,6 +119,20 @@ def test_side_car_lines_that_are_cut_short_are_passed_over(tmp_path):
     line = {"benchmark": "a.A.track_seconds", "params": ["'native'", "'8'"], "peak_bytes": 1}
     path.write_text(json.dumps(line) + "\n" + json.dumps({**line, "peak_bytes": 2}) + "\n" + '{"benchmark": "a')
     assert quality.records(path) == {Row("a.A.track_seconds", ("native", "8")): {**line, "peak_bytes": 2}}
+
+
+def test_side_car_lines_belong_to_the_rows_that_asv_names(tmp_path):
+    """A loader's parameters are numbers and truths too; asv writes them as Python does, and so they are read."""
+    path = tmp_path / "x.rows.jsonl"
+    line = {"benchmark": LOADER.benchmark, "params": [repr(one) for one in LOADER.params]}
+    path.write_text(json.dumps(line) + "\n")
+    assert quality.records(path) == {LOADER: line}
+
+
+def test_loaders_are_not_counted():
+    """A loader waits for processes of its own, whose instructions another process does not see."""
+    assert LOADER not in instructions.countable(ROWS)
+    assert len(instructions.countable(ROWS)) == 4
 
 
 def dump(folder, number, label, total):
@@ -307,8 +327,8 @@ def test_a_row_that_meets_a_busy_core_does_not_hold_up_the_others(monkeypatch, s
     def call():
         now[0] += 2e-3 * slower
 
-    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
-    assert worker.batches(call, 1, worker.at_once) == pytest.approx([2e-3 * slower] * count)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    assert timing.batches(call, 1, timing.at_once) == pytest.approx([2e-3 * slower] * count)
 
 
 def test_a_neighbour_who_takes_most_of_the_batches_changes_nothing(monkeypatch):
@@ -318,13 +338,13 @@ def test_a_neighbour_who_takes_most_of_the_batches_changes_nothing(monkeypatch):
     def call():
         now[0] += 3e-3 if now[0] % 0.04 < 0.032 else 1e-3
 
-    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
-    assert worker.timed(call, on_gpu=False)["seconds"] == pytest.approx(1e-3)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    assert timing.timed(call, on_gpu=False)["seconds"] == pytest.approx(1e-3)
 
 
 def test_the_worker_needs_nothing_but_the_standard_library(tmp_path):
     """It runs alone from any folder: both sides are measured by the same lines."""
-    copy = shutil.copy(WORKER, tmp_path / "worker.py")
+    copy = shutil.copytree(WORKER, tmp_path / "worker")
     done = subprocess.run(
         [sys.executable, "-I", "-S", copy],
         input=json.dumps({"task": "names", "suite": str(tmp_path)}),

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from toy import Toy, verdicts
+from toy import LOADER, Toy, verdicts
 
 from reports.gate import instructions, selftest
 from reports.gate.run import Plan, compare
@@ -124,6 +124,43 @@ def test_a_benchmark_file_that_cannot_be_imported_is_a_fault(toy, tmp_path):
     assert "nothing_of_this_name" in outcome.faults[0].text
     assert len(outcome.rows) == 4
     assert outcome.exit_code() == 2
+
+
+def test_a_loader_that_delivers_fewer_samples_a_second_is_slower(toy, tmp_path):
+    """1,000 samples a second, now 800: its row takes 1.25 times as long a sample; the untouched setting stays.
+
+    The row that says its own seconds is joined with the others, with its parameters as they are, numbers among them.
+    """
+    toy.write("benchmarks/loading.py", LOADER)
+    toy.base = toy.commit("Measure loaders")
+    toy.replace("toy/__init__.py", "1000.0", "(800.0 if workers == 2 else 1000.0)")
+    toy.replace("toy/__init__.py", '"dataset": 1e-3', '"dataset": 1e-3 if params[1] == 0 else 2e-3')
+    toy.commit("Slow down the workers")
+    outcome = judged(toy, tmp_path / "work", budget=320.0)
+    rows = {row.params: row for row in outcome.rows if row.benchmark.startswith("loading.")}
+    assert {params: row.verdict for params, row in rows.items()} == {
+        ("digits", 0, False): "same",
+        ("digits", 2, False): "slower",
+    }
+    slower = rows["digits", 2, False]
+    assert slower.low <= 1.25 <= slower.high
+    assert slower.why["parts"] == [{"part": "data wait", "base": 1e-3, "head": 2e-3}]
+    assert (len(outcome.rows), outcome.faults, outcome.exit_code()) == (6, (), 1)
+
+
+def test_a_loader_that_delivers_other_samples_is_a_regression(toy, tmp_path):
+    """The head's loader is refused for wrong data: a regression that is named, not a row that could not be measured."""
+    toy.write("benchmarks/loading.py", LOADER)
+    toy.base = toy.commit("Measure loaders")
+    toy.replace("toy/__init__.py", '"status": "ok", "att', '"reason": "sample 3 twice", "status": "wrong-data", "att')
+    toy.commit("Deliver a sample twice")
+    outcome = judged(toy, tmp_path / "work", budget=320.0)
+    wrong = [row for row in outcome.rows if row.changes]
+    assert {change.text for row in wrong for change in row.changes} == {
+        "delivered the right samples, now wrong: sample 3 twice"
+    }
+    assert ({row.benchmark for row in wrong}, len(wrong)) == ({"loading.Loading.track_seconds_per_sample"}, 2)
+    assert (outcome.faults, outcome.exit_code()) == ((), 1)
 
 
 def test_a_change_out_of_reach_measures_nothing(toy, tmp_path):

@@ -79,6 +79,28 @@ class Loss:
         return {"samples": [calls.toy.seconds(*params)], "number": 1}
 """
 
+LOADER = """
+import json
+import os
+
+from . import calls
+
+
+class Loading:
+    params = (("digits",), (0, 2), (False,))
+
+    def track_seconds_per_sample(self, *params):
+        path = os.environ.get("LOSSIMPL_ROWS")
+        if path:
+            name = "loading.Loading.track_seconds_per_sample"
+            line = {"benchmark": name, "params": [repr(one) for one in params], "seconds": 0.1}
+            with open(path, "a") as file:
+                file.write(json.dumps({**line, **calls.toy.loaded(*params)}) + "\\n")
+        if calls.toy.loaded(*params)["status"] != "ok":
+            raise RuntimeError("wrong-data")
+        return {"samples": [1 / rate for rate in calls.toy.rates(*params)], "number": 1}
+"""
+
 PACKAGE = """
 def refusal(*params):
     return None
@@ -90,6 +112,15 @@ def seconds(implementation, size):
 
 def work(*params):
     pass
+
+
+def rates(dataset, workers, pinned):
+    from benchmarks import calls
+    return [rate * (1 + workers) / calls.noise for rate in (700.0, 1000.0, 5000.0)]
+
+
+def loaded(*params):
+    return {"status": "ok", "attribution": {"dataset": 1e-3, "pin": None}}
 
 
 def record(*params):

@@ -1,0 +1,34 @@
+"""Read the job, do it, and finish with `done`; without it the process died.
+
+The folder is started by its path, in an interpreter that knows no `reports`. What lies beside it is in reach for one
+import only, so that no module of ours can stand in for one of the measured side's.
+"""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """One job."""
+    sys.path.insert(0, str(HERE.parent))
+    tasks = importlib.import_module(f"{HERE.name}.tasks")
+    sys.path[:] = [one for one in sys.path if Path(one) not in (HERE, HERE.parent)]
+    job = json.loads(sys.stdin.read())
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def say(**answer: object) -> None:
+        print(json.dumps(answer), file=answers, flush=True)
+
+    sys.path.insert(0, job["suite"])
+    tasks.TASKS[job["task"]](job, say)
+    say(done=True)
+
+
+if __name__ == "__main__":
+    main()
