@@ -1,9 +1,10 @@
 """`python -m reports nightly`: measure the new commits, look for changes in every history, rebuild the site.
 
 A night ends with 1 if it found a regression that no earlier night reported, and names commit, row, ratio and
-confidence. What a night reported is kept in `results/<machine>/changes.jsonl`, so that a regression fails one night and
-not every night after it. It ends with 2 if it could not measure. A night goes on where the last one was stopped, and a
-commit that cannot be measured costs the commits after it nothing.
+confidence. Every finding is measured again in pairs of both commits before it is told (`reports.nightly_again`); one
+that vanishes there fails no night. What a night reported is kept in `results/<machine>/changes.jsonl`, so that a
+regression fails one night and not every night after it. It ends with 2 if it could not measure. A night goes on where
+the last one was stopped, and a commit that cannot be measured costs the commits after it nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +26,8 @@ import typer
 from reports import asv_results
 from reports.changes import Event, Finding, events, findings, histories
 from reports.gate import quality
-from reports.nightly_memory import event_line, finding_line, is_new, path_of, remember
+from reports.nightly_again import measured_again
+from reports.nightly_memory import event_line, finding_line, finding_lines, is_new, path_of, remember
 from reports.sweep.questions import Grid
 from reports.sweep.store import Store
 
@@ -63,13 +66,15 @@ class Night:
     @property
     def code(self) -> int:
         """1 if anything became slower or worse, else 0."""
-        return REGRESSION if self.worse or any(one.verdict == "slower" for one in self.findings) else FINE
+        slower = any(one.stands and one.verdict == "slower" for one in self.findings)
+        return REGRESSION if self.worse or slower else FINE
 
     def lines(self) -> list[str]:
         """What is printed, regressions first."""
         found = [
-            f"{one.verdict}: {one.commit} (after {one.before}) {one.series.row} on {one.series.machine}: "
-            f"{one.ratio:.2f} times as long, confidence {math.floor(1e4 * one.confidence) / 100:.2f} %"
+            f"{one.verdict if one.stands else 'vanished'}: {one.commit} (after {one.before}) {one.series.row} on "
+            f"{one.series.machine}: {one.ratio:.2f} times as long, "
+            f"confidence {math.floor(1e4 * one.confidence) / 100:.2f} %" + f"; {one.again}" * bool(one.again)
             for one in self.findings
         ]
         found += [
@@ -90,7 +95,7 @@ def nightly(
     try:
         failures = sweep_each(new_commits(ROOT, measured(ROOT / "results" / name) - unfinished(ROOT, name)), name, grid)
         agreement_failed = not follow(["-m", "lossimpl.cli", "check", "--json", str(conformance(name))])
-        night = judge(ROOT)
+        night = judge(ROOT, partial(measured_again, ROOT, name))
         if not (ROOT / "results" / name / SELF_TEST).exists():
             follow(["-m", "reports", "gate", "--self-test"])
         follow(["-m", "reports", "site"])
@@ -189,20 +194,25 @@ def evenly(commits: Sequence[str], most: int) -> list[str]:
     return [commits[round(index * (len(commits) - 1) / (most - 1))] for index in range(most)]
 
 
-def judge(root: Path) -> Night:
-    """Compare every history under `root/results` with what earlier nights reported, and remember what is new."""
+def judge(root: Path, again: Callable[[list[Finding]], list[Finding]] = list) -> Night:
+    """Compare every history under `root/results` with what earlier nights reported, and remember what is new.
+
+    `again` gives the new findings back, in their order, as measuring again settled them.
+    """
     order = history(root)
     rows = asv_results.read(root / "results").rows
     series = histories(rows, order)
-    found = [one for one in findings(series) if is_new(root, finding_line(one), one.series.machine)]
+    seen = [one for one in findings(series) if is_new(root, finding_line(one), one.series.machine)]
+    found = again(seen)
+    told = [one for one in found if is_new(root, finding_line(one), one.series.machine)]
     begun = [one for one in events(series, order) if is_new(root, event_line(one), one.machine)]
     worse = [one for one in became_worse(rows, order) if is_new(root, vars(one), one.machine)]
     for machine in {one.machine for one in series}:
-        lines = [finding_line(one) for one in found if one.series.machine == machine]
+        lines = finding_lines(machine, seen, found)
         lines += [event_line(one) for one in begun if one.machine == machine]
         lines += [vars(one) for one in worse if one.machine == machine]
         remember(path_of(root, machine), lines)
-    return Night(tuple(found), tuple(begun), tuple(worse))
+    return Night(tuple(told), tuple(begun), tuple(worse))
 
 
 def became_worse(rows: pd.DataFrame, order: Sequence[str]) -> list[Worse]:

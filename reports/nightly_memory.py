@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,19 @@ def finding_line(one: Finding) -> dict[str, Any]:
         "before": one.before,
         "ratio": round(one.ratio, 4),
         "confidence": round(one.confidence, 6),
+        "again": one.again,
+        "stands": one.stands,
     }
+
+
+def finding_lines(machine: str, seen: Sequence[Finding], settled: Sequence[Finding]) -> list[dict[str, Any]]:
+    """A machine's findings to remember: where they were settled, and where the history showed them if that differs."""
+    lines = []
+    for before, after in zip(seen, settled, strict=True):
+        if before.series.machine == machine:
+            lines += [finding_line(after)]
+            lines += [finding_line(replace(before, again=f"see {after.commit}"))] * (before.commit != after.commit)
+    return lines
 
 
 def event_line(one: Event) -> dict[str, Any]:

@@ -50,9 +50,17 @@ def drifting(count, rng):
 IN_TIME = {"bursts": bursts, "drifting": drifting}  # how far two neighbours differ depends on when they ran
 
 
+NOISY_NIGHTS, STRETCH_FACTOR = 10, 5
+
+
+def stretch_start(count, rng):
+    """Where the noisy nights of a series begin: somewhere in the middle."""
+    return int(rng.integers(12, count - 15))
+
+
 def noisy_stretch(count, rng):
     """Ten nights in the middle five times as noisy as the others."""
     values = rng.standard_normal(count)
-    start = int(rng.integers(12, count - 15))
-    values[start : start + 10] *= 5
+    start = stretch_start(count, rng)
+    values[start : start + NOISY_NIGHTS] *= STRETCH_FACTOR
     return values

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,39 @@ def test_planted_commits_are_found_and_no_others(root):
     assert line.startswith(f"slower: {commits[20][:8]} (after {commits[19][:8]}) {BENCHMARK}('native') on bench: ")
     assert re.search(r": 1\.(1[89]|2[012]) times as long, confidence 9\d\.\d\d %$", line)
     assert slow.findings[0].ratio == pytest.approx(1.2, rel=0.03)
+
+
+def test_a_finding_that_vanishes_fails_no_night_and_one_that_moved_is_told_once(root):
+    """`native` +20 % from commit 20: measured again it vanishes (0), or is put at 21 (1, told with the reason).
+
+    Either way the nights after it say nothing more of commit 20, nor of 21.
+    """
+    commits = history(root)
+    noise = np.random.default_rng(12)
+    for night in range(27):
+        level = np.array([1.2e-3 if night >= 20 else 1e-3, 2e-3, 3e-3])
+        measure(root, commits, night, level * np.exp(0.015 * noise.standard_normal(len(ROWS))))
+    memory = root / "results" / "bench" / "changes.jsonl"
+
+    def vanish(found):
+        return [replace(one, stands=False, again="measured again: same") for one in found]
+
+    def move(found):
+        return [replace(one, commit=commits[21][:8], before=commits[20][:8], again="repeated") for one in found]
+
+    vanished = nightly.judge(root, vanish)
+    assert vanished.code == 0
+    assert vanished.lines()[0].startswith(f"vanished: {commits[20][:8]} ")
+    assert nightly.judge(root, move) == nightly.Night((), (), ())
+    memory.unlink()
+    moved = nightly.judge(root, move)
+    assert moved.code == 1
+    assert re.match(f"slower: {commits[21][:8]} .*; repeated$", moved.lines()[0])
+    assert [json.loads(line)["commit"] for line in memory.read_text().splitlines()] == [
+        commits[21][:8],
+        commits[20][:8],
+    ]
+    assert nightly.judge(root) == nightly.Night((), (), ())
 
 
 def test_new_torch_is_one_event_and_no_regression(root):
