@@ -30,8 +30,8 @@ from scipy.stats import mannwhitneyu
 Array = npt.NDArray[np.float64]
 
 LEFT, RIGHT = 5, 5  # fewest points of the old and of the new level
-WINDOW, DELAY = 24, 10  # points of the old level that count, and the longest a change may stay undecided
-EVIDENCE = 14.0  # nats; under one false alarm per 1,000 nights of every simulated and of the recorded series
+WINDOW, DELAY = 24, 20  # points of the old level that count, and the longest a change may stay undecided
+EVIDENCE = 16.0  # nats; under one false alarm per 1,000 nights of every simulated and of the recorded series
 EFFECT = 0.05  # a change of level below this is nobody's business
 KEY = ["machine", "env", "benchmark", "params"]
 

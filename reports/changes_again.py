@@ -6,8 +6,9 @@ But the commits are still there: pairs of fresh processes, one of either commit,
 changed whatever the machine does meanwhile. `reports.gate.design` judges the pairs, and its error rate holds here too.
 
 Asked first is the named commit against the one before it. If their rows do not differ by half of what the history
-shows, the commits `REACH` on either side are compared: if these are the same too, to less than the effect threshold,
-the step came from the machine, else bisection finds the first commit that has half of their difference.
+shows, the commits `REACH` on either side are compared. If these are the same to less than the effect threshold, or no
+change is in sight and the pairs' interval leaves out half of the history's, the step came from the machine. If they
+differ, bisection finds the first commit that has half of their difference.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from reports.changes import DELAY, EFFECT, Finding
+from reports.changes import EFFECT, Finding
 from reports.gate.design import Verdict
 from reports.gate.sides import Unmeasurable
+from reports.statistics import Estimate
 
-REACH = DELAY  # measured commits: as far as the history looks for a split
+REACH = 10  # measured commits; among noisy nights a split is seldom farther off
 
 # Of an older and a newer commit, by the effect threshold of the last argument: one verdict for each finding.
 Compare = Callable[[str, str, Sequence[Finding], float], list[Verdict]]
@@ -29,7 +31,7 @@ Compare = Callable[[str, str, Sequence[Finding], float], list[Verdict]]
 def settle(found: Sequence[Finding], compare: Compare) -> list[Finding]:
     """The findings, in their order, each with what measuring again made of it in `again`, `stands`, ratio and place.
 
-    A finding stands unless pairs show that nothing changed; what could not be measured again says so and stands too.
+    A finding stands unless pairs show that it is none; what could not be measured again says so and stands too.
     """
     settled = list(found)
     for place in dict.fromkeys((one.before, one.commit) for one in found):
@@ -66,9 +68,21 @@ def _told(one: Finding, verdict: Verdict) -> Finding:
     pairs = f"in {verdict.pairs} pairs of processes"
     if verdict.verdict == one.verdict:
         return replace(one, ratio=verdict.estimate.ratio, again=f"repeated {pairs}")
-    if verdict.verdict == "inconclusive":
+    if verdict.verdict == "inconclusive" and not _contradicted(one, verdict.estimate):
         return replace(one, again=f"measured again without a decision {pairs}")
-    return replace(one, stands=False, again=f"measured again: {verdict.verdict} {pairs}")
+    return replace(one, stands=False, again=f"measured again: {_summary(verdict)} {pairs}")
+
+
+def _contradicted(one: Finding, pairs: Estimate) -> bool:
+    """Whether the pairs' interval leaves out half of what the history shows, and shows no other change either."""
+    if one.verdict == "slower":
+        return pairs.high < math.sqrt(one.ratio) and pairs.low <= 1 + EFFECT
+    return pairs.low > math.sqrt(one.ratio) and pairs.high >= 1 / (1 + EFFECT)
+
+
+def _summary(verdict: Verdict) -> str:
+    between = f"{verdict.estimate.low:.2f} to {verdict.estimate.high:.2f} times as long"
+    return between if verdict.verdict == "inconclusive" else verdict.verdict
 
 
 def _looked_around(one: Finding, compare: Compare) -> Finding:

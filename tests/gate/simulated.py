@@ -50,6 +50,11 @@ def drifting(count, rng):
 IN_TIME = {"bursts": bursts, "drifting": drifting}  # how far two neighbours differ depends on when they ran
 
 
+def interrupted(count, rng):
+    """A shared machine: one point in seven meets a neighbour and is ten to twenty-five units slower."""
+    return rng.standard_normal(count) + np.where(rng.random(count) < 1 / 7, rng.uniform(10, 25, count), 0.0)
+
+
 NOISY_NIGHTS, STRETCH_FACTOR = 10, 5
 
 
