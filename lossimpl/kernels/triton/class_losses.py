@@ -10,7 +10,7 @@ from lossimpl.spec import Unavailable
 
 from . import tuning
 from .classes import class_rows_kernel
-from .launch import CHECKED, compute_dtype, compute_type, launch
+from .launch import CHECKED, INTERPRETED, compute_dtype, compute_type, launch, multiprocessors
 from .operators import Grads, Operator, register
 from .probability_losses import cross_entropy_probabilities
 from .rows import class_dim, class_rows, row_gradient, row_losses, tile_options, unit_rows, upstream_stride
@@ -26,20 +26,28 @@ def run(
     focal: bool, tensors: Any, numbers: Any, losses: Tensor | None, grad: Tensor | None,
     *, divisor: Tensor | None = None, upstream: Tensor | None = None,
 ) -> None:  # fmt: skip
-    """Launch the kernel: one program a row."""
+    """Launch the kernel: one program a row, or several where the row is long and read twice."""
     x, target, weight = tensors
     ignore_index, smoothing, alpha, gamma = numbers
     x = unit_rows(x)
-    if x.shape[0] == 0:
+    rows, width = x.shape
+    if rows == 0:
         return
-    launch(
-        class_rows_kernel, x.device, x.shape[0],
-        x, target, weight, upstream, divisor, losses, grad, x.shape[1], x.stride(0), upstream_stride(upstream),
+    twice = grad is not None and smoothing == 0 and compute_dtype(x) == torch.float32
+    parts = tuning.row_parts(width, x.element_size(), multiprocessors(x.device)) if twice else 1
+    board = x.new_zeros(1 + rows * parts, dtype=torch.int64) if parts > 1 else None
+    start = functools.partial(
+        launch, class_rows_kernel, x.device, rows * parts,
+        x, target, weight, upstream, divisor, losses, grad, board, width, x.stride(0), upstream_stride(upstream),
         ignore_index, smoothing, alpha, gamma,
-        FOCAL=focal, SMOOTH=smoothing > 0, WHOLE=tuning.stays_on_chip(x.shape[1], x.element_size()),
-        FIRST_READ="evict_first" if grad is None else "evict_last", COUNT=tuning.count_block(x.shape[0]),
+        FOCAL=focal, SMOOTH=smoothing > 0, WHOLE=tuning.stays_on_chip(width, x.element_size()),
+        FIRST_READ="evict_first" if grad is None else "evict_last", COUNT=tuning.count_block(rows), PARTS=parts,
         COMPUTE=compute_type(x), **tile_options(x, x.element_size()), **CHECKED,
     )  # fmt: skip
+    if INTERPRETED and board is not None:  # one program runs after the other there: a first round fills the board
+        start(WAIT=False)
+        board[0] = 0
+    start(WAIT=True)
 
 
 def _divisor(focal: bool, tensors: Any, numbers: Any, reduction: str) -> Tensor | None:

@@ -17,7 +17,8 @@ maximum, 1 - p_target = rest / (rest + e_target) has no cancellation however con
 import triton
 import triton.language as tl
 
-from .numerics import finite_reference, log1p, multiply, power
+from .numerics import exp, exp_flushed, finite_reference, log1p, multiply, power
+from .parts import all_parts, row_and_part
 from .reduce import valid_weights
 
 
@@ -30,7 +31,7 @@ def fold(x, c, state, SMOOTH: tl.constexpr):
     m, s, k, d = state
     new = tl.maximum(m, tl.max(x, axis=1))
     reference = finite_reference(new)
-    s = s * tl.exp(m - reference) + tl.sum(tl.exp(x - reference[:, None]), axis=1)
+    s = s * exp_flushed(m - reference) + tl.sum(exp_flushed(x - reference[:, None]), axis=1)
     if SMOOTH:
         d = d + k * (finite_reference(m) - reference) + tl.sum(multiply(c, x - reference[:, None]), axis=1)
         k = k + tl.sum(c, axis=1)
@@ -63,11 +64,18 @@ def class_weights(weight_ptr, columns, mask, SMOOTH: tl.constexpr, COMPUTE: tl.c
 
 
 @triton.jit
-def fold_others(x, columns, mask, weight_ptr, target, state, SMOOTH: tl.constexpr, COMPUTE: tl.constexpr):
-    """`fold` without the target's column."""
-    other = mask & (columns != target)
-    c = class_weights(weight_ptr, columns, other, SMOOTH, COMPUTE)
-    return fold(tl.where(columns == target, float("-inf"), x), c, state, SMOOTH)
+def fold_others(x, base, mask, near, weight_ptr, target, state, SMOOTH: tl.constexpr, COMPUTE: tl.constexpr):
+    """`fold` without the target's column. `base` [L, 1]: the column at which each lane starts.
+
+    `near` is whether the tile may hold the target, asked once a tile: a comparison for each element would be a third of
+    all instructions, and in bf16 these take nearly as long as memory does.
+    """
+    place = tl.arange(0, x.shape[1])[None, :]
+    c = class_weights(weight_ptr, base + place, mask & (place != target - base), SMOOTH, COMPUTE)
+    x = x.to(COMPUTE)
+    if near:
+        x = tl.where(place == target - base, float("-inf"), x)
+    return fold(x, c, state, SMOOTH)
 
 
 @triton.jit
@@ -79,14 +87,13 @@ def empty_state(LANES: tl.constexpr, COMPUTE: tl.constexpr):
 
 @triton.jit
 def edges(start, width, VECTOR: tl.constexpr):
-    """Columns [2, VECTOR] and mask of the two edges of a row at `start`, the first whole column, whole vectors."""
+    """Of a row's two edges: first columns [2, 1], mask [2, VECTOR]; of its middle: first column, number of vectors."""
     head = tl.minimum((start + VECTOR - 1) // VECTOR * VECTOR - start, width).to(tl.int32)
     vectors = (width - head) // VECTOR
     tail = width - head - vectors * VECTOR
     part = tl.arange(0, 2)[:, None]
     lane = tl.arange(0, VECTOR)[None, :]
-    columns = tl.where(part == 0, lane, width - tail + lane)
-    return columns, lane < tl.where(part == 0, head, tail), head, vectors
+    return tl.where(part == 0, 0, width - tail), lane < tl.where(part == 0, head, tail), head, vectors
 
 
 @triton.jit
@@ -119,15 +126,16 @@ def row_terms(
 
 @triton.jit
 def store_gradient(
-    grad_ptr, offsets, mask, x, columns, target, weight_ptr, top, terms, spread, scale,
+    grad_ptr, offsets, x, base, mask, near, target, weight_ptr, top, slope, at_target, spread,
     SMOOTH: tl.constexpr, COMPUTE: tl.constexpr,
 ):  # fmt: skip
     """One tile of the gradient: slope * exp(x - top) less the smoothing's share, and at_target for the target."""
-    _, slope, at_target = terms
-    grad = slope * tl.exp(x - finite_reference(top))
+    place = tl.arange(0, x.shape[1])[None, :]
+    grad = slope * exp(x.to(COMPUTE) - finite_reference(top))
     if SMOOTH:
-        grad = grad - spread * class_weights(weight_ptr, columns, mask, SMOOTH, COMPUTE)
-    grad = tl.where(columns == target, at_target, grad) * scale
+        grad = grad - spread * class_weights(weight_ptr, base + place, mask, SMOOTH, COMPUTE)
+    if near:
+        grad = tl.where(place == target - base, at_target, grad)
     tl.store(grad_ptr + offsets, grad.to(grad_ptr.dtype.element_ty), mask=mask, cache_modifier=".cs")
 
 
@@ -142,10 +150,10 @@ def row_scale(row, upstream_ptr, upstream_stride, COMPUTE: tl.constexpr):
 
 @triton.jit
 def mean_divisor(
-    divisor_ptr, target_ptr, weight_ptr, ignore_index, classes,
+    divisor_ptr, target_ptr, weight_ptr, rows, keeps, ignore_index, classes,
     FOCAL: tl.constexpr, COUNT: tl.constexpr, COMPUTE: tl.constexpr,
 ):  # fmt: skip
-    """What the mean divides by: read, or where COUNT covers all rows added up by each program, kept by the first."""
+    """What the mean divides by: read, or where COUNT covers all rows added up by each program, and kept by one."""
     if divisor_ptr is None:
         return tl.full([], 1.0, COMPUTE)
     elif COUNT == 0:
@@ -153,9 +161,9 @@ def mean_divisor(
     else:
         counted_ptr = None if FOCAL else weight_ptr
         offsets = tl.arange(0, COUNT)
-        weights = valid_weights(target_ptr, counted_ptr, offsets, tl.num_programs(0), ignore_index, classes, COMPUTE)
+        weights = valid_weights(target_ptr, counted_ptr, offsets, rows, ignore_index, classes, COMPUTE)
         total = tl.sum(weights, axis=0)
-        if tl.program_id(0) == 0:
+        if keeps:
             tl.store(divisor_ptr, total)
         return total
 
@@ -169,6 +177,7 @@ def class_rows_kernel(
     divisor_ptr,  # [1] or None; written where COUNT
     loss_ptr,  # [rows] or None
     grad_ptr,  # [rows, width] with the strides of x, or None
+    board_ptr,  # [1 + rows * PARTS] zeros where PARTS > 1, see `parts`
     width,
     x_stride,
     upstream_stride,
@@ -182,64 +191,91 @@ def class_rows_kernel(
     WHOLE: tl.constexpr,
     FIRST_READ: tl.constexpr,
     COUNT: tl.constexpr,
+    PARTS: tl.constexpr,
+    WAIT: tl.constexpr,
     COMPUTE: tl.constexpr,
     LANES: tl.constexpr,
     VECTOR: tl.constexpr,
 ):
-    """One row a program: loss, gradient, or both. WHOLE: the row's middle is one tile and stays on chip."""
-    row = tl.program_id(0).to(tl.int64)
+    """A row, or one of its PARTS, a program: loss, gradient, or both.
+
+    WHOLE: the row's middle is one tile and stays on chip.
+    """
+    row, part = row_and_part(board_ptr, PARTS)
     target = tl.load(target_ptr + row)
     start = row * x_stride
-    edge_columns, edge_mask, head, vectors = edges(start, width, VECTOR)
+    edge_base, edge_mask, head, vectors = edges(start, width, VECTOR)
+    edge_columns = edge_base + tl.arange(0, VECTOR)[None, :]
+    TILE: tl.constexpr = LANES * VECTOR
     inner = tl.arange(0, LANES)[:, None] * VECTOR + tl.arange(0, VECTOR)[None, :]
     lane = tl.arange(0, LANES)[:, None]
     # start + head, written so that the compiler sees a multiple of VECTOR and moves 16 bytes at once.
     aligned = (start + VECTOR - 1) // VECTOR * VECTOR
+    if PARTS > 1:
+        edge_mask = edge_mask & (tl.full([2, 1], part, tl.int32) == 0)
+        skipped = part * tl.cdiv(vectors, PARTS)
+        vectors = tl.maximum(tl.minimum(tl.cdiv(vectors, PARTS), vectors - skipped), 0)
+        head += skipped * VECTOR
+        aligned += skipped * VECTOR
     x_row, x_body = x_ptr + start, x_ptr + aligned
     tiles = tl.cdiv(vectors, LANES)
     if grad_ptr is not None:
         grad_row, grad_body = grad_ptr + start, grad_ptr + aligned
 
-    divisor = mean_divisor(divisor_ptr, target_ptr, weight_ptr, ignore_index, width, FOCAL, COUNT, COMPUTE)
+    rows = tl.num_programs(0) // PARTS
+    keeps = (row == 0) & (part == 0)
+    divisor = mean_divisor(divisor_ptr, target_ptr, weight_ptr, rows, keeps, ignore_index, width, FOCAL, COUNT, COMPUTE)
     if target == ignore_index:
         if loss_ptr is not None:
-            tl.store(loss_ptr + row, 0.0)
+            tl.store(loss_ptr + row, 0.0, mask=part == 0)
         if grad_ptr is not None:
             if EDGES:
                 tl.store(grad_row + edge_columns, tl.zeros_like(edge_columns).to(grad_ptr.dtype.element_ty), edge_mask)
             for tile in range(tiles):
                 zero = tl.zeros([LANES, VECTOR], dtype=grad_ptr.dtype.element_ty)
-                tl.store(grad_body + (tile * (LANES * VECTOR) + inner), zero, mask=tile * LANES + lane < vectors)
+                tl.store(grad_body + (tile * TILE + inner), zero, mask=tile * LANES + lane < vectors)
         return
 
     tl.device_assert((target >= 0) & (target < width), "class target out of bounds")
     target = target.to(tl.int32)
     edge_state = empty_state(2, COMPUTE)
     if EDGES:
-        x_edge = tl.load(x_row + edge_columns, mask=edge_mask, other=float("-inf")).to(COMPUTE)
-        edge_state = fold_others(x_edge, edge_columns, edge_mask, weight_ptr, target, edge_state, SMOOTH, COMPUTE)
+        x_edge = tl.load(x_row + edge_columns, mask=edge_mask, other=float("-inf"))
+        edge_state = fold_others(x_edge, edge_base, edge_mask, True, weight_ptr, target, edge_state, SMOOTH, COMPUTE)
     state = empty_state(LANES, COMPUTE)
+    base = head + lane * VECTOR
+    mask = lane < vectors
     if WHOLE:
-        whole_mask = lane < vectors
-        x_whole = tl.load(x_body + inner, mask=whole_mask, other=float("-inf")).to(COMPUTE)
-        state = fold_others(x_whole, head + inner, whole_mask, weight_ptr, target, state, SMOOTH, COMPUTE)
+        x = tl.load(x_body + inner, mask=mask, other=float("-inf"))
+        state = fold_others(x, base, mask, True, weight_ptr, target, state, SMOOTH, COMPUTE)
     else:
+        # The next tile is on its way while this one is computed.
+        x = tl.load(x_body + inner, mask=mask, other=float("-inf"), eviction_policy=FIRST_READ)
         for tile in range(tiles):
-            first = tile * (LANES * VECTOR)
+            first = tile * TILE
+            ahead_mask = (tile + 1) * LANES + lane < vectors
+            ahead = x_body + (first + TILE + inner)
+            ahead = tl.load(ahead, mask=ahead_mask, other=float("-inf"), eviction_policy=FIRST_READ)
+            near = (target >= head + first) & (target < head + first + TILE)
             mask = tile * LANES + lane < vectors
-            x = tl.load(x_body + (first + inner), mask=mask, other=float("-inf"), eviction_policy=FIRST_READ)
-            state = fold_others(x.to(COMPUTE), head + first + inner, mask, weight_ptr, target, state, SMOOTH, COMPUTE)
+            state = fold_others(x, first + base, mask, near, weight_ptr, target, state, SMOOTH, COMPUTE)
+            x = ahead
 
     x_target = tl.load(x_row + target).to(COMPUTE)
     weight_target = tl.full([], 1.0, COMPUTE)
     if weight_ptr is not None:
         weight_target = tl.load(weight_ptr + target).to(COMPUTE)
     other_top = tl.maximum(tl.max(state[0], axis=0), tl.max(edge_state[0], axis=0))
-    top = tl.maximum(other_top, x_target)
+    top = other_top if PARTS > 1 else tl.maximum(other_top, x_target)
     rest, weight_sum, deviation = merge(state, top, SMOOTH)
     if EDGES:
         edge_rest, edge_weight_sum, edge_deviation = merge(edge_state, top, SMOOTH)
         rest, weight_sum, deviation = rest + edge_rest, weight_sum + edge_weight_sum, deviation + edge_deviation
+    if PARTS > 1:
+        tops, rests = all_parts(board_ptr + 1 + row * PARTS, part, top, rest, PARTS, WAIT)
+        other_top = tl.max(tops, axis=0)
+        top = tl.maximum(other_top, x_target)
+        rest = tl.sum(rests * tl.exp(tops - finite_reference(top)), axis=0)
     weight_sum += weight_target
     deviation += multiply(weight_target, x_target - finite_reference(top))
     smoothing = tl.full([], smoothing, COMPUTE)
@@ -248,28 +284,33 @@ def class_rows_kernel(
         tl.full([], alpha, COMPUTE), tl.full([], gamma, COMPUTE), width, FOCAL, SMOOTH,
     )  # fmt: skip
     if loss_ptr is not None:
-        tl.store(loss_ptr + row, terms[0].to(loss_ptr.dtype.element_ty))
+        tl.store(loss_ptr + row, terms[0].to(loss_ptr.dtype.element_ty), mask=part == 0)
 
     if grad_ptr is not None:
         scale = row_scale(row, upstream_ptr, upstream_stride, COMPUTE) / divisor
-        spread = smoothing / width
+        slope, at_target, spread = terms[1] * scale, terms[2] * scale, smoothing / width * scale
         if EDGES:
             store_gradient(
-                grad_row, edge_columns, edge_mask, x_edge, edge_columns, target, weight_ptr, top, terms, spread, scale,
-                SMOOTH, COMPUTE,
+                grad_row, edge_columns, x_edge, edge_base, edge_mask, True, target, weight_ptr, top, slope, at_target,
+                spread, SMOOTH, COMPUTE,
             )  # fmt: skip
         if WHOLE:
             store_gradient(
-                grad_body, inner, whole_mask, x_whole, head + inner, target, weight_ptr, top, terms, spread, scale,
-                SMOOTH, COMPUTE,
+                grad_body, inner, x, base, mask, True, target, weight_ptr, top, slope, at_target, spread, SMOOTH,
+                COMPUTE,
             )  # fmt: skip
         else:
+            last = tiles - 1
+            x = tl.load(x_body + (last * TILE + inner), mask=last * LANES + lane < vectors)
             for k in range(tiles):
-                tile = tiles - 1 - k
-                first = tile * (LANES * VECTOR)
-                mask = tile * LANES + lane < vectors
-                x = tl.load(x_body + (first + inner), mask=mask, other=float("-inf"), eviction_policy="evict_first")
+                tile = last - k
+                first = tile * TILE
+                # Tiles before the last one are full: the mask asks whether there is one.
+                ahead = x_body + (first - TILE + inner)
+                ahead = tl.load(ahead, mask=lane < tile * LANES, eviction_policy="evict_first")
+                near = (target >= head + first) & (target < head + first + TILE)
                 store_gradient(
-                    grad_body, first + inner, mask, x.to(COMPUTE), head + first + inner, target, weight_ptr, top, terms,
-                    spread, scale, SMOOTH, COMPUTE,
+                    grad_body, first + inner, x, first + base, tile * LANES + lane < vectors, near, target, weight_ptr,
+                    top, slope, at_target, spread, SMOOTH, COMPUTE,
                 )  # fmt: skip
+                x = ahead

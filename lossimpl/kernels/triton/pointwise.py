@@ -11,7 +11,7 @@ does not store cost nothing: the compiler removes them.
 import triton
 import triton.language as tl
 
-from .numerics import half_hyperbolic, log1p_unit, multiply, power, reciprocal, sigmoids, sign
+from .numerics import exp, half_hyperbolic, log1p_unit, multiply, power, reciprocal, sigmoids, sign
 
 
 @triton.jit
@@ -57,7 +57,7 @@ def log_cosh(x, t, pos_weight, first, second):
     a = tl.abs(d)
     small = a < 1.0
     s, c = half_hyperbolic(tl.where(small, a, 0.0))
-    u = tl.exp(-2.0 * a)
+    u = exp(-2.0 * a)
     rest = tl.where(small, 2.0 * s * s, u)
     value = log1p_unit(rest) + tl.where(small, 0.0, a - 0.6931471805599453)
     slope = tl.where(small, 2.0 * s * c, 1.0 - u) * reciprocal(1.0 + rest)
@@ -74,7 +74,7 @@ def bce(x, t, pos_weight, first, second):
     # log(1 - x): what 1 - x rounds off matters only where w is in (1/2, 1]; there 1 / w is near enough to 1 + x.
     w = 1.0 - x
     log_rest = tl.maximum(tl.log(w) - (x - (1.0 - w)) * (1.0 + x), -100.0)
-    slope = (x - t) / tl.maximum((1.0 - x) * x, 1e-12)
+    slope = (x - t) * reciprocal(tl.maximum((1.0 - x) * x, 1e-12))
     return -(t * log_x + (1.0 - t) * log_rest), slope, log_rest - log_x
 
 
@@ -117,8 +117,8 @@ def focal(x, t, alpha, gamma, SQUARE: tl.constexpr):
     """
     ce, slope_ce, slope_ce_target, up, down = logistic(x, t)
     q = up * (1.0 - t) + down * t
-    weight = tl.where(alpha < 0, 1.0, (1.0 - alpha) + (2.0 * alpha - 1.0) * t)
     tilt = tl.where(alpha < 0, 0.0, 2.0 * alpha - 1.0)
+    weight = tl.where(alpha < 0, 1.0, 1.0 - alpha) + tilt * t
     focus, focus_slope, focus_slope_q = focusing(q, up * down, gamma, SQUARE)
     slope = weight * (focus * slope_ce + multiply(focus_slope, ce) * (1.0 - 2.0 * t))
     per_target = multiply(focus_slope_q, ce) * (down - up) + focus * slope_ce_target

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 
 from .classes import edges, empty_state, fold, merge, row_scale
-from .numerics import finite_reference
+from .numerics import exp, finite_reference
 
 
 @triton.jit
@@ -46,7 +46,7 @@ def store_tile(
     c, slope = coefficients(t_ptr, t_offsets, weight_ptr, columns, mask, smoothing, classes, COMPUTE)
     shifted = x - finite_reference(top)
     if grad_x_ptr is not None:
-        grad = (coefficient_sum * (tl.exp(shifted) / total) - c) * scale
+        grad = (coefficient_sum * (exp(shifted) / total) - c) * scale
         tl.store(grad_x_ptr + x_offsets, grad.to(grad_x_ptr.dtype.element_ty), mask=mask, cache_modifier=".cs")
     if grad_t_ptr is not None:
         grad = slope * (tl.log(total) - shifted) * scale
@@ -78,7 +78,8 @@ def probability_rows_kernel(
     row = tl.program_id(0).to(tl.int64)
     smoothing = tl.full([], smoothing, COMPUTE)
     start, t_start = row * x_stride, row * t_stride
-    edge_columns, edge_mask, head, vectors = edges(start, width, VECTOR)
+    edge_base, edge_mask, head, vectors = edges(start, width, VECTOR)
+    edge_columns = edge_base + tl.arange(0, VECTOR)[None, :]
     inner = tl.arange(0, LANES)[:, None] * VECTOR + tl.arange(0, VECTOR)[None, :]
     lane = tl.arange(0, LANES)[:, None]
     x_body = (start + VECTOR - 1) // VECTOR * VECTOR

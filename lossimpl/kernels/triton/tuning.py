@@ -2,7 +2,7 @@
 
 Facts behind them: a Hopper multiprocessor holds 65,536 registers and 2,048 threads; bandwidth needs some 20 KB in
 flight on each of its multiprocessors (3 TB/s at about 0.8 us, over 132 of them); the widest load is 16 bytes a thread.
-`python -m pytest tests/kernels/triton/test_compile.py` holds what the compiler makes of them: spills, width of loads.
+`python -m pytest tests/kernels/triton/test_triton_compile.py` holds what the compiler makes of them: spills, widths.
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,20 @@ PROGRAMS_PER_MULTIPROCESSOR = 16
 
 # A row of at most so many elements stays in registers between the loss and the gradient: at 16 elements a thread the
 # kernel takes under 64 registers, so that 32 warps of rows share a multiprocessor. A longer row is read twice, the
-# second time backwards: its end is what the L2 cache still holds (a two-pass kernel was measured at 0.94 of the copy
-# ceiling with 32,000 bf16 columns; the issue has the table). Long rows: two 16-byte vectors a thread and tile.
+# second time backwards: its end is what the L2 cache still holds. Long rows: two 16-byte vectors a thread and tile, and
+# the next tile's two on their way: 32 KB on a multiprocessor that two programs share, while it computes.
 ROW_ON_CHIP = 8192
 ELEMENTS_PER_THREAD = 16
 LONG_ROW_WARPS = 16
 LONG_ROW_VECTORS = 1024
+
+# A longer row is shared by so many programs that each has at most so many bytes of it: two to three programs of 16
+# warps on each of 132 multiprocessors then are at 27 to 40 MB of rows, of which half on the average waits to be read
+# again, in an L2 cache of 50 MB. With whole rows the issue's kernel fell from 0.94 of the ceiling at 64 KB a row to
+# 0.81 at 256 KB and 0.71 at 512 KB. See `parts`: its programs wait for each other, so a row has no more of them than a
+# small GPU holds at once.
+PART_BYTES = 100 * 1024
+MOST_PARTS = 32
 
 # So few rows that each program adds up the divisor of the mean by itself: 8 KB of targets, read from the L2 cache in
 # less time than the launch of one more kernel takes.
@@ -58,6 +66,11 @@ def power_of_two(n: int) -> int:
 def stays_on_chip(width: int, itemsize: int) -> bool:
     """Whether a row is held in registers; a float64 takes two of them."""
     return width * max(itemsize // 4, 1) <= ROW_ON_CHIP
+
+
+def row_parts(width: int, itemsize: int, multiprocessors: int) -> int:
+    """How many programs share a row that is read twice."""
+    return min(power_of_two(-(-width * itemsize // PART_BYTES)), MOST_PARTS, power_of_two(multiprocessors // 2 + 1))
 
 
 def count_block(rows: int) -> int:

@@ -77,9 +77,13 @@ def class_rows(label, dtype, width, pointers=("divisor_ptr", "loss_ptr", "grad_p
     constants, warps = {"FOCAL": False, "SMOOTH": False, "FIRST_READ": "evict_last", "COUNT": 0} | constants, 0
     tile, warps = row_constants(dtype, width)
     constants |= tile | {"WHOLE": tuning.stays_on_chip(width, ITEM_BYTES[dtype])} | dict.fromkeys(ones, 1)
+    whole = constants["SMOOTH"] or dtype == "fp64" or "grad_ptr" not in pointers
+    constants |= {"WAIT": True, "PARTS": 1 if whole else tuning.row_parts(width, ITEM_BYTES[dtype], 132)}
     kinds = dict.fromkeys(("x_ptr", "weight_ptr", "grad_ptr", "upstream_ptr"), "*" + dtype)
     kinds |= dict.fromkeys(("divisor_ptr", "loss_ptr"), "*" + COMPUTE[dtype])
     arguments = {"x_ptr": "*" + dtype, "target_ptr": "*i64"} | {name: kinds[name] for name in pointers}
+    if constants["PARTS"] > 1:
+        arguments["board_ptr"] = "*i64"
     integers = ("width", "x_stride", "upstream_stride", "ignore_index")
     arguments |= {name: "i32" for name in integers if name not in ones}
     arguments |= dict.fromkeys(("smoothing", "alpha", "gamma"), "fp64")
