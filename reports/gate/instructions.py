@@ -1,11 +1,13 @@
 """The channel without noise: instructions per call under Callgrind, compared row by row.
 
 A process counts many rows, since importing torch there takes half a minute. Each row is dumped at two repeat counts,
-and their difference has neither the fixed costs nor the request itself. Most counts repeat to the instruction. A row
-that seems to have changed is counted by a second process of each side, and how far two processes of one side disagree
-is the row's own tolerance. Small rows only: they are the ones whose time is mostly instructions, and Valgrind runs them
-fifty times slower. Its model of the processor has no AVX-512, so libraries are asked for AVX2 kernels, and `compiled`
-rows are left out: their code was generated for the processor at hand.
+and their difference has neither the fixed costs nor the request itself. Processes that do the same repeat their counts
+to the instruction, so one that only ran again would show nothing of a row's noise: how often two names meet in one of
+Python's tables, which depends on their hashes and on where they lie. A row that seems to have changed is counted by a
+second process of each side, with other hashes and the rows in the opposite order. How far the two pairs disagree about
+the ratio is the row's own tolerance, and their mean is what it judges. Small rows only: they are the ones whose time is
+mostly instructions, and Valgrind runs them fifty times slower. Its model of the processor has no AVX-512, so libraries
+are asked for AVX2 kernels, and `compiled` rows are left out: their code was generated for the processor at hand.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import shutil
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +32,7 @@ MOST_SECONDS = 2e-3  # a slower call is mostly memory traffic, and would take lo
 WARMUP = 12  # calls; CPython specialises a function's code at its eighth
 REPEATS = (1, 16)
 FLOOR = 0.01  # a change below 1 % of the instructions is reported to nobody
-SAFETY = 3  # times the disagreement of two processes on one side
+SAFETY = 1  # times the disagreement of two pairs, whose mean lies half of it from either
 SILENCE = 240.0
 RESTARTS = 3  # a row that dies under Valgrind costs the rest of its process one import of torch
 EMULATED = {
@@ -41,6 +44,16 @@ EMULATED = {
 }
 
 Counts = dict[Row, float]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One process of each side: where its dumps go, the library of marks, when it ends, the seed of Python's hashes."""
+
+    folder: Path
+    marks: Path
+    until: float
+    seed: int
 
 
 def unavailable() -> str | None:
@@ -66,30 +79,28 @@ def count_sides(
     built = run(["cc", "-shared", "-fPIC", "-O1", "-o", str(marks), str(source)], folder)
     if built.returncode:
         return [], [f"no instructions were counted: {first_lines(built.stderr)}"]
-    first, notes = _both((base, head), rows, folder / "first", marks, until)
+    first, notes = _both((base, head), rows, Round(folder / "first", marks, until, seed=0))
     differing = [row for row in rows if change(compared(row, first))]
     if not differing:
         return first, notes
-    second, more = _both((base, head), differing, folder / "second", marks, until)
+    second, more = _both((base, head), differing[::-1], Round(folder / "second", marks, until, seed=1))
     return first + second, notes + more
 
 
-def _both(
-    sides: tuple[Side, Side], rows: list[Row], folder: Path, marks: Path, until: float
-) -> tuple[list[Counts], list[str]]:
+def _both(sides: tuple[Side, Side], rows: list[Row], which: Round) -> tuple[list[Counts], list[str]]:
     """Count both sides at the same time: contention costs time there, and no instructions."""
-    done = side_by_side(*(partial(_count, side, rows, folder / side.name, marks, until) for side in sides))
+    done = side_by_side(*(partial(_count, side, rows, which) for side in sides))
     return [counts for counts, _ in done], [note for _, notes in done for note in notes]
 
 
-def _count(side: Side, rows: list[Row], folder: Path, marks: Path, until: float) -> tuple[Counts, list[str]]:
+def _count(side: Side, rows: list[Row], which: Round) -> tuple[Counts, list[str]]:
     counts: Counts = {}
     notes: list[str] = []
     waiting = list(rows)
     for attempt in range(RESTARTS):
-        place = folder / str(attempt)
+        place = which.folder / side.name / str(attempt)
         place.mkdir(parents=True)
-        answers = _run(side, waiting, place, marks, until)
+        answers = _run(side, waiting, place, which)
         counts |= read_dumps(place)
         if answers.failure is None:
             return counts, notes
@@ -100,7 +111,7 @@ def _count(side: Side, rows: list[Row], folder: Path, marks: Path, until: float)
     return counts, notes
 
 
-def _run(side: Side, rows: list[Row], folder: Path, marks: Path, until: float) -> Answers:
+def _run(side: Side, rows: list[Row], folder: Path, which: Round) -> Answers:
     callgrind = [
         "valgrind",
         "--tool=callgrind",
@@ -111,12 +122,13 @@ def _run(side: Side, rows: list[Row], folder: Path, marks: Path, until: float) -
     job = {
         "task": "counts",
         "suite": str(side.suite),
-        "marks": str(marks),
+        "marks": str(which.marks),
         "warmup": WARMUP,
         "repeats": REPEATS,
         "rows": [[row.benchmark, row.params] for row in rows],
     }
-    return ask([*callgrind, *side.python], job, {**side.environment, **EMULATED}, SILENCE, until)
+    variables = {**side.environment, **EMULATED, "PYTHONHASHSEED": str(which.seed)}
+    return ask([*callgrind, *side.python], job, variables, SILENCE, which.until)
 
 
 def read_dumps(folder: Path) -> Counts:
@@ -134,20 +146,25 @@ def read_dumps(folder: Path) -> Counts:
 
 
 def compared(row: Row, runs: list[Counts]) -> dict[str, float]:
-    """Counts, ratio and tolerance of one row from runs of base, head, base, head; empty if a side did not count it.
+    """What runs of base, head, base, head say of one row; empty if a side did not count it.
 
     >>> row = Row("a.A.track_seconds", ())
-    >>> found = compared(row, [{row: 1000.0}, {row: 1020.0}, {row: 1001.0}, {row: 1021.0}])
+    >>> found = compared(row, [{row: 1000.0}, {row: 1020.0}, {row: 1030.0}, {row: 1050.6}])
     >>> round(found["ratio"], 3), round(found["tolerance"], 3)
     (1.02, 0.01)
     """
-    bases, heads = ([run[row] for run in runs[side::2] if run.get(row, 0) > 0] for side in (0, 1))
-    if not bases or not heads:
+    pairs = [
+        (base[row], head[row])
+        for base, head in zip(runs[::2], runs[1::2], strict=True)
+        if base.get(row, 0) > 0 and head.get(row, 0) > 0
+    ]
+    if not pairs:
         return {}
-    disagreement = max(math.log(max(counts) / min(counts)) for counts in (bases, heads))
-    base, head = statistics.mean(bases), statistics.mean(heads)
+    base, head = (statistics.geometric_mean(side) for side in zip(*pairs, strict=True))
+    ratios = [math.log(head / base) for base, head in pairs]
+    disagreement = max(ratios) - min(ratios)
     tolerance = max(FLOOR, math.expm1(SAFETY * disagreement))
-    return {"base": base, "head": head, "ratio": head / base, "tolerance": tolerance}
+    return {"base": base, "head": head, "ratio": head / base, "disagreement": disagreement, "tolerance": tolerance}
 
 
 def change(counted: dict[str, float]) -> tuple[Change, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from reports.gate import command, explain, instructions, plants, quality, reasons, render
+from reports.gate import command, explain, instructions, plants, quality, reasons, render, selftest
 from reports.gate.design import Design
 from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
 from reports.gate.processes import WORKER, ask, side_environment
@@ -150,13 +150,21 @@ def test_dumps_become_instructions_per_call(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("heads", "flagged"), [((1_020, 1_020), True), ((1_009, 1_009), False), ((1_020, 1_040), False), ((980, 980), True)]
+    ("heads", "flagged"), [((1_020, 1_020), True), ((1_009, 1_009), False), ((1_003, 1_040), False), ((980, 980), True)]
 )
 def test_instructions_are_judged_by_the_rows_own_tolerance(heads, flagged):
-    """2 % is a change, 0.9 % is none; where two processes of one side differ by 2 %, 3 % is none either."""
+    """2 % is a change, 0.9 % is none; where one pair shows 0.3 % and the other 4 %, their mean of 2 % is none."""
     row = Row("a.A.t", ())
     counted = instructions.compared(row, [{row: 1_000.0}, {row: heads[0]}, {row: 1_000.0}, {row: heads[1]}])
     assert bool(instructions.change(counted)) is flagged
+
+
+def test_hashes_that_move_both_sides_alike_are_no_noise_of_the_row():
+    """The second pair takes 5 % more on both sides, head 2 % more in both pairs: a change, at the least tolerance."""
+    row = Row("a.A.t", ())
+    counted = instructions.compared(row, [{row: 1_000.0}, {row: 1_020.0}, {row: 1_050.0}, {row: 1_071.0}])
+    assert counted["tolerance"] == instructions.FLOOR
+    assert [change.worse for change in instructions.change(counted)] == [True]
 
 
 @pytest.mark.slow  # Valgrind starts Python, a few seconds
@@ -304,8 +312,6 @@ def test_a_busy_plant_takes_its_share_longer(monkeypatch):
 
 def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
     """The benchmarks with plants give a longer loop to the planted row, and leave the others alone."""
-    from reports.gate import selftest
-
     suite = tmp_path / "suite" / "benchmarks"
     suite.mkdir(parents=True)
     (suite / "__init__.py").write_text("")
@@ -317,6 +323,34 @@ def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
     answers = ask([sys.executable], job, side_environment({}), 30)
     assert answers.failure is None
     assert next(iter(answers.rows().values()))["seconds"] > 1000 * 1e-9
+
+
+class Counting:
+    """Calls of 1e5, 2e5, ... instructions, plants of 400 and 75 a turn, and one row that takes 3 % more on head."""
+
+    def __init__(self, crooked):
+        self.crooked = crooked
+
+    def counted(self, rows, plants):
+        found = {}
+        for row in rows:
+            base = 1e5 * int(row.params[1])
+            head = base * (1.03 if row == self.crooked else 1.0)
+            head += 400 + 75 * plants[row][1] if row in plants else 0
+            found[row] = instructions.compared(row, [{row: base}, {row: head}])
+        return found
+
+
+@pytest.mark.parametrize("crooked", [None, 30])
+def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monkeypatch, crooked):
+    """30 rows whose plants are sized by what turns of a loop are seen to take; one that differs is a false alarm."""
+    monkeypatch.setattr(instructions, "unavailable", lambda: None)
+    rows = [Row("a.A.track_seconds", ("native", str(number))) for number in range(1, 31)]
+    record = selftest.by_instructions(Counting(rows[crooked - 1] if crooked else None), rows)
+    assert record["instruction_rows"] == 30
+    assert record["instruction_false_alarms"] == (1 if crooked else 0)
+    assert record["instruction_planted_found"] == "30 of 30"
+    assert record["instruction_planted"] == ("+2.00% to +5.00%" if crooked else "+2.00% to +2.05%")
 
 
 @pytest.mark.parametrize(("slower", "count"), [(1, 15), (20, 4), (500, 3)])
