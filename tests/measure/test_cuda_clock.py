@@ -1,6 +1,8 @@
 """The GPU clock's logic, on a device of paper: its queue is a number that grows, so every expected time is exact."""
 
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import torch
 from lossimpl.measure import cuda, cuda_board
 from lossimpl.measure.clock import Rule
 from lossimpl.measure.cuda_board import Reading, SilentBoard
+from lossimpl.measure.cuda_device import TorchDevice
 
 RULE = Rule(max_seconds=0.2, min_samples=7, max_samples=20, warmup_seconds=1e-4)
 WORK, COLD_EXTRA, FLUSH = 100e-6, 30e-6, 40e-6  # seconds that the paper device takes
@@ -188,6 +191,28 @@ def test_nvml_answers_that_do_not_exist_become_blanks():
     board.nvml, board.handle = Refusing(), None
     assert board.read() == Reading(None, None, 0)
     assert board.others() == 0
+
+
+@pytest.fixture
+def h100(monkeypatch):
+    """What torch says of an H100's cache, and tensors for "cuda" where there is memory for them."""
+    zeros, properties = torch.zeros, SimpleNamespace(L2_cache_size=50 << 20, uuid="0-1")
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: properties)
+    monkeypatch.setattr(torch, "zeros", lambda *sizes, device: zeros(*sizes))
+
+
+def test_the_flush_reads_twice_what_the_cache_holds(h100, monkeypatch):
+    """And writes four bytes: a written buffer would be written back while the clock runs."""
+    device, read = TorchDevice(), []
+    monkeypatch.setattr(torch, "sum", lambda tensor, dim, out: read.append((tensor.nbytes, out.nbytes)))
+    device.flush()
+    assert read == [(100 << 20, 4)]
+
+
+def test_without_nvml_nothing_is_known_and_nothing_fails(h100, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # Python's mark of a module that cannot be imported
+    assert isinstance(cuda_board.current(), SilentBoard)
 
 
 @pytest.mark.cuda

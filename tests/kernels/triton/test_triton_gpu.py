@@ -85,6 +85,21 @@ def test_more_logits_than_32_bits_count(native):
     torch.testing.assert_close(losses[-1:].float(), expected, rtol=1e-2, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [60_001, 262_144])
+def test_parts_of_a_row_wait_for_each_other(native, dtype, width):
+    """More programs than the device holds at once, twenty times: each time the same bits, and torch's numbers."""
+    x = (3 * torch.randn(600, width, device="cuda")).to(dtype).requires_grad_()
+    y = torch.randint(0, width, (600,), device="cuda")
+    runs = [torch.autograd.grad(native("cross_entropy")(x, y), x)[0] for _ in range(2)]
+    for _ in range(18):
+        runs[1] = torch.autograd.grad(native("cross_entropy")(x, y), x)[0]
+        assert torch.equal(runs[0], runs[1])
+    exact = x.detach().float().requires_grad_()
+    (expected,) = torch.autograd.grad(torch.nn.functional.cross_entropy(exact, y), exact)
+    torch.testing.assert_close(runs[0].float(), expected, rtol=1e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-9)
+
+
 def test_a_target_out_of_bounds_is_an_error_and_never_silence():
     """As torch's: a device assert. It ends the CUDA context, so it is looked at from another process."""
     done = subprocess.run([sys.executable, "-c", OUT_OF_BOUNDS], capture_output=True, text=True, check=False)
