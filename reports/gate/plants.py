@@ -1,7 +1,7 @@
 """Slowdowns of known size, for the self-test: copied into a suite as `benchmarks/planted.py`, beside a table of plants.
 
 busy          the call, then spinning for a share of its own time: a slowdown of exactly that size
-instructions  the call, then so many turns of an empty loop
+instructions  the call, behind so many turns of an empty loop
 extra pass    the input is read once more
 extra copy    the input is copied once more
 lost fusion   the `vectorized` implementation instead of the row's own
@@ -10,7 +10,6 @@ lost fusion   the `vectorized` implementation instead of the row's own
 import json
 import time
 from collections.abc import Callable
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,11 @@ def busy(call: Call, share: float) -> Call:
 
 
 def looping(call: Call, turns: int) -> Call:
-    """The call, and an empty loop: every turn costs the same, where numbers beyond 256 would have to be made."""
+    """The call, and a loop that finds nothing: every turn costs the same few instructions, and starting it not many."""
+    nothing = (None,) * turns
 
     def longer() -> object:
-        for _ in repeat(None, turns):
-            pass
+        any(nothing)
         return call()
 
     return longer
