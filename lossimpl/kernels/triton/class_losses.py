@@ -33,8 +33,9 @@ def run(
     rows, width = x.shape
     if rows == 0:
         return
-    twice = grad is not None and smoothing == 0 and compute_dtype(x) == torch.float32
-    parts = tuning.row_parts(width, x.element_size(), multiprocessors(x.device)) if twice else 1
+    slim = smoothing == 0 and compute_dtype(x) == torch.float32
+    divided = slim and grad is not None
+    parts = tuning.row_parts(width, x.element_size(), multiprocessors(x.device)) if divided else 1
     board = x.new_zeros(1 + rows * parts, dtype=torch.int64) if parts > 1 else None
     start = functools.partial(
         launch, class_rows_kernel, x.device, rows * parts,
@@ -42,7 +43,8 @@ def run(
         ignore_index, smoothing, alpha, gamma,
         FOCAL=focal, SMOOTH=smoothing > 0, WHOLE=tuning.stays_on_chip(width, x.element_size()),
         FIRST_READ="evict_first" if grad is None else "evict_last", COUNT=tuning.count_block(rows), PARTS=parts,
-        COMPUTE=compute_type(x), **tile_options(x, x.element_size()), **CHECKED,
+        COMPUTE=compute_type(x), maxnreg=tuning.ROW_REGISTERS if slim else None,
+        **tile_options(x, x.element_size()), **CHECKED,
     )  # fmt: skip
     if INTERPRETED and board is not None:  # one program runs after the other there: a first round fills the board
         start(WAIT=False)

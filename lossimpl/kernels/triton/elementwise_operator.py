@@ -42,17 +42,20 @@ def run(
     launch(
         elementwise_kernel, operands[0].device, programs,
         pointers, divisor, scalar_upstream, partial, plan.count, factor, *numbers, plan.sizes, plan.strides,
-        POINT=point(name, numbers), DIMENSIONS=plan.dimensions, COMPUTE=compute_type(*operands[:2]), BLOCK=block,
-        VECTOR=16 // min(operands[0].element_size(), operands[1].element_size()),
+        POINT=point(name, operands, numbers), DIMENSIONS=plan.dimensions, COMPUTE=compute_type(*operands[:2]),
+        BLOCK=block, VECTOR=16 // min(operands[0].element_size(), operands[1].element_size()),
         num_warps=tuning.ELEMENTWISE_WARPS, **(CHECKED if name in ASSERTING else {}),
     )  # fmt: skip
     return partial
 
 
-def point(name: str, numbers: tuple[float, float]) -> Any:
-    """The point function; the focal loss has one of its own for gamma = 2."""
-    usual = name == "sigmoid_focal_loss" and numbers[1] == 2.0
-    return POINTS[f"{name} with gamma 2" if usual else name]
+def point(name: str, operands: Sequence[Any], numbers: tuple[float, float]) -> Any:
+    """The point function; the focal loss has one for gamma = 2, binary cross entropy one for inputs of 2 bytes."""
+    if name == "sigmoid_focal_loss" and numbers[1] == 2.0:
+        return POINTS[f"{name} with gamma 2"]
+    if name == "binary_cross_entropy" and operands[0].element_size() == 2:
+        return POINTS[f"{name} in 2 bytes"]
+    return POINTS[name]
 
 
 def _forward(

@@ -5,9 +5,8 @@
 """Scalar functions that Triton lacks, or has only in a form that loses digits.
 
 All take and return tensors in the compute type (float32, or float64 for float64 inputs). A bf16 kernel at the speed of
-memory has some 40 instructions an element, so three functions are the hardware's own approximations, by an instruction
-that Triton would surround with a treatment of subnormal numbers. The interpreter has no such instruction, and takes its
-own functions there: what they compute is the same.
+memory has some 40 instructions an element, so some functions are the hardware's own approximations, by an instruction
+that Triton would surround with more of its own. The interpreter takes its own functions instead.
 """
 
 import triton
@@ -39,6 +38,15 @@ def exp(x):
         return root * root
     else:
         return tl.exp(x)
+
+
+@triton.jit
+def log2_rough(x):
+    """log2(x), in float32 with an absolute error of 2^-22 next to 1, relative elsewhere."""
+    if HARDWARE and x.dtype == tl.float32:
+        return tl.inline_asm_elementwise("lg2.approx.f32 $0, $1;", "=f,f", [x], tl.float32, is_pure=True, pack=1)
+    else:
+        return tl.log2(x)
 
 
 @triton.jit

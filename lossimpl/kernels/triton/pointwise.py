@@ -11,7 +11,7 @@ does not store cost nothing: the compiler removes them.
 import triton
 import triton.language as tl
 
-from .numerics import exp, half_hyperbolic, log1p_unit, multiply, power, reciprocal, sigmoids, sign
+from .numerics import exp, half_hyperbolic, log1p_unit, log2_rough, multiply, power, reciprocal, sigmoids, sign
 
 
 @triton.jit
@@ -75,6 +75,25 @@ def bce(x, t, pos_weight, first, second):
     w = 1.0 - x
     log_rest = tl.maximum(tl.log(w) - (x - (1.0 - w)) * (1.0 + x), -100.0)
     slope = (x - t) * reciprocal(tl.maximum((1.0 - x) * x, 1e-12))
+    return -(t * log_x + (1.0 - t) * log_rest), slope, log_rest - log_x
+
+
+@triton.jit
+def log_of(x, rest):
+    """log(x) to some 14 bits, where rest = 1 - x: a series next to 1, where the hardware's logarithm has no digits."""
+    series = -rest * (1.0 + rest * (0.5 + rest * (1 / 3 + rest * 0.25)))
+    return tl.where(rest < 0.0625, series, log2_rough(x) * 0.6931471805599453)
+
+
+@triton.jit
+def bce_half(x, t, pos_weight, first, second):
+    """`bce` for inputs of 2 bytes, with 11 bits or fewer: two exact logarithms would take longer than memory does."""
+    tl.device_assert((x >= 0) & (x <= 1), "all elements of input should be between 0 and 1")
+    tl.device_assert((t >= 0) & (t <= 1), "all elements of target should be between 0 and 1")
+    rest = 1.0 - x
+    log_x = tl.maximum(log_of(x, rest), -100.0)
+    log_rest = tl.maximum(log_of(rest, x), -100.0)
+    slope = (x - t) * reciprocal(tl.maximum(rest * x, 1e-12))
     return -(t * log_x + (1.0 - t) * log_rest), slope, log_rest - log_x
 
 
@@ -152,7 +171,7 @@ def sigmoid_focal_square(x, t, pos_weight, alpha, gamma):
     return focal(x, t, alpha, gamma, True)
 
 
-# The loss's name -> its point function, with one more for the usual gamma.
+# The loss's name -> its point function, with one more for the usual gamma and one for inputs of 2 bytes.
 POINTS = {
     "l1_loss": l1,
     "mse_loss": mse,
@@ -160,6 +179,7 @@ POINTS = {
     "huber_loss": huber,
     "log_cosh_loss": log_cosh,
     "binary_cross_entropy": bce,
+    "binary_cross_entropy in 2 bytes": bce_half,
     "binary_cross_entropy_with_logits": bce_with_logits,
     "sigmoid_focal_loss": sigmoid_focal,
     "sigmoid_focal_loss with gamma 2": sigmoid_focal_square,

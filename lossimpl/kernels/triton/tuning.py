@@ -28,6 +28,10 @@ ELEMENTS_PER_THREAD = 16
 LONG_ROW_WARPS = 16
 LONG_ROW_VECTORS = 1024
 
+# What the compiler may take a thread, so that two programs of 16 warps share a multiprocessor. Label smoothing and
+# float64 need more, and would spill.
+ROW_REGISTERS = 64
+
 # A longer row is shared by so many programs that each has at most so many bytes of it: two to three programs of 16
 # warps on each of 132 multiprocessors then are at 27 to 40 MB of rows, of which half on the average waits to be read
 # again, in an L2 cache of 50 MB. With whole rows the kernel fell from 0.94 of the ceiling at 64 KB a row to

@@ -24,7 +24,7 @@ COMPUTE = {"bf16": "fp32", "fp32": "fp32", "fp64": "fp64"}
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 
 
-def report(label, kernel, arguments, constants, warps=4, debug=False):
+def report(label, kernel, arguments, constants, warps=4, debug=False, maxnreg=None):
     """Compile and print: registers a thread, bytes of stack (spills), widths of loads and stores of global memory.
 
     `arguments` maps names to Triton types, tuples of them for tuples; what is missing there is a constant, None unless
@@ -39,7 +39,7 @@ def report(label, kernel, arguments, constants, warps=4, debug=False):
             elif kind.startswith("*"):
                 hints[path] = [["tt.divisibility", 16]]
     source = ASTSource(kernel, signature, constexprs=values, attrs=hints)
-    options = {"num_warps": warps} | ({"debug": True, "sanitize_overflow": False} if debug else {})
+    options = {"num_warps": warps, "maxnreg": maxnreg} | ({"debug": True, "sanitize_overflow": False} if debug else {})
     made = triton.compile(source, target=HOPPER, options=options)
     registers, stack = usage(made.asm["cubin"])
     moves = re.findall(r"(?:ld|st)\.global[\w.:]*", made.asm["ptx"])
@@ -87,7 +87,8 @@ def class_rows(label, dtype, width, pointers=("divisor_ptr", "loss_ptr", "grad_p
     integers = ("width", "x_stride", "upstream_stride", "ignore_index")
     arguments |= {name: "i32" for name in integers if name not in ones}
     arguments |= dict.fromkeys(("smoothing", "alpha", "gamma"), "fp64")
-    report(f"{label} {dtype} {width}", classes.class_rows_kernel, arguments, constants, warps, debug=True)
+    most = None if constants["SMOOTH"] or dtype == "fp64" else tuning.ROW_REGISTERS
+    report(f"{label} {dtype} {width}", classes.class_rows_kernel, arguments, constants, warps, True, most)
 
 
 def probability_rows(label, dtype, width, pointers=("loss_ptr", "grad_x_ptr"), alike=True):
@@ -118,7 +119,7 @@ def pointwise_loss(name, dtype, operands="xt", outputs="x", strided=False, ones=
         "BLOCK": tuning.HEAVY_BLOCK if heavy else tuning.ELEMENTWISE_BLOCK,
     }  # fmt: skip
     label = f"{name} {dtype}" + (" strided" if strided else "")
-    debug = name == "binary_cross_entropy"
+    debug = name.split()[0] == "binary_cross_entropy"
     report(label, elementwise.elementwise_kernel, arguments, constants, tuning.ELEMENTWISE_WARPS, debug)
 
 

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 import lossimpl
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own of fake tensors on a device that is not there
-ROWS, WIDTH = 300, 60_000  # more rows than a program counts, and of 240,000 bytes: in parts
+ROWS, WIDTH = 2000, 60_000  # more rows than a program counts, and of 120,000 bytes: in parts
 REDUCTIONS = ("none", "mean", "sum")
 HALF = torch.bfloat16
 
