@@ -1,6 +1,6 @@
 // Losses of two tensors: one loop over elements that serves every formula, dtype, weight and reduction.
 #pragma once
-#include "formulas.h"
+#include "logit_formulas.h"
 #include "storage.h"
 
 namespace lossimpl {
@@ -33,7 +33,7 @@ struct Elementwise {
   const ElementwiseArguments& a;
   const E *input, *target, *weight, *pos_weight, *upstream;
   E *loss_out, *grad_input, *grad_target;
-  Scalar scale;
+  Scalar scale, scale_rest;  // what rounding took from the scale
   Given<V> given;
 
   explicit INLINE Elementwise(const ElementwiseArguments& a)
@@ -47,6 +47,7 @@ struct Elementwise {
         grad_input((E*)a.grad_input),
         grad_target((E*)a.grad_target),
         scale((Scalar)a.scale),
+        scale_rest((Scalar)(a.scale - scale)),
         given{V{},
               constant<V>(a.alpha >= 0 ? a.alpha : 1),
               constant<V>(a.alpha >= 0 ? 1 - a.alpha : 1),
@@ -78,7 +79,9 @@ struct Elementwise {
     factor = factor * scale;
     if (upstream) factor = factor * load(upstream + i, n...);
     if (grad_target) put(grad_target + i, point.d_target * factor, stream, n...);
-    point.d_input *= factor;
+    bool divides = Formula::kDivides && scale_rest != 0 && !w && !upstream;
+    V slope = point.d_input;
+    point.d_input = divides ? fused(slope, constant<V>(scale), slope * scale_rest) : slope * factor;
     return point;
   }
 

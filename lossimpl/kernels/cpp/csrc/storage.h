@@ -200,6 +200,12 @@ INLINE auto with_storage(Dtype dtype, F f) {
   }
 }
 
+// Calls f with the flag as a constant, which a loop need not ask for.
+template <class F>
+INLINE void with_flag(bool flag, F f) {
+  flag ? f(std::true_type{}) : f(std::false_type{});
+}
+
 // Writes the first n lanes of v: past the cache where asked, which needs whole vectors and an aligned place.
 template <class S>
 INLINE void put(typename S::Element* to, typename S::V v, int n, bool stream) {

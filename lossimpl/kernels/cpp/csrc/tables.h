@@ -37,14 +37,29 @@ alignas(64) constexpr float kMantissaLogs[16] = {
 
 INLINE Float look_up(const float* table, __m512i j) { return _mm512_permutexvar_ps(j, _mm512_load_ps(table)); }
 
-// exp(x) for -87 < x < 88, where it is neither subnormal nor infinite: x = k ln(2)/16 + r.
-INLINE Float exp_normal(Float x) {
+// exp(x) for -87 < x < 88, where it is neither subnormal nor infinite: x = k ln(2)/16 + r. One step is taken for all
+// vectors before the next: a core looks only a few vectors ahead, and one chain of steps after another would leave it
+// waiting (measured on Zen 4).
+template <int N>
+INLINE void exp_normal(const Float (&x)[N], Float (&out)[N]) {
   constexpr float shift = 0x1.8p23f;  // adding it rounds to an integer, in the low bits
-  Float t = x * 23.0831207f + shift, k = t - shift, r = (x - k * 0.0433197021f) - k * 1.99663656e-06f;
-  __m512i power = _mm512_permutexvar_epi32(bits<__m512i>(t), _mm512_load_si512(kPowers));
-  Float scale = bits<Float>((Int32)power + (bits<Int32>(t) << 19));
-  Float tail = (r * 0.1666706161f + 0.5000168429f) * (r * r) + r;
-  return scale * tail + scale;
+  Float t[N], k[N], r[N], scale[N];
+  for (int i = 0; i < N; i++) t[i] = x[i] * 23.0831207f + shift;
+  for (int i = 0; i < N; i++) k[i] = t[i] - shift;
+  for (int i = 0; i < N; i++) r[i] = x[i] - k[i] * 0.0433197021f;
+  for (int i = 0; i < N; i++) r[i] = r[i] - k[i] * 1.99663656e-06f;
+  for (int i = 0; i < N; i++) {
+    __m512i power = _mm512_permutexvar_epi32(bits<__m512i>(t[i]), _mm512_load_si512(kPowers));
+    scale[i] = bits<Float>((Int32)power + (bits<Int32>(t[i]) << 19));
+  }
+  for (int i = 0; i < N; i++) out[i] = r[i] * 0.1666706161f + 0.5000168429f;
+  for (int i = 0; i < N; i++) out[i] = out[i] * (r[i] * r[i]) + r[i];
+  for (int i = 0; i < N; i++) out[i] = scale[i] * out[i] + scale[i];
+}
+INLINE Float exp_normal(Float x) {
+  Float in[1] = {x}, out[1];
+  exp_normal(in, out);
+  return out[0];
 }
 
 // log1p(e) for 0 <= e <= 1: 1 + e = (1 + d) / inverse, and inverse - 1 is exact.

@@ -86,6 +86,27 @@ INLINE Double max(Double a, Double b) {
 }
 #endif
 
+// a * b + c, the product not rounded where the processor can; a compiler left to itself would choose which of two
+// products to round, here one and there the other.
+INLINE Float fused(Float a, Float b, Float c) {
+#if LOSSIMPL_BYTES == 64
+  return _mm512_fmadd_ps(a, b, c);
+#elif LOSSIMPL_BYTES == 32
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+INLINE Double fused(Double a, Double b, Double c) {
+#if LOSSIMPL_BYTES == 64
+  return _mm512_fmadd_pd(a, b, c);
+#elif LOSSIMPL_BYTES == 32
+  return _mm256_fmadd_pd(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
 // Whether every lane is zero.
 template <class Bits>
 INLINE bool none(Bits v) {
