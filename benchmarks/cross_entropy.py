@@ -1,4 +1,4 @@
-"""Classifiers (128x1000), language models (512x32000, 2048x50257), and 32x10 where the overhead of the call rules."""
+"""Classifiers (128x1000), vocabularies (512x32000 and longer), and 32x10 where the overhead of the call rules."""
 
 from .common import PARAM_NAMES, track
 
@@ -8,7 +8,17 @@ class CrossEntropy:
 
     params = (
         ("naive", "vectorized", "compiled", "torch", "native", "liger", "quack", "torch-compiled"),
-        ("32x10", "128x1000", "512x32000", "2048x50257"),
+        (
+            "32x10",
+            "128x1000",
+            "512x32000",
+            "2048x50257",
+            "256x1000",
+            "8192x32000",
+            "8192x50257",
+            "4096x128256",
+            "4096x262144",
+        ),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
         ("step", "forward", "reuse"),

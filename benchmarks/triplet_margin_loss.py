@@ -1,4 +1,4 @@
-"""Embeddings: a batch of wide ones (128x1000), many narrow ones (65536x128), and 32x10 where overhead rules."""
+"""Embeddings: wide ones (128x1000), many narrow ones (65536x128, 1048576x128), and 32x10 where overhead rules."""
 
 from .common import PARAM_NAMES, track
 
@@ -8,7 +8,7 @@ class TripletMarginLoss:
 
     params = (
         ("naive", "vectorized", "compiled", "torch", "native", "pytorch-metric-learning", "torch-compiled"),
-        ("32x10", "128x1000", "65536x128"),
+        ("32x10", "128x1000", "65536x128", "256x1000", "1048576x128"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
         ("step", "forward", "reuse"),

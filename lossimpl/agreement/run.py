@@ -117,7 +117,7 @@ def answer(batch: list[Job]) -> list[Row]:
     asked = [(check_of(one.loss, one.case), one.dtype) for one in batch]
     reason = loss.implementations[job.implementation].available(job.device)
     reason = reason or next(
-        filter(None, (shortage(one, job.implementation, dtype, job.device) for one, dtype in asked)), None
+        filter(None, (shortage(one.elements, job.implementation, dtype, job.device) for one, dtype in asked)), None
     )
     if reason is not None:
         return [

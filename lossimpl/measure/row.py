@@ -75,6 +75,7 @@ def measure(case: Case, implementation: str, rule: clock.Rule = clock.DEFAULT_RU
     Raises ValueError for a loss or an implementation that does not exist; whatever goes wrong later becomes a row.
     """
     from lossimpl import environment, registry
+    from lossimpl.agreement.room import shortage
 
     loss = registry.get(case.loss)
     if implementation not in loss.implementations:
@@ -98,6 +99,7 @@ def measure(case: Case, implementation: str, rule: clock.Rule = clock.DEFAULT_RU
     )
     try:
         reason = chosen.available(case.device) or chosen.serves(case)
+        reason = reason or shortage(prod(case.shape), implementation, case.dtype, case.device)
         if reason:
             return replace(row, status="unavailable", reason=reason)
         return check_and_time(row, loss, chosen, case, rule)

@@ -19,13 +19,21 @@ from typing import Literal
 
 from lossimpl.spec import COMPILING, TORCH_COMPILED
 
-TINY, CACHED = "32x10", "128x1000"
-LARGE = {
-    "cross_entropy": "512x32000",
-    "softmax_focal_loss": "512x32000",
-    "triplet_margin_loss": "65536x128",
+TINY = "32x10"
+CACHED = {"cpu": "128x1000", "cuda": "256x1000"}
+LARGE = {  # what only memory holds, by device and loss; the first for a quick sweep
+    "cpu": {
+        "cross_entropy": ("512x32000", "2048x50257"),
+        "softmax_focal_loss": ("512x32000",),
+        "triplet_margin_loss": ("65536x128",),
+    },
+    "cuda": {
+        "cross_entropy": ("8192x32000", "8192x50257", "4096x128256", "4096x262144"),
+        "softmax_focal_loss": ("8192x32000",),
+        "triplet_margin_loss": ("1048576x128",),
+    },
 }
-DENSE = "16384x1024"  # every other loss
+DENSE = {"cpu": ("16384x1024",), "cuda": ("131072x1024",)}  # every other loss
 TABLE = ("native", "torch", *COMPILING)
 LOADING = "loading.Loading.track_seconds_per_sample"
 
@@ -79,6 +87,11 @@ def grid(benchmark: str) -> Iterator[Question]:
         yield Question(benchmark, values)
 
 
+def large(loss: str, device: str) -> tuple[str, ...]:
+    """The shapes of a loss that are limited by memory."""
+    return LARGE[device].get(loss, DENSE[device])
+
+
 def quick(question: Question) -> bool:
     """Whether a quick sweep asks this."""
     if question.benchmark == LOADING:
@@ -88,15 +101,14 @@ def quick(question: Question) -> bool:
 
 def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
     """Steps in float32 at three shapes, and the forward pass of `native` at the largest."""
-    del device
-    large = LARGE.get(loss, DENSE)
-    if dtype != "float32" or shape not in (TINY, CACHED, large) or implementation == TORCH_COMPILED:
+    largest = large(loss, device)[0]
+    if dtype != "float32" or shape not in (TINY, CACHED[device], largest) or implementation == TORCH_COMPILED:
         return False
     if shape == TINY:
         return mode == "step" and implementation != "compiled"
-    if shape == CACHED:
+    if shape == CACHED[device]:
         return mode == "step" and implementation not in ("compiled", "naive")
-    if implementation == "naive" or (implementation == "vectorized" and large == DENSE):
+    if implementation == "naive" or (implementation == "vectorized" and (largest,) == DENSE[device]):
         return False
     return mode == "step" or (mode == "forward" and implementation == "native")
 
@@ -109,17 +121,15 @@ def table(question: Question) -> bool:
 
 
 def table_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
-    """Steps of all; into kept memory, and forward, at the largest shape; what compiles in the usual dtypes alone."""
-    large = LARGE.get(loss, DENSE)
-    if implementation not in (*TABLE, *peers(device)) or shape not in (TINY, CACHED, large):
+    """Steps of all; into kept memory, and forward, at the largest shapes; what compiles in the usual dtypes alone."""
+    largest = large(loss, device)
+    if implementation not in (*TABLE, *peers(device)) or shape not in (TINY, CACHED[device], *largest):
         return False
     if dtype not in ("float32", "bfloat16"):
-        return mode == "step" and implementation not in COMPILING
+        return mode == "step" and implementation not in COMPILING and shape not in largest[1:]
     if mode == "forward":
-        return shape == large and implementation not in COMPILING
-    if implementation == TORCH_COMPILED:
-        return shape == large
-    return mode == "step" or shape == large
+        return shape in largest and implementation not in COMPILING
+    return shape in largest or (mode == "step" and implementation != TORCH_COMPILED)
 
 
 def peers(device: str) -> tuple[str, ...]:
