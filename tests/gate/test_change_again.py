@@ -12,7 +12,7 @@ from simulated import IN_TIME, KINDS, NOISY_NIGHTS, STRETCH_FACTOR, stretch_star
 from toy import Toy
 
 from reports import changes, nightly_again
-from reports.changes_again import REACH, settle
+from reports.changes_again import settle
 from reports.gate.design import Design
 from reports.gate.sides import Unmeasurable
 
@@ -138,7 +138,7 @@ def test_recorded_noise_measured_again(reverse):
     assert repeat >= 0.98
 
 
-@pytest.mark.parametrize("off", range(-REACH, REACH + 1))
+@pytest.mark.parametrize("off", range(-10, 11))
 def test_a_misplaced_finding_moves_to_its_commit(off):
     """The step is at commit 30, the history shows it up to ten commits off: 30, after 29, with the pairs' ratio."""
     rng = np.random.default_rng(20 + off)
