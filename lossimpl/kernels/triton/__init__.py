@@ -4,6 +4,7 @@
 |---|---|
 | `numerics.py`, `pointwise.py` | scalar functions, and one element of each elementwise loss |
 | `elementwise.py`, `classes.py`, `probabilities.py`, `triplet.py` | the kernels: over elements, class rows, vectors |
+| `class_tiles.py`, `parts.py` | pieces of the kernels over class rows: tiles of a row, rows that programs share |
 | `reduce.py`, `sums.py` | sums in a fixed order; scaling of a saved gradient |
 | `tuning.py` | every block size, with its reason |
 | `operators.py`, `*_operator.py` | registration with torch, the autograd rule |

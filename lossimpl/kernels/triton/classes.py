@@ -4,11 +4,6 @@
 # condition only an `else` keeps the compiler from compiling the rest.
 """Losses over rows of class logits with class indices as targets: cross entropy, softmax focal loss.
 
-A row of logits starts anywhere in memory, so it is walked as: an edge of fewer than VECTOR elements up to the first
-16-byte boundary, whole vectors, an edge of fewer than VECTOR elements. Both edges make one tile of 2 x VECTOR. A tile
-of the middle is LANES x VECTOR; a lane (a vector, held by one thread) keeps its own running maximum m and sum of
-exp(x - m), so that the loop over a long row has no exchange between threads; the lanes are merged once at the end.
-
 The target's logit is kept out of m and the sum. With `rest` the sum over the other classes, relative to the overall
 maximum, 1 - p_target = rest / (rest + e_target) has no cancellation however confident the row is, and neither has
 -log p_target = log1p(rest) where the target is the maximum.
@@ -17,83 +12,10 @@ maximum, 1 - p_target = rest / (rest + e_target) has no cancellation however con
 import triton
 import triton.language as tl
 
-from .numerics import exp, exp_flushed, finite_reference, log1p, multiply, power
+from .class_tiles import edges, empty_state, fold_others, merge, row_scale, store_gradient
+from .numerics import finite_reference, log1p, multiply, power
 from .parts import all_parts, row_and_part
 from .reduce import valid_weights
-
-
-@triton.jit
-def fold(x, c, state, SMOOTH: tl.constexpr):
-    """Take a tile x [L, V] into each lane's maximum m and s = sum exp(x - m).
-
-    With SMOOTH into k = sum c and d = sum c (x - m) too. Elements outside are -inf with c = 0.
-    """
-    m, s, k, d = state
-    new = tl.maximum(m, tl.max(x, axis=1))
-    reference = finite_reference(new)
-    s = s * exp_flushed(m - reference) + tl.sum(exp_flushed(x - reference[:, None]), axis=1)
-    if SMOOTH:
-        d = d + k * (finite_reference(m) - reference) + tl.sum(multiply(c, x - reference[:, None]), axis=1)
-        k = k + tl.sum(c, axis=1)
-    return new, s, k, d
-
-
-@triton.jit
-def merge(state, top, SMOOTH: tl.constexpr):
-    """The lanes' sums s, k, d, all relative to the maximum `top`."""
-    m, s, k, d = state
-    reference = finite_reference(top)
-    s = tl.sum(s * tl.exp(m - reference), axis=0)
-    if SMOOTH:
-        d = tl.sum(d + k * (finite_reference(m) - reference), axis=0)
-        k = tl.sum(k, axis=0)
-        return s, k, d
-    else:
-        return s, s, s
-
-
-@triton.jit
-def class_weights(weight_ptr, columns, mask, SMOOTH: tl.constexpr, COMPUTE: tl.constexpr):
-    """What smoothing weighs these classes by: 1 where there are no weights, 0 outside the mask; unused without it."""
-    if not SMOOTH:
-        return 0.0
-    elif weight_ptr is None:
-        return tl.where(mask, 1.0, 0.0).to(COMPUTE)
-    else:
-        return tl.load(weight_ptr + columns, mask=mask, other=0.0).to(COMPUTE)
-
-
-@triton.jit
-def fold_others(x, base, mask, near, weight_ptr, target, state, SMOOTH: tl.constexpr, COMPUTE: tl.constexpr):
-    """`fold` without the target's column. `base` [L, 1]: the column at which each lane starts.
-
-    `near` is whether the tile may hold the target, asked once a tile: a comparison for each element would be a third of
-    all instructions, and in bf16 these take nearly as long as memory does.
-    """
-    place = tl.arange(0, x.shape[1])[None, :]
-    c = class_weights(weight_ptr, base + place, mask & (place != target - base), SMOOTH, COMPUTE)
-    x = x.to(COMPUTE)
-    if near:
-        x = tl.where(place == target - base, float("-inf"), x)
-    return fold(x, c, state, SMOOTH)
-
-
-@triton.jit
-def empty_state(LANES: tl.constexpr, COMPUTE: tl.constexpr):
-    """What `fold` starts from."""
-    zero = tl.zeros([LANES], dtype=COMPUTE)
-    return tl.full([LANES], float("-inf"), COMPUTE), zero, zero, zero
-
-
-@triton.jit
-def edges(start, width, VECTOR: tl.constexpr):
-    """Of a row's two edges: first columns [2, 1], mask [2, VECTOR]; of its middle: first column, number of vectors."""
-    head = tl.minimum((start + VECTOR - 1) // VECTOR * VECTOR - start, width).to(tl.int32)
-    vectors = (width - head) // VECTOR
-    tail = width - head - vectors * VECTOR
-    part = tl.arange(0, 2)[:, None]
-    lane = tl.arange(0, VECTOR)[None, :]
-    return tl.where(part == 0, 0, width - tail), lane < tl.where(part == 0, head, tail), head, vectors
 
 
 @triton.jit
@@ -122,30 +44,6 @@ def row_terms(
         return loss, (own + spread * weight_sum) / total, at_target
     else:
         return -weight_target * log_p, weight_target / total, -weight_target * q
-
-
-@triton.jit
-def store_gradient(
-    grad_ptr, offsets, x, base, mask, near, target, weight_ptr, top, slope, at_target, spread,
-    SMOOTH: tl.constexpr, COMPUTE: tl.constexpr,
-):  # fmt: skip
-    """One tile of the gradient: slope * exp(x - top) less the smoothing's share, and at_target for the target."""
-    place = tl.arange(0, x.shape[1])[None, :]
-    grad = slope * exp(x.to(COMPUTE) - finite_reference(top))
-    if SMOOTH:
-        grad = grad - spread * class_weights(weight_ptr, base + place, mask, SMOOTH, COMPUTE)
-    if near:
-        grad = tl.where(place == target - base, at_target, grad)
-    tl.store(grad_ptr + offsets, grad.to(grad_ptr.dtype.element_ty), mask=mask, cache_modifier=".cs")
-
-
-@triton.jit
-def row_scale(row, upstream_ptr, upstream_stride, COMPUTE: tl.constexpr):
-    """The upstream gradient of this row, or one."""
-    if upstream_ptr is None:
-        return tl.full([], 1.0, COMPUTE)
-    else:
-        return tl.load(upstream_ptr + row * upstream_stride).to(COMPUTE)
 
 
 @triton.jit

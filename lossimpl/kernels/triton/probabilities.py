@@ -4,13 +4,13 @@
 
 With c = weight * (t (1 - smoothing) + smoothing / classes): loss = k log(s) - d, where s = sum exp(x - top), k = sum c,
 d = sum c (x - top). The gradient in x is k p - c; in t it is -weight (1 - smoothing) log p. The row is walked as in
-`classes`, whose pieces are used here.
+`class_tiles`, whose pieces are used here.
 """
 
 import triton
 import triton.language as tl
 
-from .classes import edges, empty_state, fold, merge, row_scale
+from .class_tiles import edges, empty_state, fold, merge, row_scale
 from .numerics import exp, finite_reference
 
 
