@@ -74,7 +74,8 @@ def bce(x, t, pos_weight, first, second):
     # log(1 - x): what 1 - x rounds off matters only where w is in (1/2, 1]; there 1 / w is near enough to 1 + x.
     w = 1.0 - x
     log_rest = tl.maximum(tl.log(w) - (x - (1.0 - w)) * (1.0 + x), -100.0)
-    slope = (x - t) * reciprocal(tl.maximum((1.0 - x) * x, 1e-12))
+    least = tl.full([], 1e-12, x.dtype)  # a bare number would be a float32 in Triton 3.6
+    slope = (x - t) * reciprocal(tl.maximum((1.0 - x) * x, least))
     return -(t * log_x + (1.0 - t) * log_rest), slope, log_rest - log_x
 
 
