@@ -49,7 +49,7 @@ def test_parts_without_any_possible_class(four_parts, device):
 
 
 def test_only_a_row_that_is_read_twice_is_divided():
-    """The figures of an H100: 132 multiprocessors; widths and bytes of the issue's table."""
+    """The figures of an H100: 132 multiprocessors; the usual vocabularies in two and four bytes."""
     from lossimpl.kernels.triton import tuning
 
     parts = {(w, b): tuning.row_parts(w, b, 132) for w in (32000, 50257, 128256, 262144) for b in (2, 4)}
