@@ -97,3 +97,22 @@ def test_a_poisoned_row_spoils_no_other(classes: int, poison: float) -> None:
     assert slope[0].isnan().all()
     check(x.detach()[1:].clone(), torch.tensor([1]))
     torch.testing.assert_close(slope[1].sum(), torch.tensor(0.0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("make", [normal, rising, masked])
+def test_past_the_cache(make: object, dtype: torch.dtype) -> None:
+    """A row has the same bits alone, where its gradient stays in the cache, and in a batch that goes past it."""
+    torch.manual_seed(0)
+    assert callable(make)
+    rows, classes = 1100, 8195  # 17 MiB in two bytes
+    x = make(classes).expand(rows, classes).to(dtype, copy=True).requires_grad_()
+    target = torch.arange(classes - rows, classes)
+    value = cpp.load("cross_entropy")(x, target, reduction="none")
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    for row in (0, 1, 517, rows - 1):
+        alone = x.detach()[row : row + 1].clone().requires_grad_()
+        own = cpp.load("cross_entropy")(alone, target[row : row + 1], reduction="none")
+        (expected,) = torch.autograd.grad(own.sum(), alone)
+        assert torch.equal(own, value[row : row + 1])
+        assert torch.equal(expected[0], slope[row])

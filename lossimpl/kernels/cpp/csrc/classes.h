@@ -18,13 +18,17 @@ struct Classes {
   using V = typename S::V;
   using Scalar = typename Math::Scalar;
   static constexpr int kLanes = S::kLanes;
+  static constexpr bool kNarrow = sizeof(E) == 2;
 
   const ClassesArguments& a;
   const Scalar* weight;
   Terms<Scalar> terms;
 
   explicit Classes(const ClassesArguments& a)
-      : a(a), weight((const Scalar*)a.weight), terms(a.grad_input ? a.classes : 0) {}
+      : a(a), weight((const Scalar*)a.weight), terms(a.classes, keeps(a)) {}
+
+  // Where four bytes a class go past the cache, memory sets the pace of the gradient, and the exponentials are free.
+  static bool keeps(const ClassesArguments& a) { return a.grad_input && (kNarrow || !a.stream); }
 
   double weight_of(int64_t c) const { return weight ? (double)weight[c] : 1.0; }
   double upstream_of(int64_t row) const { return a.scale * (a.upstream ? a.upstream[row] : 1.0); }
@@ -88,9 +92,10 @@ struct Classes {
   // Calls f(i, n, v) over the row, written at g, with v = factor * softmax of the n elements from i.
   template <class F>
   void each_probability(const E* x, const E* g, const RowSum& sum, double factor, F f) const {
-    V at = splat((Scalar)sum.reference, V{});
     for (int64_t begin = 0; begin < a.classes; begin += kBlock) {
-      V scale = splat((Scalar)(factor / sum.all() * terms.rescale(begin, sum.reference)), V{});
+      double reference = terms.reference_of(begin, sum.reference);
+      double moved = reference == sum.reference ? 1 : std::exp(reference - sum.reference);
+      V at = splat((Scalar)anchor(reference), V{}), scale = splat((Scalar)(factor / sum.all() * moved), V{});
       int64_t n = std::min(kBlock, a.classes - begin);
       if (terms.kept)
         aligned_walk<S>(g + begin, n, [&](int64_t i, int n, bool) INLINE_LAMBDA {
@@ -108,15 +113,19 @@ struct Classes {
                             double scale) const {
     V offset = splat((Scalar)(scale * row.class_coefficient), V{});
     double factor = scale * row.softmax_coefficient;
+    Scalar own = (Scalar)(scale * row.own_gradient);
     with_flag(row.class_coefficient != 0, [&](auto smooth) {
       with_flag(a.stream, [&](auto stream) {
         each_probability(x, g, sum, factor, [&](int64_t i, int n, V v) INLINE_LAMBDA {
           if (smooth) v = v - (weight ? offset * load_weight(i, n) : offset);
+          // A later store to what has left for memory would fetch it back.
+          if (stream && target >= i && target < i + n) v[target - i] = own;
+          if (stream && kNarrow) __builtin_prefetch(x + a.classes + i, 0, 2);  // the next row
           put<S>(g + i, v, n, stream);
         });
       });
     });
-    S::store(g + target, splat((Scalar)(scale * row.own_gradient), V{}), 1);
+    if (!a.stream) S::store(g + target, splat(own, V{}), 1);
   }
 
   void label_row(int64_t row) {

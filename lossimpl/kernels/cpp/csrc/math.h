@@ -86,15 +86,24 @@ INLINE Double expm1_reduced(Double r) {
   return polynomial(r, c) * (r * r) + r;
 }
 
-// exp(x) for x up to 80 (float) or 700 (double): the losses ask only for arguments that cannot overflow.
+template <class V>
+INLINE V exp_any(V x) {
+  auto [n, r] = reduce(x);
+  return scale_by_power(expm1_reduced(r) + 1, n);
+}
+
+// exp(x) for x up to 80 (float) or 700 (double): the losses ask only for arguments that cannot overflow. An element's
+// bits do not depend on those beside it.
 template <class V>
 INLINE V exp(V x) {
 #if LOSSIMPL_BYTES == 64
-  if constexpr (std::is_same_v<V, Float>)
-    if (__builtin_expect(_mm512_cmp_ps_mask(x, splat(-87.0f, x), _CMP_GT_OQ) == 0xffff, 1)) return exp_normal(x);
+  if constexpr (std::is_same_v<V, Float>) {
+    __mmask16 normal = _mm512_cmp_ps_mask(x, splat(-87.0f, x), _CMP_GT_OQ);
+    if (__builtin_expect(normal == 0xffff, 1)) return exp_normal(x);
+    return _mm512_mask_blend_ps(normal, exp_any(x), exp_normal(x));
+  }
 #endif
-  auto [n, r] = reduce(x);
-  return scale_by_power(expm1_reduced(r) + 1, n);
+  return exp_any(x);
 }
 
 // exp(x) for -87 < x < 88: neither subnormal nor infinite.

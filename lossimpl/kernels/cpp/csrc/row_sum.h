@@ -1,5 +1,5 @@
-// The sum of exp over a row of classes, read once from memory: a reference value near the row's maximum is carried along,
-// block by block, and moved only where a block exceeds it by more than kSlack, so that exp(x - reference) neither
+// The sum of exp over a row of classes, read once from memory: a reference value near the row's maximum is carried
+// along, block by block, and moved only where a block exceeds it by more than kSlack, so that exp(x - reference) neither
 // overflows nor loses digits.
 #pragma once
 #include "math.h"
@@ -24,8 +24,8 @@ struct RowSum {
   double surprise() const { return others < own ? std::log1p(others / own) : std::log(all()) - own_shift; }
 };
 
-// The terms exp(x - reference) of a row, kept for its gradient, which spares it half of the exponentials. Each block has
-// the reference of its time. Rows that are too long for the cache are computed anew.
+// The terms exp(x - reference) of a row for its gradient: kept, which spares a step half of its exponentials, or computed
+// anew, to the same bits. Each block has the reference of its time, in rows of kLongest classes at most.
 template <class T>
 struct Terms {
   using Plain = std::conditional_t<sizeof(T) == 8, F64, F32>;
@@ -34,26 +34,28 @@ struct Terms {
     T values[64 / sizeof(T)];
   };
   T* kept = nullptr;
+  bool blocks;
   double references[kLongest / kBlock];
 
-  // For rows of so many classes; 0: nothing is kept. The memory stays with the thread.
-  explicit Terms(int64_t classes) {
-    if (classes == 0 || classes > kLongest) return;
+  // The memory stays with the thread.
+  Terms(int64_t classes, bool keep) : blocks(classes <= kLongest) {
+    if (!keep || !blocks) return;
     static thread_local std::vector<Line> memory;
     size_t lines = (classes * sizeof(T) + kAtOnce * kBytes) / sizeof(Line) + 1;
     if (memory.size() < lines) memory.resize(lines);
     kept = memory[0].values;
   }
   INLINE void keep(int64_t i, V v) { Plain::store(kept + i, v); }
-  void remember(int64_t begin, double reference) {
-    if (kept) references[begin / kBlock] = reference;
-  }
   INLINE V load(int64_t i) const { return Plain::load(kept + i); }
-  double rescale(int64_t begin, double reference) const {
-    if (!kept || references[begin / kBlock] == reference) return 1;
-    return std::exp(references[begin / kBlock] - reference);
+
+  void remember(int64_t begin, double reference) {
+    if (blocks) references[begin / kBlock] = reference;
   }
+  double reference_of(int64_t begin, double last) const { return blocks ? references[begin / kBlock] : last; }
 };
+
+// What is subtracted in a block: of one that has only -inf so far, any number does.
+inline double anchor(double reference) { return reference == -kInfinity ? 0 : reference; }
 
 template <class S>
 struct RowSummer {
@@ -119,7 +121,7 @@ struct RowSummer {
       if (begin == 0) reference = maximum(0, std::min(end, kGlance));
       if (reference == -kInfinity) reference = maximum(begin, end);
       Total before = total;
-      double best = add_block(begin, end, reference == -kInfinity ? 0 : reference);
+      double best = add_block(begin, end, anchor(reference));
       if (best > reference + kSlack) {
         total = before;
         total.sum *= std::exp(reference - best);
