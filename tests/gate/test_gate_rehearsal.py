@@ -143,7 +143,7 @@ def test_a_loader_that_delivers_fewer_samples_a_second_is_slower(toy, tmp_path):
         ("digits", 2, False): "slower",
     }
     slower = rows["digits", 2, False]
-    assert slower.low <= 1.25 <= slower.high
+    assert slower.ratio == pytest.approx(1.25, rel=0.05)  # a process scatters by 2 %
     assert slower.why["parts"] == [{"part": "data wait", "base": 1e-3, "head": 2e-3}]
     assert (len(outcome.rows), outcome.faults, outcome.exit_code()) == (6, (), 1)
 
