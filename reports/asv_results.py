@@ -11,6 +11,7 @@ Results of several machines merge by folder, and rows of old commits are read li
     results/<machine>/<hash8>-<env>.loaders.jsonl           one object per DataLoader configuration
     results/<machine>/gate-selftest.json                    what the gate knows of itself
     results/<machine>/loaders-selftest.json                 and the search for loader settings
+    results/<machine>/changes.jsonl                         what each night reported, as it was settled
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ COLUMNS = [
     "traffic", "ceiling", "ceiling_name", "level", "share",
     "peak_bytes", "saved_bytes", "manifest", "started_at",
 ]  # fmt: skip
-SIDE_CARS = ("manifest", "conformance", "loaders")
+SIDE_CARS = ("manifest", "conformance", "loaders", "changes")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Results:
     `rows` has one row per (machine, env, commit, benchmark, params) and at least `COLUMNS`; seconds and bytes are
     plain numbers. `conformance` and `loaders` are the side-cars of these names. `manifests` maps an id to what that
     run recorded, `machines` a folder to its machine.json, `selftests` a folder to its gate self-test, and
-    `loader_tests` one to that of the loaders.
+    `loader_tests` one to that of the loaders. `nights` are the lines of all nights, each with its machine.
     """
 
     rows: pd.DataFrame
@@ -71,6 +72,7 @@ class Results:
     manifests: dict[str, Record] = field(default_factory=dict)
     selftests: dict[str, Record] = field(default_factory=dict)
     loader_tests: dict[str, Record] = field(default_factory=dict)
+    nights: tuple[Record, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -115,6 +117,7 @@ class _Reader:
             manifests={str(one.get("id")): one for one in self.side["manifest"]},
             selftests=self.selftests,
             loader_tests=self.loader_tests,
+            nights=tuple(self.side["changes"]),
             problems=tuple(self.problems),
         )
 
@@ -158,7 +161,7 @@ class _Reader:
         stem, _, kind = path.stem.rpartition(".")
         if kind not in (*SIDE_CARS, "rows"):
             return
-        common = {"machine": path.parent.name, **commit_and_env(stem)}
+        common = {"machine": path.parent.name, **(commit_and_env(stem) if kind != "changes" else {})}
         for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
             with self._noted(path, number):
                 self._line(kind, common, line)

@@ -49,7 +49,7 @@ def _settled(group: list[Finding], compare: Compare) -> list[Finding]:
     except Unmeasurable as failure:
         return [_unmeasured(one, failure) for one in group]
     return [
-        _told(one, verdict) if verdict.verdict == one.verdict else _looked_around(one, compare)
+        _told(one, verdict, one.before, one.commit) if verdict.verdict == one.verdict else _looked_around(one, compare)
         for one, verdict in zip(group, verdicts, strict=True)
     ]
 
@@ -63,14 +63,15 @@ def _unmeasured(one: Finding, failure: Unmeasurable) -> Finding:
     return replace(one, again=f"not measured again: {failure}")
 
 
-def _told(one: Finding, verdict: Verdict) -> Finding:
-    """What the pairs of the last comparison say of the finding at its place."""
-    pairs = f"in {verdict.pairs} pairs of processes"
+def _told(one: Finding, verdict: Verdict, older: str, newer: str) -> Finding:
+    """What the last comparison, of two commits, says of the finding at its place."""
+    pairs = f"in {verdict.pairs} pairs of {older} and {newer}, {_measured(verdict.estimate)}"
     if verdict.verdict == one.verdict:
         return replace(one, ratio=verdict.estimate.ratio, again=f"repeated {pairs}")
     if verdict.verdict == "inconclusive" and not _contradicted(one, verdict.estimate):
         return replace(one, again=f"measured again without a decision {pairs}")
-    return replace(one, stands=False, again=f"measured again: {_summary(verdict)} {pairs}")
+    said = "no such change" if verdict.verdict == "inconclusive" else verdict.verdict
+    return replace(one, stands=False, again=f"measured again: {said} {pairs}")
 
 
 def _contradicted(one: Finding, pairs: Estimate) -> bool:
@@ -80,9 +81,10 @@ def _contradicted(one: Finding, pairs: Estimate) -> bool:
     return pairs.low > math.sqrt(one.ratio) and pairs.high >= 1 / (1 + EFFECT)
 
 
-def _summary(verdict: Verdict) -> str:
-    between = f"{verdict.estimate.low:.2f} to {verdict.estimate.high:.2f} times as long"
-    return between if verdict.verdict == "inconclusive" else verdict.verdict
+def _measured(pairs: Estimate) -> str:
+    """The ratio of the pairs with its interval."""
+    known = f"{pairs.low:.2f} to {pairs.high:.2f}" if math.isfinite(pairs.high) else "too few for an interval"
+    return f"{pairs.ratio:.2f} times as long ({known})"
 
 
 def _looked_around(one: Finding, compare: Compare) -> Finding:
@@ -91,7 +93,9 @@ def _looked_around(one: Finding, compare: Compare) -> Finding:
     around = one.series.commits[max(0, place - 1 - REACH) : place + REACH + 1]
     try:
         (changed,) = compare(around[0], around[-1], [one], EFFECT)
-        return _bisected(one, around, changed, compare) if changed.verdict == one.verdict else _told(one, changed)
+        if changed.verdict == one.verdict:
+            return _bisected(one, around, changed, compare)
+        return _told(one, changed, around[0], around[-1])
     except Unmeasurable as failure:
         return _unmeasured(one, failure)
 
@@ -107,4 +111,4 @@ def _bisected(one: Finding, around: Sequence[str], changed: Verdict, compare: Co
             around = around[middle:]
         else:
             return replace(one, again=f"a commit after {around[0]} up to {around[-1]}, as far as pairs show")
-    return _told(replace(one, before=around[0], commit=around[1]), changed)
+    return _told(replace(one, before=around[0], commit=around[1]), changed, around[0], around[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,25 @@ def finding_lines(machine: str, seen: Sequence[Finding], settled: Sequence[Findi
     for before, after in zip(seen, settled, strict=True):
         if before.series.machine == machine:
             lines += [finding_line(after)]
-            lines += [finding_line(replace(before, again=f"see {after.commit}"))] * (before.commit != after.commit)
+            moved = {"again": f"see {after.commit}", "moved_to": after.commit}
+            lines += [{**finding_line(before), **moved}] * (before.commit != after.commit)
     return lines
+
+
+def recalled(found: Iterable[Finding], lines: Iterable[Mapping[str, Any]]) -> list[Finding]:
+    """The findings of the histories as nights settled them, by their lines with the `machine` of each.
+
+    One that was put at another commit is there now; the ratio stays that of the history, `again` has that of the pairs.
+    """
+    known = {(line["machine"], line.get("row"), line.get("environment"), line.get("commit")): line for line in lines}
+    settled = []
+    for one in found:
+        row = (one.series.machine, one.series.row, one.series.environment)
+        line = known.get((*row, one.commit), {})
+        line = known.get((*row, line.get("moved_to")), line)
+        told = {name: line[name] for name in ("commit", "before", "again", "stands") if name in line}
+        settled.append(replace(one, **told))
+    return settled
 
 
 def event_line(one: Event) -> dict[str, Any]:

@@ -26,6 +26,7 @@ NEEDED = {
     "manifest": ("id",),
     "conformance": ("loss", "case", "implementation", "device", "dtype", "status"),
     "loaders": ("dataset", "kind"),
+    "changes": ("commit",),
 }
 PER_ROW = {"result": "value", "stats_ci_99_a": "low", "stats_ci_99_b": "high", "stats_number": "number"}
 

@@ -30,7 +30,7 @@ def pages(material: Material) -> list[Page]:
     rows = material.history[rankable(material.history)]
     several = rows[rows.groupby([*PANEL, "loss", "implementation"])["commit"].transform("nunique") > 1]
     by_loss = {name: several[several["loss"] == name] for name in material.loss_names}
-    points = ChangePoints(material.results.rows)
+    points = ChangePoints(material.results.rows, material.results.nights)
     values = {
         "commits": int(rows["commit"].nunique()),
         "sections": [_section(name, one, points) for name, one in by_loss.items() if len(one)],

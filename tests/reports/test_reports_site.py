@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -13,13 +14,15 @@ import typer
 from conftest import made_up_losses
 from synthetic_results import COMMITS, ENV, MACHINE
 
-from reports import readme
+from reports import asv_results, nightly_memory, readme
 from reports.__main__ import main
 from reports.figure import figure
 from reports.material import Material, gather
 from reports.pages import history
+from reports.pages.change_points import ChangePoints
 from reports.site import NAVIGATION, build, mathematics
 from reports.summary import summary
+from reports.view import Page
 
 VOID = ("meta", "link", "br", "input", "hr", "img", "wbr")
 
@@ -225,9 +228,58 @@ def test_change_points_are_named_and_marked(tmp_path: Path) -> None:
     folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), ("mse_loss",), changed_at=8)
     found = {page.name: page for page in history.pages(gather(folder, made_up_losses()))}["history.html"].values
     table = found["changes"]
-    assert {(row[2].text, row[3].text, row[6].text) for row in table.rows} == {("77777777", "88888888", "slower")}
+    assert {(row[1].text, row[4].text, row[5].text) for row in table.rows} == {("slower", "77777777", "88888888")}
     assert all("'torch'" in row[0].text for row in table.rows)
     assert found["events"] is None
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_change_points_are_shown_as_nights_settled_them(tmp_path: Path) -> None:
+    """torch is slower from the ninth of sixteen commits on in four rows: pairs repeat one there and one at the tenth.
+
+    One they refute, which no figure marks, and the fourth was not measured again.
+    """
+    commits = [f"{place:x}" * 40 for place in range(16)]
+    folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), changed_at=8)
+    rows = sorted(row[0].text for row in _history(folder).values["changes"].rows)
+    there = {"environment": ENV, "commit": "88888888", "before": "77777777", "stands": True}
+    lines = [
+        {**there, "row": rows[0], "again": "repeated in 12 pairs"},
+        {**there, "row": rows[1], "again": "see 99999999", "moved_to": "99999999"},
+        {**there, "row": rows[1], "commit": "99999999", "before": "88888888", "again": "repeated in 13 pairs"},
+        {**there, "row": rows[2], "again": "measured again: same in 30 pairs", "stands": False},
+    ]
+    (folder / MACHINE / "changes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    page = _history(folder)
+    said = {row[0].text: [row[place].text for place in (4, 5, 1, 3)] for row in page.values["changes"].rows}
+    assert said == {
+        rows[0]: ["77777777", "88888888", "slower", "repeated in 12 pairs"],
+        rows[1]: ["88888888", "99999999", "slower", "repeated in 13 pairs"],
+        rows[3]: ["77777777", "88888888", "slower", "not yet"],
+    }
+    (refuted,) = page.values["refuted"].rows
+    assert (refuted[0].text, refuted[1].text) == (rows[2], "did not stand")
+    assert refuted[3].text == "measured again: same in 30 pairs"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_refuted_step_is_no_finding_and_is_marked_nowhere(tmp_path: Path) -> None:
+    """All steps refuted: no table of change points, and no figure has a line at their commit."""
+    commits = [f"{place:x}" * 40 for place in range(16)]
+    folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), ("mse_loss",), changed_at=8)
+    history_alone = ChangePoints(asv_results.read(folder).rows)
+    lines = [{**nightly_memory.finding_line(one), "stands": False} for one in history_alone.standing]
+    (folder / MACHINE / "changes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    read = asv_results.read(folder)
+    assert history_alone.on(read.rows) == ["88888888"]
+    assert ChangePoints(read.rows, read.nights).on(read.rows) == []
+    shown = _history(folder).values
+    assert (shown["changes"], len(shown["refuted"].rows)) == (None, 2)
+
+
+def _history(folder: Path) -> Page:
+    (page,) = history.pages(gather(folder, made_up_losses()))
+    return page
 
 
 @pytest.mark.usefixtures("undrawn")
