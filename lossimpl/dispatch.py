@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lossimpl import registry
+from lossimpl.arguments import Dtypes, Option, options_of, plain, told, usual, usual_dtypes
 from lossimpl.spec import Function, Unavailable
 
 
@@ -40,6 +41,7 @@ def choose(name: str, *tensors: Tensor) -> Choice:
 
 
 FUNCTIONS: dict[tuple[str, str, str], Function] = {}  # a plain dict: torch.compile can look a function up in it
+KNOWN: dict[str, tuple[tuple[Option, ...], Dtypes]] = {}  # of each loss: its options, its tensors' usual types
 
 
 def native_refuses(name: str, device: str) -> str | None:
@@ -55,6 +57,8 @@ def remember(name: str, implementation: str, device: str) -> None:
     """Put the raw function into FUNCTIONS; Unavailable says why it cannot be had."""
     if (name, implementation, device) not in FUNCTIONS:
         FUNCTIONS[name, implementation, device] = registry.function(name, implementation, device)
+        loss = registry.get(name)
+        KNOWN[name] = options_of(loss.check), usual_dtypes(loss)
 
 
 def fallback(name: str) -> str:
@@ -65,11 +69,13 @@ def fallback(name: str) -> str:
 @torch._dynamo.assume_constant_result  # type: ignore[untyped-decorator]  # torch ships no types for it
 def resolved(name: str, implementation: str, device: str) -> str:
     """The implementation behind the word, loaded; outside any trace, since loading may build."""
+    if not isinstance(implementation, str):
+        raise TypeError(f"implementation must be the name of one, got {told(implementation)}")
     if implementation == "auto":
         implementation = "native" if native_refuses(name, device) is None else fallback(name)
+    remember(name, implementation, device)
     if implementation == "native":
         remember(name, fallback(name), device)
-    remember(name, implementation, device)
     return implementation
 
 
@@ -82,14 +88,19 @@ def widened(argument: Any) -> Any:
 def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     """Check the arguments, then compute. `arguments` are the loss's own, all of them, in order.
 
-    `native` checks in its kernel, and asks the room's check for the message only when it has refused.
+    `native` checks in its kernel, and asks the room's check for the message only when it has refused, or before where
+    the types are so unusual that a kernel might take what torch does not.
     """
     first = arguments[0]
     device = first.device.type if isinstance(first, Tensor) else "cpu"
     chosen = resolved(name, implementation, device)
+    options, dtypes = KNOWN[name]
+    arguments = plain(options, arguments)
     if torch.is_autocast_enabled(device):
         arguments = tuple(map(widened, arguments))
     if chosen == "native":
+        if not usual(dtypes, arguments):
+            registry.get(name).check(*arguments)
         try:
             result: Tensor = FUNCTIONS[name, "native", device](*arguments)
             return result

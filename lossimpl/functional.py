@@ -124,8 +124,8 @@ def sigmoid_focal_loss(
 
         ℓ(x, t) = α_t (1 − p_t)^γ BCE(x, t), with 1 − p_t = t σ(−x) + (1 − t) σ(x) and α_t = α t + (1 − α)(1 − t)
 
-    Shapes: inputs and targets of one shape. `alpha` below 0 means no weighting; γ = 0 is the weighted binary cross
-    entropy.
+    Shapes: inputs and targets of one shape; targets in [0, 1]. `alpha` below 0 means no weighting; γ = 0 is the
+    weighted binary cross entropy.
     Edges: Finite gradients at every finite logit and every γ ≥ 0. The default reduction is `none`.
     Raises: ValueError for another shape, an unknown reduction, gamma below 0 or alpha above 1.
     Source: Lin et al. 2017.

@@ -11,7 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossimpl.arguments import number
 from lossimpl.spec import REDUCTIONS
+
+SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
 def readable(tensor: Tensor) -> bool:
@@ -28,10 +31,12 @@ def require_reduction(reduction: Any) -> None:
 
 
 def require_tensors(**tensors: Any) -> None:
-    """Raise TypeError unless every argument is a tensor, RuntimeError unless all are on one device."""
+    """Raise TypeError unless every argument is a tensor, RuntimeError unless all are dense and on one device."""
     for name, value in tensors.items():
         if not isinstance(value, Tensor):
             raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
+        if value.layout in SPARSE:
+            raise NotImplementedError(f"{name} has layout {value.layout}, not implemented: it must be dense")
     (first, one), *others = tensors.items()
     for name, other in others:
         if other.device != one.device:
@@ -56,6 +61,20 @@ def require_some_floating(**tensors: Tensor) -> None:
         require_floating(**tensors)
     if not any(tensor.is_floating_point() for tensor in tensors.values()):
         require_floating(**tensors)
+
+
+def require_no_bool(**tensors: Tensor) -> None:
+    """Raise RuntimeError, as torch's subtraction does, for a tensor of truth values."""
+    for name, tensor in tensors.items():
+        if tensor.dtype is torch.bool:
+            raise RuntimeError(f"{name} has dtype torch.bool, which cannot be subtracted: it must hold numbers")
+
+
+def require_constant(**tensors: Tensor | None) -> None:
+    """Raise RuntimeError, as torch does, for a tensor given that asks for a gradient it would not get there."""
+    for name, tensor in tensors.items():
+        if isinstance(tensor, Tensor) and tensor.requires_grad and torch.is_grad_enabled():
+            raise RuntimeError(f"{name} requires grad, but the loss is not differentiable in it: give {name}.detach()")
 
 
 def require_broadcast(**tensors: Tensor) -> None:
@@ -99,8 +118,13 @@ def require_weight_like(input: Tensor, weight: Tensor | None) -> None:
 def require_number(**values: Any) -> None:
     """Raise TypeError unless every value is a real number."""
     for name, value in values.items():
-        if not isinstance(value, int | float | torch.SymInt | torch.SymFloat):
-            raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
+        number(name, value, (float,))
+
+
+def require_whole(**values: Any) -> None:
+    """Raise TypeError unless every value is a whole number, ValueError unless 64 bits hold it."""
+    for name, value in values.items():
+        number(name, value, (int,))
 
 
 def require_unit_interval(**tensors: Tensor) -> None:

@@ -80,11 +80,11 @@ def check_class_shapes(input: Tensor, target: Tensor) -> None:
         raise RuntimeError("input has no dimension: it must have shape (C), (N, C) or (N, C, d1, ...)")
     if input.dim() == 1:
         if target.numel() != 1 or target.dim() > 1:
-            raise RuntimeError(f"target has shape {list(target.shape)}: for an input of shape (C) it must be a scalar")
+            raise ValueError(f"target has shape {list(target.shape)}: for an input of shape (C) it must be a scalar")
         return
-    if target.dim() >= 1 and target.shape[0] != input.shape[0]:
+    if list(target.shape[:1]) != [input.shape[0]]:
         raise ValueError(
-            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]}): "
+            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({sum(target.shape[:1])}): "
             f"input has shape {list(input.shape)}, target {list(target.shape)}"
         )
     wanted = [input.shape[0], *input.shape[2:]]

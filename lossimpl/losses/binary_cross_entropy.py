@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from lossimpl.losses._checks import (
+    require_constant,
     require_expandable,
     require_floating,
     require_reduction,
@@ -110,6 +111,7 @@ def check(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction
     if target.dtype != input.dtype:
         raise RuntimeError(f"Found dtype {target.dtype} for target but expected input's {input.dtype}")
     require_expandable(input.shape, weight=weight)
+    require_constant(weight=weight)
     require_unit_interval(input=input, target=target)
 
 

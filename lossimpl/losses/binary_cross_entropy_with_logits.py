@@ -18,7 +18,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossimpl.losses._checks import require_expandable, require_floating, require_reduction, require_tensors
+from lossimpl.losses._checks import (
+    require_constant,
+    require_expandable,
+    require_floating,
+    require_no_bool,
+    require_reduction,
+    require_tensors,
+)
 from lossimpl.losses._common import compute_dtype, each, elementwise_traffic, promote, reduce
 from lossimpl.losses._makers import binary_makers
 from lossimpl.spec import Loss
@@ -126,6 +133,9 @@ def check(
     if not target.is_floating_point():
         raise RuntimeError(f"target has dtype {target.dtype}: it must be floating point")
     require_expandable(input.shape, weight=weight, pos_weight=pos_weight)
+    require_constant(weight=weight, pos_weight=pos_weight)
+    if pos_weight is not None:
+        require_no_bool(pos_weight=pos_weight)
 
 
 LOSS = Loss(

@@ -26,7 +26,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossimpl.losses._checks import require_floating, require_number, require_reduction, require_tensors
+from lossimpl.losses._checks import (
+    require_constant,
+    require_floating,
+    require_number,
+    require_reduction,
+    require_tensors,
+    require_whole,
+)
 from lossimpl.losses._classes import (
     check_class_shapes,
     check_class_weight,
@@ -193,6 +200,7 @@ def check(
     """Raise torch's error type, with the argument, its value and what is allowed."""
     require_tensors(input=input, target=target)
     require_reduction(reduction)
+    require_whole(ignore_index=ignore_index)
     require_number(label_smoothing=label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
@@ -207,6 +215,7 @@ def check(
         check_class_shapes(input, target)
         check_labels(input, target, ignore_index)
     check_class_weight(input, weight=weight)
+    require_constant(weight=weight)
 
 
 LOSS = Loss(

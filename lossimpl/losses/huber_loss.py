@@ -81,6 +81,8 @@ def check(
     """Raise torch's error type, with the argument, its value and what is allowed."""
     check_pair(input, target, reduction, weight)
     require_floating(input=input)
+    if target.is_complex():
+        require_floating(target=target)
     require_number(delta=delta)
     if not delta > 0:
         raise RuntimeError(

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossimpl.losses._checks import check_pair, require_some_floating
+from lossimpl.losses._checks import check_pair, require_no_bool, require_some_floating
 from lossimpl.losses._common import each, elementwise_traffic, pair, real_dtype, reduce_weighted
 from lossimpl.losses._makers import regression_makers
 from lossimpl.spec import Loss
@@ -52,6 +52,7 @@ def framework(input: Tensor, target: Tensor, reduction: str = "mean", weight: Te
 def check(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> None:
     """Raise torch's error type, with the argument, its value and what is allowed."""
     check_pair(input, target, reduction, weight)
+    require_no_bool(input=input, target=target)
     if not (input.is_complex() or target.is_complex()):
         require_some_floating(input=input, target=target)
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossimpl.losses._checks import require_floating, require_number, require_reduction, require_tensors
+from lossimpl.losses._checks import require_floating, require_number, require_reduction, require_tensors, require_whole
 from lossimpl.losses._classes import (
     check_class_shapes,
     check_class_weight,
@@ -133,6 +133,7 @@ def check(
     """Raise torch's error type, with the argument, its value and what is allowed."""
     require_tensors(input=input, target=target)
     require_reduction(reduction)
+    require_whole(ignore_index=ignore_index)
     require_number(gamma=gamma)
     if not gamma >= 0:
         raise ValueError(f"gamma must be at least 0, got {gamma}")

@@ -22,7 +22,13 @@ import math
 import torch
 from torch import Tensor
 
-from lossimpl.losses._checks import require_broadcast, require_number, require_reduction, require_tensors
+from lossimpl.losses._checks import (
+    require_broadcast,
+    require_no_bool,
+    require_number,
+    require_reduction,
+    require_tensors,
+)
 from lossimpl.losses._common import (
     ITEM_BYTES,
     broadcast,
@@ -162,6 +168,7 @@ def check(
 ) -> None:
     """Raise torch's error type, with the argument, its value and what is allowed."""
     require_tensors(anchor=anchor, positive=positive, negative=negative)
+    require_no_bool(anchor=anchor, positive=positive, negative=negative)
     require_reduction(reduction)
     require_number(margin=margin, p=p, eps=eps)
     if margin <= 0:
