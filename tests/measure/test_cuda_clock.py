@@ -210,6 +210,15 @@ def test_the_flush_reads_twice_what_the_cache_holds(h100, monkeypatch):
     assert read == [(100 << 20, 4)]
 
 
+def test_marks_that_a_kernel_left_in_the_cache_are_taken_off_before_the_flush_reads(h100, monkeypatch):
+    """An ordinary read displaces ordinary lines first: the order is what makes the flush one."""
+    device, done = TorchDevice(), []
+    device.driver = SimpleNamespace(cuCtxResetPersistingL2Cache=lambda: done.append("unmark"))
+    monkeypatch.setattr(torch, "sum", lambda tensor, dim, out: done.append("read"))
+    device.flush()
+    assert done == ["unmark", "read"]
+
+
 def test_without_nvml_nothing_is_known_and_nothing_fails(h100, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)  # Python's mark of a module that cannot be imported
     assert isinstance(cuda_board.current(), SilentBoard)

@@ -13,9 +13,19 @@ from .classes import class_rows_kernel
 from .launch import CHECKED, INTERPRETED, compute_dtype, compute_type, launch, multiprocessors
 from .operators import Grads, Operator, register
 from .probability_losses import cross_entropy_probabilities
-from .rows import class_dim, class_rows, row_gradient, row_losses, tile_options, unit_rows, upstream_stride
+from .rows import (
+    class_dim,
+    class_rows,
+    first_read,
+    require_width,
+    row_gradient,
+    row_losses,
+    tile_options,
+    unit_rows,
+    upstream_stride,
+)
 from .sums import finish, valid_weight
-from .support import loss_dtype, needs, on_host, require_floating, require_reduction
+from .support import loss_dtype, needs, on_host, require_device, require_floating, require_reduction
 
 INDEX_ARGUMENTS = (
     "Tensor input, Tensor target, Tensor? weight, int ignore_index, float smoothing, float alpha, float gamma"
@@ -42,7 +52,7 @@ def run(
         x, target, weight, upstream, divisor, losses, grad, board, width, x.stride(0), upstream_stride(upstream),
         ignore_index, smoothing, alpha, gamma,
         FOCAL=focal, SMOOTH=smoothing > 0, WHOLE=tuning.stays_on_chip(width, x.element_size()),
-        FIRST_READ="evict_first" if grad is None else "evict_last", COUNT=tuning.count_block(rows), PARTS=parts,
+        FIRST_READ=first_read((grad,)), COUNT=tuning.count_block(rows), PARTS=parts,
         COMPUTE=compute_type(x), maxnreg=tuning.ROW_REGISTERS if slim else None,
         **tile_options(x, x.element_size()), **CHECKED,
     )  # fmt: skip
@@ -118,6 +128,7 @@ def _index_call(
 ) -> Tensor:  # fmt: skip
     """Check what the kernel relies on, lay out rows, and run the operator."""
     require_floating(x)
+    require_device(x.device, target, weight)
     require_reduction(reduction)
     expected = x.shape[:1] + x.shape[2:] if x.dim() > 1 else ()
     if x.dim() == 0 or target.shape not in (expected, (1,) * (x.dim() == 1)):
@@ -127,8 +138,7 @@ def _index_call(
             raise RuntimeError(f"class indices must be torch.int64 or torch.uint8, got {target.dtype}")
         target = target.long()
     check_class_weight(x, weight)
-    if x.shape[class_dim(x)] == 0:
-        raise Unavailable("native takes at least one class")
+    require_width(x.shape[class_dim(x)], "classes")
     if on_host(target) and not ((target == ignore_index) | ((target >= 0) & (target < x.shape[class_dim(x)]))).all():
         raise IndexError(f"target out of bounds for {x.shape[class_dim(x)]} classes")
     rows = class_rows(x)

@@ -199,7 +199,9 @@ def class_rows_kernel(
             )  # fmt: skip
         else:
             last = tiles - 1
-            x = tl.load(x_body + (last * TILE + inner), mask=last * LANES + lane < vectors)
+            x = tl.load(
+                x_body + (last * TILE + inner), mask=last * LANES + lane < vectors, eviction_policy="evict_first"
+            )
             for k in range(tiles):
                 tile = last - k
                 first = tile * TILE

@@ -7,7 +7,16 @@ from lossimpl.spec import Unavailable
 
 from .elementwise_operator import DIVIDED_BY_WEIGHT, OPERATORS
 from .launch import compute_dtype
-from .support import floating_pair, loss_dtype, needs, on_host, require_floating, require_reduction, require_same_shape
+from .support import (
+    floating_pair,
+    loss_dtype,
+    needs,
+    on_host,
+    require_device,
+    require_floating,
+    require_reduction,
+    require_same_shape,
+)
 
 
 def _call(
@@ -16,6 +25,7 @@ def _call(
 ) -> Tensor:  # fmt: skip
     """Check what the kernels rely on, and run the operator."""
     require_floating(x, t)
+    require_device(x.device, weight, pos_weight)
     require_reduction(reduction)
     for extra in (weight, pos_weight):
         if extra is not None and extra.requires_grad and torch.is_grad_enabled():

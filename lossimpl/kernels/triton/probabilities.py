@@ -28,10 +28,11 @@ def coefficients(
 
 @triton.jit
 def fold_tile(
-    x_ptr, t_ptr, weight_ptr, x_offsets, t_offsets, columns, mask, smoothing, classes, state, COMPUTE: tl.constexpr
+    x_ptr, t_ptr, weight_ptr, x_offsets, t_offsets, columns, mask, smoothing, classes, state,
+    FIRST_READ: tl.constexpr, COMPUTE: tl.constexpr,
 ):  # fmt: skip
     """Read one tile of logits and targets into the lanes' state."""
-    x = tl.load(x_ptr + x_offsets, mask=mask, other=float("-inf"), eviction_policy="evict_last").to(COMPUTE)
+    x = tl.load(x_ptr + x_offsets, mask=mask, other=float("-inf"), eviction_policy=FIRST_READ).to(COMPUTE)
     c, _ = coefficients(t_ptr, t_offsets, weight_ptr, columns, mask, smoothing, classes, COMPUTE)
     return fold(x, c, state, True)
 
@@ -70,6 +71,7 @@ def probability_rows_kernel(
     factor: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     EDGES: tl.constexpr,
     ALIKE: tl.constexpr,
+    FIRST_READ: tl.constexpr,
     COMPUTE: tl.constexpr,
     LANES: tl.constexpr,
     VECTOR: tl.constexpr,
@@ -90,14 +92,14 @@ def probability_rows_kernel(
     if EDGES:
         edge_state = fold_tile(
             x_ptr, t_ptr, weight_ptr, start + edge_columns, t_start + edge_columns, edge_columns, edge_mask,
-            smoothing, width, edge_state, COMPUTE,
+            smoothing, width, edge_state, FIRST_READ, COMPUTE,
         )  # fmt: skip
     state = empty_state(LANES, COMPUTE)
     for tile in range(tiles):
         place = tile * (LANES * VECTOR) + inner
         state = fold_tile(
             x_ptr, t_ptr, weight_ptr, x_body + place, t_body + place, head + place, tile * LANES + lane < vectors,
-            smoothing, width, state, COMPUTE,
+            smoothing, width, state, FIRST_READ, COMPUTE,
         )  # fmt: skip
     top = tl.maximum(tl.max(state[0], axis=0), tl.max(edge_state[0], axis=0))
     total, coefficient_sum, deviation = merge(state, top, True)

@@ -1,11 +1,22 @@
 """How rows of logits lie in memory, and what the kernels over rows have in common on the host."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lossimpl.spec import Unavailable
+
 from . import tuning
+
+MOST_COLUMNS = 2**31 - 2**16  # columns are numbers of 32 bits, and a row's last tile may lie partly beyond it
+
+
+def require_width(width: int, what: str) -> None:
+    """Rows that the kernels can walk."""
+    if not 0 < width <= MOST_COLUMNS:
+        raise Unavailable(f"native takes 1 to {MOST_COLUMNS} {what}, got {width}")
 
 
 def class_dim(x: Tensor) -> int:
@@ -41,6 +52,15 @@ def row_gradient(x: Tensor) -> Tensor:
 def row_losses(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Memory for one loss a row."""
     return x.new_empty(x.shape[0], dtype=dtype)
+
+
+def first_read(grads: Sequence[Tensor | None]) -> str:
+    """What the L2 cache shall do with logits read for the sums: keep them where a gradient reads them again.
+
+    Only then, and the second reading lets go of all of them: what is kept for nobody displaces what others read, and
+    outlives a flush between two measurements.
+    """
+    return "evict_first" if all(grad is None for grad in grads) else "evict_last"
 
 
 def upstream_stride(upstream: Tensor | None) -> int:

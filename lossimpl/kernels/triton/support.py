@@ -19,10 +19,16 @@ def require_floating(*tensors: Tensor) -> None:
             raise Unavailable("native does not compose with torch.func.grad: torch's own operators have to be taken")
         if tensor.dtype not in FLOATING:
             raise Unavailable(f"native takes float64, float32, bfloat16 or float16 tensors, got {tensor.dtype}")
-        if tensor.device != device:
-            raise RuntimeError(f"tensors on one device are expected, got {device} and {tensor.device}")
+    require_device(device, *tensors)
     if device.type != "cuda" and not INTERPRETED:
         raise Unavailable(f"the Triton kernels take CUDA tensors, got a tensor on {device}")
+
+
+def require_device(device: torch.device, *tensors: Tensor | None) -> None:
+    """All on one device: a kernel would follow an address of another GPU's memory wherever it leads."""
+    for tensor in tensors:
+        if tensor is not None and tensor.device != device:
+            raise RuntimeError(f"tensors on one device are expected, got {device} and {tensor.device}")
 
 
 def require_reduction(reduction: str) -> None:

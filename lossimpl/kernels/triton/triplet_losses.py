@@ -6,13 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossimpl.spec import Unavailable
-
 from . import tuning
 from .launch import compute_dtype, compute_type, launch
 from .operators import Grads, Operator, register
 from .probability_losses import mean_factor
-from .rows import row_losses, upstream_stride
+from .rows import require_width, row_losses, upstream_stride
 from .sums import finish
 from .support import loss_dtype, needs, require_floating, require_reduction
 from .triplet import triplet_kernel
@@ -104,8 +102,7 @@ def triplet_margin_loss(
     if not anchor.shape == positive.shape == negative.shape:
         tensors = torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]  # torch's is untyped
     shape = tensors[0].shape
-    if shape[-1] == 0:
-        raise Unavailable("native takes vectors of at least one element")
+    require_width(shape[-1], "elements of a vector")
     rows = [tensor if tensor.dim() == 2 else tensor.reshape(-1, shape[-1]) for tensor in tensors]
     dtype = loss_dtype(*tensors)
     loss = OPERATOR(*rows, margin, p, eps, swap, reduction, dtype, *needs(reduction, *tensors))[0]

@@ -91,15 +91,16 @@ def class_rows(label, dtype, width, pointers=("divisor_ptr", "loss_ptr", "grad_p
     report(f"{label} {dtype} {width}", classes.class_rows_kernel, arguments, constants, warps, True, most)
 
 
-def probability_rows(label, dtype, width, pointers=("loss_ptr", "grad_x_ptr"), alike=True):
+def probability_rows(label, dtype, width, pointers=("loss_ptr", "grad_x_ptr"), ones=(), **constants):
     tile, warps = row_constants(dtype, width)
     kinds = dict.fromkeys(("x_ptr", "t_ptr", "grad_x_ptr", "grad_t_ptr", "weight_ptr", "upstream_ptr"), "*" + dtype)
     kinds |= {"loss_ptr": "*" + COMPUTE[dtype]}
     arguments = {name: kinds[name] for name in ("x_ptr", "t_ptr", *pointers)}
-    arguments |= dict.fromkeys(("width", "x_stride", "t_stride", "upstream_stride"), "i32")
+    integers = ("width", "x_stride", "t_stride", "upstream_stride")
+    arguments |= {name: "i32" for name in integers if name not in ones}
     arguments |= dict.fromkeys(("smoothing", "factor"), "fp64")
-    kernel = probabilities.probability_rows_kernel
-    report(f"{label} {dtype} {width}", kernel, arguments, tile | {"ALIKE": alike}, warps)
+    constants = {"ALIKE": True, "FIRST_READ": "evict_last"} | constants | tile | dict.fromkeys(ones, 1)
+    report(f"{label} {dtype} {width}", probabilities.probability_rows_kernel, arguments, constants, warps)
 
 
 def pointwise_loss(name, dtype, operands="xt", outputs="x", strided=False, ones=(), scalars=("partial_ptr",)):
@@ -123,14 +124,15 @@ def pointwise_loss(name, dtype, operands="xt", outputs="x", strided=False, ones=
     report(label, elementwise.elementwise_kernel, arguments, constants, tuning.ELEMENTWISE_WARPS, debug)
 
 
-def triplets(dtype, width, norm, swap, grads=("grad_a_ptr", "grad_p_ptr", "grad_n_ptr", "loss_ptr")):
+def triplets(dtype, width, norm, swap, grads=("grad_a_ptr", "grad_p_ptr", "grad_n_ptr", "loss_ptr"), ones=()):
     columns = min(tuning.power_of_two(width), tuning.TRIPLET_TILE)
     kinds = dict.fromkeys(("grad_a_ptr", "grad_p_ptr", "grad_n_ptr", "upstream_ptr"), "*" + dtype)
     kinds |= {"loss_ptr": "*" + COMPUTE[dtype]}
     arguments = dict.fromkeys(("a_ptr", "p_ptr", "n_ptr"), "*" + dtype) | {name: kinds[name] for name in grads}
-    arguments |= dict.fromkeys(("count", "width", "a_stride", "p_stride", "n_stride", "upstream_stride"), "i32")
+    integers = ("count", "width", "a_stride", "p_stride", "n_stride", "upstream_stride")
+    arguments |= {name: "i32" for name in integers if name not in ones}
     arguments |= dict.fromkeys(("margin", "p", "eps", "factor"), "fp64")
-    constants = {
+    constants = dict.fromkeys(ones, 1) | {
         "NORM": norm, "SWAP": swap, "COMPUTE": getattr(tl, COMPUTE[dtype].replace("fp", "float")), "WIDTH": columns,
         "ROWS": tuning.TRIPLET_TILE // columns, "WHOLE": width <= columns,
     }  # fmt: skip
@@ -158,7 +160,10 @@ def reductions():
     del targets["blocks"]
     report("valid weight one", reduce.valid_weight_kernel, targets, block | {"blocks": 1})
     scale = {"grad_ptr": "*bf16", "upstream_ptr": "*bf16", "n": "i64"}
-    report("scale", reduce.scale_kernel, scale, {"COMPUTE": tl.float32, "BLOCK": tuning.ELEMENTWISE_BLOCK, "VECTOR": 8})
+    constants = {"COMPUTE": tl.float32, "BLOCK": tuning.ELEMENTWISE_BLOCK, "VECTOR": 8}
+    report("scale", reduce.scale_kernel, scale, constants)
+    del scale["n"]
+    report("scale one", reduce.scale_kernel, scale, constants | {"n": 1})
 
 
 def usual():
@@ -182,16 +187,18 @@ def variants():
     class_rows("backward", "fp64", 50257, ("upstream_ptr", "grad_ptr"))
     class_rows("one class", "fp32", 1, ones=("width", "x_stride", "upstream_stride"))
     everything = ("weight_ptr", "upstream_ptr", "grad_x_ptr", "grad_t_ptr")
-    probability_rows("probability", "bf16", 50257, everything, alike=False)
-    probability_rows("probability forward", "fp64", 1000, ("loss_ptr",))
+    probability_rows("probability", "bf16", 50257, everything, ALIKE=False)
+    probability_rows("probability forward", "fp64", 1000, ("loss_ptr",), FIRST_READ="evict_first")
+    probability_rows("probability of one class", "bf16", 1, everything, ("width", "x_stride", "t_stride"))
     for name in pointwise.POINTS:
         pointwise_loss(name, "fp64", operands="xtwpu", outputs="lxt", scalars=("divisor_ptr", "scalar_upstream_ptr"))
         pointwise_loss(name, "bf16", operands="xtwpu", outputs="lxt", strided=True, scalars=())
-    pointwise_loss("mse_loss", "fp32", ones=("n",))
+        pointwise_loss(name, "fp32", ones=("n",))
     for norm in (0, 1, 2, 3):
         triplets("fp32", 5000, norm, swap=True)
         triplets("bf16", 100, norm, swap=True, grads=("grad_p_ptr", "upstream_ptr"))
     triplets("bf16", 128, 2, False, ("loss_ptr",))
+    triplets("fp32", 1, 4, True, ones=("count", "width", "a_stride", "p_stride", "n_stride"))
     reductions()
 
 

@@ -68,3 +68,12 @@ def test_elements_are_moved_16_bytes_at_a_time_whatever_their_number(usual, dtyp
         if one["kernel"] in (f"mse_loss {dtype}", f"sigmoid_focal_loss with gamma 2 {dtype}"):
             assert len([move for move in one["moves"] if move == "ld.global.v4.b32"]) >= 2, one
             assert len([move for move in one["moves"] if move == "st.global.v4.b32"]) >= 1, one
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+def test_what_the_first_reading_keeps_in_the_cache_the_second_lets_go(usual, dtype):
+    """Lines marked to be evicted last and read no more would stay, in the way of others and past a flush."""
+    (one,) = (one for one in usual if one["kernel"] == f"class rows {dtype} 128256")
+    reads = [move for move in one["moves"] if move.startswith("ld") and "v4" in move]
+    assert {"evict_last" in move or "evict_first" in move for move in reads} == {True}
+    assert sum("evict_last" in move for move in reads) == sum("evict_first" in move for move in reads)

@@ -154,6 +154,27 @@ def test_what_the_kernels_do_not_serve_is_refused(native, device):
         native("l1_loss")(torch.ones(3, dtype=torch.complex64, device=device), x.detach())
 
 
+def test_tensors_beside_the_input_lie_where_it_does(native, batch):
+    """An address of another device would be followed all the same: what other devices there may be, meta is one."""
+    x, target = batch
+    same = x.detach()
+    for call in (
+        lambda: native("cross_entropy")(x, target.to("meta")),
+        lambda: native("binary_cross_entropy_with_logits")(x, same, weight=same.to("meta")),
+        lambda: native("binary_cross_entropy_with_logits")(x, same, pos_weight=same[0].to("meta")),
+    ):
+        with pytest.raises(RuntimeError, match="device"):
+            call()
+
+
+def test_rows_whose_columns_32_bits_cannot_count_are_refused(native, device):
+    """One number, seen 2^31 times."""
+    from lossimpl.spec import Unavailable
+
+    with pytest.raises(Unavailable, match="2147483648"):
+        native("cross_entropy")(torch.zeros(1, 1, device=device).expand(1, 2**31), torch.zeros(1, device=device).long())
+
+
 def test_the_package_offers_every_loss(native):
     import lossimpl
     from lossimpl.kernels import triton
