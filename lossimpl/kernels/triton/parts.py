@@ -14,10 +14,9 @@ says itself that it is there, arrives at once, and needs no fence. Everybody add
 Waiting for another program is safe only if that one runs. So parts are dealt out in the order in which programs start,
 by a counter: whoever waits does so for parts dealt out before its own, whose programs have started, and for later parts
 of the same row, which the next programs take as soon as they start. No program waits for anything else, so all those of
-earlier rows end and make room; a device that can hold PARTS programs at once always has room for the rest of a row. A kernel on another stream takes
-room only until it ends; one that waits too holds at most PARTS - 1 waiting programs, so n of them at once need room for
-n (PARTS - 1) + 1. An H100 holds 264, enough for eight of 32 parts; and a device that starts a kernel's programs only
-when those of the kernel before it have all started, as NVIDIA's do, never holds more than one such row back.
+earlier rows end and make room; a device that can hold PARTS programs at once always has room for the rest of a row.
+A kernel on another stream takes room only until it ends; if it shares rows too, PARTS - 1 of its programs at most wait
+at once, so n such kernels need room for n (PARTS - 1) + 1 programs. An H100 has room for 264, eight times 32 parts.
 """
 
 import triton
