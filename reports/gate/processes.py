@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from lossimpl.measure import wall
+from reports.gate import family
 from reports.gate.rows import Row
 
 WORKER = Path(__file__).with_name("worker")
 LAST_WORDS = 40  # lines of stderr that are kept
 POLL_SECONDS = 0.2
+EXIT_SECONDS = 5.0  # for a worker that has said everything
+OWN_SILENCE = 90.0  # seconds for a row that starts processes itself; a loader that hangs is given up there after 60
 Answer = dict[str, Any]
 Result = TypeVar("Result")
 
@@ -48,6 +51,11 @@ class Patience:
 
     silence: float
     until: float
+
+    def is_over(self, silent: float, started: Row | None) -> bool:
+        """Whether a row hangs; when the time is up, it is enough to be silent for as long as a loader may be."""
+        own = started is not None and (started.measures_itself or wall.now() > self.until)
+        return silent > (min(self.silence, OWN_SILENCE) if own else self.silence)
 
 
 @dataclass
@@ -81,15 +89,16 @@ def ask(
 ) -> Answers:
     """Run a worker and collect what it says; more than `silence` seconds without a word is a timeout.
 
-    At the time `until` it is ended without a failure: what it said by then is what there is. The child has its own
-    process group, and nothing of that group outlives this call, Ctrl-C included.
+    At the time `until` it is ended without a failure: what it said by then is what there is. Nothing that descends from
+    the child outlives this call, Ctrl-C included.
     """
+    variable, mark = family.marked()
     child = subprocess.Popen(
         [*command, "-P", str(WORKER)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=dict(environment),
+        env={**environment, **variable},
         text=True,
         errors="replace",
         start_new_session=True,
@@ -109,7 +118,7 @@ def ask(
         _send(child.stdin, job)
         return _collect(child, lines, last_words, readers, Patience(silence, until))
     finally:
-        _end(child)
+        _end(child, mark)
 
 
 def _send(stdin: IO[str], job: Mapping[str, Any]) -> None:
@@ -136,10 +145,12 @@ def _collect(
         try:
             line = lines.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            if stopping.is_set() or wall.now() > patience.until:
-                return answers
-            if wall.now() - heard > patience.silence:
-                answers.failure = Failure("timeout", f"nothing heard for {patience.silence:g} s", started)
+            if child.poll() is not None:  # its own children may keep the pipe open
+                break
+            silent = wall.now() - heard
+            if patience.is_over(silent, started):
+                answers.failure = Failure("timeout", f"nothing heard for {silent:.0f} s", started)
+            if answers.failure or stopping.is_set() or wall.now() > patience.until:
                 return answers
             continue
         if line is None:
@@ -147,10 +158,13 @@ def _collect(
         heard, answer = wall.now(), json.loads(line)
         started = row_of(answer["start"]) if "start" in answer else started
         answers.said.append(answer)
+        if answer.get("done"):
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it may wait for its children for ever
+                child.wait(EXIT_SECONDS)
+            return answers
     code = child.wait()
-    readers[1].join(timeout=5)
-    if not (answers.said and answers.said[-1].get("done")):
-        answers.failure = _failure(code, last_words, started)
+    readers[1].join(timeout=1)
+    answers.failure = _failure(code, last_words, started)
     return answers
 
 
@@ -170,7 +184,7 @@ def side_by_side(*jobs: Callable[[], Result]) -> list[Result]:
 
 def _failure(code: int, last_words: deque[str], row: Row | None) -> Failure:
     """A Python error is told by its last line, a killed process by its signal."""
-    said = [line.strip() for line in last_words if line.strip()]
+    said = [line.strip() for line in last_words if line.strip() and not line.startswith("==")]  # those are Valgrind's
     if code < 0:
         return Failure("crashed", f"killed by {signal.Signals(-code).name}" + _after(said), row)
     if code > 128 and code - 128 in {one.value for one in signal.Signals}:
@@ -182,10 +196,11 @@ def _after(said: list[str]) -> str:
     return f"; last words: {said[-1]}" if said else ""
 
 
-def _end(child: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+def _end(child: subprocess.Popen[str], mark: bytes) -> None:
+    """The child first, so that it starts no more; the others are asked, since some clean up, and then killed."""
+    child.kill()
     child.wait()
+    family.end(mark)
 
 
 def side_environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -8,15 +8,13 @@ The figures go to `results/<machine>/gate-selftest.json`, and the nightly keeps 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from lossimpl.measure import wall
@@ -26,6 +24,7 @@ from reports.gate.outcome import Fault, plain
 from reports.gate.processes import say
 from reports.gate.rows import Row, spread_out
 from reports.gate.run import EFFECT
+from reports.gate.selftest_instructions import by_instructions
 from reports.gate.session import Session
 from reports.gate.sides import Side, build, commit_of
 
@@ -35,10 +34,7 @@ IDENTICAL_ROWS = 210
 PLANTED_ROWS = 20  # that the default budget of the gate is meant for
 SIZES = (0.05, 0.10, 0.20, 0.50)
 STRUCTURAL = ("extra pass", "extra copy", "lost fusion")
-PLANTED_INSTRUCTIONS = 0.02
-TURNS = 1000  # of an empty loop: what one takes depends on how Python was built, and is counted first
-TURNED_ROWS = 10
-ROW_BY_ROW = ("rows", "recorded")  # tables of the record that are too long to print; the second feeds simulations
+ROW_BY_ROW = ("rows", "recorded", "instruction_plants")  # too long to print; the second feeds simulations
 SUITE_NAME = "p{:04d}"  # as long as "suite": the length of a path is a part of a process
 
 Plants = Mapping[Row, tuple[str, float]]
@@ -88,8 +84,11 @@ class Bench:
         return Judged(verdicts, session.faults, wall.now() - started, times)
 
     def counted(self, rows: list[Row], plants: Plants) -> dict[Row, dict[str, float]]:
-        """Compare instructions: both sides run the same files, as two revisions do, with plants on the head alone."""
-        base = self.planted(self.base, dict.fromkeys(plants, ("none", 0.0)))
+        """Compare instructions: both sides run the same files, as two revisions do, with plants on the head alone.
+
+        Base goes the same way to each plant, and there does nothing.
+        """
+        base = self.planted(self.base, dict.fromkeys(plants, ("instructions", 0.0)))
         head = self.planted(self.head, plants)
         counts, notes = instructions.count_sides(base, head, rows, self.folder / f"instructions{self.runs}")
         for note in notes:
@@ -168,46 +167,6 @@ def other_plants(rows: list[Row]) -> dict[Row, tuple[str, float]]:
     native = [row for row in rows if row.implementation == "native" and row not in plants and SHAPES[-1] in row.params]
     kinds = [kind for kind in STRUCTURAL for _ in range(5)]
     return plants | {row: (kind, 0.0) for row, kind in zip(native, kinds, strict=False)}
-
-
-def by_instructions(bench: Bench, rows: list[Row]) -> dict[str, Any]:
-    """False alarms and planted +2 % of the channel without noise; only the reason where nothing can be counted.
-
-    Rows of the smallest shape: the kernels repeat exactly, and what does not is Python's share, which is largest there.
-    """
-    absent = instructions.unavailable()
-    if absent:
-        return {"instructions": f"not counted: {absent}"}
-    say("instructions of identical code, then with a planted +2 %")
-    started = wall.now()
-    same = bench.counted(rows, {})
-    if len(same) < 2:  # of which one would show what going to a plant costs, the other what a turn of its loop does
-        return {"instructions": f"not counted: Callgrind ran {len(same)} of {len(rows)} rows"}
-    more = bench.counted(list(same), two_percent(bench, same))
-    planted = sorted(one["ratio"] - 1 for one in more.values())
-    return {
-        "instruction_rows": len(same),
-        "instruction_false_alarms": sum(bool(instructions.change(one)) for one in same.values()),
-        "instruction_largest_difference": max((abs(one["ratio"] - 1) for one in same.values()), default=None),
-        "instruction_largest_disagreement": max((one["disagreement"] for one in more.values()), default=None),
-        "instruction_largest_tolerance": max(
-            (one["tolerance"] for one in (*same.values(), *more.values())), default=None
-        ),
-        "instruction_planted": f"{planted[0]:+.2%} to {planted[-1]:+.2%}" if planted else "none",
-        "instruction_planted_found": f"{sum(bool(instructions.change(one)) for one in more.values())} of {len(more)}",
-        "instruction_seconds": round(wall.now() - started),
-    }
-
-
-def two_percent(bench: Bench, counted: Mapping[Row, Mapping[str, float]]) -> Plants:
-    """For each row the turns of an empty loop that take 2 % of its instructions, with what going there takes."""
-    turns = {row: float(TURNS * (place % 2)) for place, row in enumerate(islice(counted, 2 * TURNED_ROWS))}
-    turned = bench.counted(list(turns), {row: ("instructions", count) for row, count in turns.items()})
-    added = {row: one["head"] - one["base"] for row, one in turned.items()}
-    fixed, many = (median(added[row] for row in added if turns[row] == count) for count in (0, TURNS))
-    a_turn = (many - fixed) / TURNS
-    wanted = {row: PLANTED_INSTRUCTIONS * one["base"] - fixed for row, one in counted.items()}
-    return {row: ("instructions", float(max(0, math.ceil(missing / a_turn)))) for row, missing in wanted.items()}
 
 
 def detection(judged: Judged, plants: Plants) -> list[dict[str, Any]]:

@@ -110,19 +110,19 @@ class Session:
         last = 0.0
         while design.wanted() and wall.now() + last <= deadline:
             started = wall.now()
-            self.pair(design)
+            self.pair(design, deadline)
             design.look()
             last = wall.now() - started
             left = max(0.0, deadline - wall.now())
             say(f"{len(design.wanted())} rows to measure next, {left:.0f} s left, {last:.0f} s a pair")
         design.look(final=True)
 
-    def pair(self, design: Design[Row]) -> None:
+    def pair(self, design: Design[Row], until: float = math.inf) -> None:
         """Two fresh processes in the order of the coin, both with the same rows in the same order."""
         rows = design.wanted()
         self.coin.shuffle(rows)
         order = self.coin.choice([("base", "head"), ("head", "base")])
-        answers = {name: self._times(name, rows) for name in order}
+        answers = {name: self._times(name, rows, until) for name in order}
         for row in rows:
             if all(row in found for found in answers.values()):
                 design.observe(row, self._ratio(row, {name: found[row] for name, found in answers.items()}))
@@ -130,8 +130,8 @@ class Session:
                 self.faults.append(self.failures[row][-1])
                 design.drop(row)
 
-    def _times(self, name: str, rows: list[Row]) -> dict[Row, Answer]:
-        answers = self.ask(self.sides[name], "times", rows, LOSSIMPL_SECONDS=OWN_SECONDS)
+    def _times(self, name: str, rows: list[Row], until: float) -> dict[Row, Answer]:
+        answers = self.ask(self.sides[name], "times", rows, until, LOSSIMPL_SECONDS=OWN_SECONDS)
         self.machine += [answer["machine"] for answer in answers.said if "machine" in answer]
         if answers.failure:
             for row in [answers.failure.row] if answers.failure.row else rows:

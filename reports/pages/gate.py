@@ -35,13 +35,19 @@ def reading(record: Mapping[str, Any]) -> str:
     if {"instruction_rows", "instruction_false_alarms"} <= set(record):
         parts.append(
             f"by instructions it flagged {record['instruction_false_alarms']} of {record['instruction_rows']} "
-            f"identical rows and found a planted +2 % in {record.get('instruction_planted_found')}"
+            f"identical rows and found a planted +2 % in {record.get('instruction_planted_found')}{_missed(record)}"
         )
     planted = [one for one in record.get("detection") or [] if {"planted", "rows", "found"} <= set(one)]
     parts += [f"of {one['rows']} rows with {one['planted']} it found {one['found']}" for one in planted[:1]]
     text = "; ".join(parts)
     budget = f" Each group of rows had {record['budget_seconds'] / 60:g} minutes." if "budget_seconds" in record else ""
     return f"{text[0].upper()}{text[1:]}.{budget}" if text else ""
+
+
+def _missed(record: Mapping[str, Any]) -> str:
+    """The rows whose planted instructions were not found, by name; older records do not know."""
+    missed = record.get("instruction_planted_missed", "none")
+    return "" if missed == "none" else f" (not in {missed})"
 
 
 def _tables(record: Mapping[str, Any]) -> list[Table]:

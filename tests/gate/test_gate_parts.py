@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import typer
@@ -135,70 +134,6 @@ def test_loaders_are_not_counted():
     assert len(instructions.countable(ROWS)) == 4
 
 
-def dump(folder, number, label, total):
-    text = f"version: 1\ndesc: Trigger: Client Request: {label}\nevents: Ir\nsummary: {total}\n"
-    (folder / f"out.{number}").write_text(text)
-
-
-def test_dumps_become_instructions_per_call(tmp_path):
-    """(total at 16 repeats - total at 1) / 15; a row with one dump only is left out."""
-    assert instructions.REPEATS == (1, 16)
-    dump(tmp_path, 1, '["a.A.t", ["x"], 1]', 1_200)
-    dump(tmp_path, 2, '["a.A.t", ["x"], 16]', 16_200)
-    dump(tmp_path, 3, '["a.A.t", ["y"], 1]', 1_200)
-    assert instructions.read_dumps(tmp_path) == {Row("a.A.t", ("x",)): 1_000.0}
-
-
-@pytest.mark.parametrize(
-    ("heads", "flagged"), [((1_020, 1_020), True), ((1_009, 1_009), False), ((1_003, 1_040), False), ((980, 980), True)]
-)
-def test_instructions_are_judged_by_the_rows_own_tolerance(heads, flagged):
-    """2 % is a change, 0.9 % is none; where one pair shows 0.3 % and the other 4 %, their mean of 2 % is none."""
-    row = Row("a.A.t", ())
-    counted = instructions.compared(row, [{row: 1_000.0}, {row: heads[0]}, {row: 1_000.0}, {row: heads[1]}])
-    assert bool(instructions.change(counted)) is flagged
-
-
-def test_hashes_that_move_both_sides_alike_are_no_noise_of_the_row():
-    """The second pair takes 5 % more on both sides, head 2 % more in both pairs: a change, at the least tolerance."""
-    row = Row("a.A.t", ())
-    counted = instructions.compared(row, [{row: 1_000.0}, {row: 1_020.0}, {row: 1_050.0}, {row: 1_071.0}])
-    assert counted["tolerance"] == instructions.FLOOR
-    assert [change.worse for change in instructions.change(counted)] == [True]
-
-
-@pytest.mark.slow  # Valgrind starts Python, a few seconds
-@pytest.mark.skipif(instructions.unavailable() is not None, reason=f"Callgrind: {instructions.unavailable()}")
-def test_callgrind_counts_repeat_and_grow_with_the_work(tmp_path):
-    """A loop of 20,000 turns takes twice the instructions of 10,000 within 2 %, and as many in every process."""
-    (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "__init__.py").write_text("")
-    loop = "def ready(stem, turns):\n    return lambda: [None for _ in range(int(turns))]\n"
-    (tmp_path / "benchmarks" / "calls.py").write_text(loop)
-    marks = tmp_path / "marks.so"
-    source = Path(instructions.__file__).with_name("marks.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", marks, source], check=True)
-    runs = []
-    for number in range(2):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder / 'out'}"]
-        rows = [["a.A.track_seconds", ["10000"]], ["a.A.track_seconds", ["20000"]]]
-        job = {
-            "task": "counts",
-            "suite": str(tmp_path),
-            "marks": str(marks),
-            "warmup": 3,
-            "repeats": instructions.REPEATS,
-            "rows": rows,
-        }
-        assert ask([*valgrind, sys.executable], job, side_environment({}), 120).failure is None
-        runs.append(instructions.read_dumps(folder))
-    small, large = sorted(runs[0].values())
-    assert large / small == pytest.approx(2, rel=0.02)
-    assert runs[0] == pytest.approx(runs[1], rel=0.005)
-
-
 def test_rows_are_taken_in_turn_and_the_choice_repeats():
     """Every benchmark's first native row comes before any second one, and the same rows are chosen every time."""
     rows = [
@@ -323,34 +258,6 @@ def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
     answers = ask([sys.executable], job, side_environment({}), 30)
     assert answers.failure is None
     assert next(iter(answers.rows().values()))["seconds"] > 1000 * 1e-9
-
-
-class Counting:
-    """Calls of 1e5, 2e5, ... instructions, plants of 400 and 75 a turn, and one row that takes 3 % more on head."""
-
-    def __init__(self, crooked):
-        self.crooked = crooked
-
-    def counted(self, rows, plants):
-        found = {}
-        for row in rows:
-            base = 1e5 * int(row.params[1])
-            head = base * (1.03 if row == self.crooked else 1.0)
-            head += 400 + 75 * plants[row][1] if row in plants else 0
-            found[row] = instructions.compared(row, [{row: base}, {row: head}])
-        return found
-
-
-@pytest.mark.parametrize("crooked", [None, 30])
-def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monkeypatch, crooked):
-    """30 rows whose plants are sized by what turns of a loop are seen to take; one that differs is a false alarm."""
-    monkeypatch.setattr(instructions, "unavailable", lambda: None)
-    rows = [Row("a.A.track_seconds", ("native", str(number))) for number in range(1, 31)]
-    record = selftest.by_instructions(Counting(rows[crooked - 1] if crooked else None), rows)
-    assert record["instruction_rows"] == 30
-    assert record["instruction_false_alarms"] == (1 if crooked else 0)
-    assert record["instruction_planted_found"] == "30 of 30"
-    assert record["instruction_planted"] == ("+2.00% to +5.00%" if crooked else "+2.00% to +2.05%")
 
 
 @pytest.mark.parametrize(("slower", "count"), [(1, 15), (20, 4), (500, 3)])

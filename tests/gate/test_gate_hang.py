@@ -1,0 +1,169 @@
+"""Rows that hang: a worker stuck for ever, a loader that never delivers, children that outlive their parents."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from toy import LOADER, Toy, verdicts
+
+from reports.gate import family, processes
+from reports.gate.processes import ask, side_environment
+from reports.gate.run import Plan, compare
+
+# A loader's worker: in a session of its own, deaf to requests to end, its parent gone or stuck.
+STUCK = """
+import os, signal, subprocess, sys, time
+
+deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(86_421)"
+subprocess.Popen([sys.executable, "-c", deaf], start_new_session=True)
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(86_421)
+"""
+
+
+def survivors():
+    """Processes of the sleep that only these tests ask for."""
+    left = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"86_421" in (folder / "cmdline").read_bytes():
+                left.append(folder.name)
+        except OSError:
+            continue
+    return left
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOY_DRAWS", str(tmp_path / "draws"))
+    return Toy(tmp_path / "project")
+
+
+def suite(folder, body):
+    """A suite with one loader row, whose method runs `body`."""
+    (folder / "benchmarks").mkdir(parents=True)
+    (folder / "benchmarks" / "__init__.py").write_text("")
+    lines = "".join(f"        {line}\n" for line in body.strip().splitlines())
+    (folder / "benchmarks" / "loading.py").write_text(
+        f"class Loading:\n    params = ((0,),)\n\n    def track_seconds_per_sample(self, workers):\n{lines}"
+    )
+    return {"task": "times", "suite": str(folder), "rows": [["loading.Loading.track_seconds_per_sample", [0]]]}
+
+
+def test_a_loader_that_hangs_on_one_side_is_a_named_fault_and_its_children_are_gone(toy, tmp_path, monkeypatch):
+    """The head's loader with two workers waits for ever: a timeout that names row and side; five rows measured; exit 2.
+
+    It is given up after the shorter patience that loaders have, not after the gate's 60 seconds.
+    """
+    monkeypatch.setattr(processes, "OWN_SILENCE", 4.0)
+    toy.write("benchmarks/loading.py", LOADER)
+    toy.base = toy.commit("Measure loaders")
+    hang = f'    if params[1] == 2:\n        exec({STUCK!r})\n        __import__("time").sleep(86_421)\n    return'
+    toy.replace("toy/__init__.py", "def loaded(*params):\n    return", f"def loaded(*params):\n{hang}")
+    toy.commit("Hang with two workers")
+    (tmp_path / "work").mkdir()
+    started = time.monotonic()
+    outcome = compare(Plan(toy.folder, toy.base, "HEAD", budget=320.0, silence=60.0), tmp_path / "work")
+    assert time.monotonic() - started < 60
+    (fault,) = outcome.faults
+    assert (fault.row, fault.side) == ("loading.Loading.track_seconds_per_sample('digits', 2, False)", "head")
+    assert fault.text == "timeout: nothing heard for 4 s"
+    assert len(outcome.rows) == 5
+    assert set(verdicts(outcome).values()) == {"same"}
+    assert (outcome.exit_code(), survivors()) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("then", "kind"),
+    [("import time; time.sleep(86_421)", "timeout"), ("os._exit(3)", "crashed"), ("os.abort()", "crashed")],
+)
+def test_what_a_row_started_ends_with_its_worker(tmp_path, then, kind):
+    """Orphans in sessions of their own, one deaf to SIGTERM, one forked with the worker's pipe still open."""
+    started = time.monotonic()
+    answers = ask([sys.executable], suite(tmp_path, f"{STUCK}\n{then}"), side_environment({}), silence=2.0)
+    assert (answers.failure.kind, str(answers.failure.row)) == (kind, "loading.Loading.track_seconds_per_sample(0)")
+    assert survivors() == []
+    assert time.monotonic() - started < 2 + 3 + 5
+
+
+def test_a_worker_that_cannot_exit_has_said_everything(tmp_path, monkeypatch):
+    """At its end Python joins a thread that never ends: the answers count, and the process is ended."""
+    monkeypatch.setattr(processes, "EXIT_SECONDS", 0.5)
+    body = "import threading, time\nthreading.Thread(target=time.sleep, args=(86_421,)).start()"
+    answers = ask(
+        [sys.executable], suite(tmp_path, f"{body}\nreturn {{'samples': [1.0], 'number': 1}}"), side_environment({}), 20
+    )
+    assert answers.failure is None
+    assert [answer["seconds"] for answer in answers.rows().values()] == [1.0]
+
+
+def test_a_row_that_hangs_when_the_time_is_up_is_named(tmp_path, monkeypatch):
+    """The budget ends before the patience with an ordinary row: it was silent for longer than a loader may be."""
+    monkeypatch.setattr(processes, "OWN_SILENCE", 1.0)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "__init__.py").write_text("")
+    (tmp_path / "benchmarks" / "calls.py").write_text("import time\n\n\ndef ready(*row):\n    time.sleep(86_421)\n")
+    job = {"task": "times", "suite": str(tmp_path), "rows": [["a.A.track_seconds", ["native"]]]}
+    answers = ask([sys.executable], job, side_environment({}), silence=600, until=processes.wall.now() + 3)
+    assert (answers.failure.kind, str(answers.failure.row)) == ("timeout", "a.A.track_seconds('native')")
+
+
+@pytest.mark.slow  # the loaders' own deadline is a minute
+def test_a_real_loader_that_never_delivers_is_told_by_its_own_deadline(tmp_path):
+    """Two workers stuck in `__getitem__`: the row's error says timeout and where it stands, and nothing is left."""
+    (tmp_path / "stuck.py").write_text(DATASET)
+    body = """
+import sys
+sys.path.insert(0, PLACE)
+from lossimpl.loading.row import measure
+record = measure({"num_workers": 2, "batch_size": 2}, "stuck:dataset", 0.3)
+raise RuntimeError(f"{record['status']}: {record['reason']}")
+""".replace("PLACE", repr(str(tmp_path)))
+    job = suite(tmp_path / "suite", body) | {"task": "check"}
+    answers = ask([sys.executable], job, side_environment({}), silence=600.0)
+    assert answers.failure is None
+    (answer,) = answers.rows().values()
+    assert answer["error"].startswith("RuntimeError: timeout: ")
+    assert survivors() == []
+
+
+@pytest.mark.slow  # starts a zygote with torch
+def test_a_real_loader_that_is_given_up_leaves_no_process_and_no_file(tmp_path, monkeypatch):
+    """The gate is less patient than the loaders: zygote, job, and both stuck workers end, and the job's folder goes."""
+    monkeypatch.setattr(processes, "OWN_SILENCE", 30.0)
+    places = tmp_path / "t"
+    places.mkdir()
+    (tmp_path / "stuck.py").write_text(DATASET)
+    body = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from lossimpl.loading.row import measure
+return measure({{"num_workers": 2, "batch_size": 2}}, "stuck:dataset", 0.3)
+"""
+    seen = []
+    monkeypatch.setattr(family, "end", lambda mark, end=family.end: (seen.append(family.members(mark)), end(mark)))
+    job = suite(tmp_path / "suite", body) | {"task": "check"}
+    answers = ask([sys.executable], job, side_environment({"TMPDIR": str(places)}), silence=600.0)
+    assert answers.failure.kind == "timeout"
+    assert len(seen[0]) >= 3  # zygote, job, worker: what there was to end
+    assert not any(Path(f"/proc/{pid}").exists() for pid in seen[0])
+    assert list(places.iterdir()) == []
+
+
+DATASET = """
+import time
+
+
+class Dataset:
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        time.sleep(86_421)
+
+
+def dataset():
+    return Dataset()
+"""

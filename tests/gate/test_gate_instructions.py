@@ -1,0 +1,202 @@
+"""Instructions as a channel: dumps, tolerances, when another pair of processes is counted, and its self-test."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from reports.gate import instructions
+from reports.gate.processes import ask, side_environment
+from reports.gate.rows import Row
+from reports.gate.selftest_instructions import by_instructions
+from reports.pages import gate
+
+
+def dump(folder, number, label, total):
+    text = f"version: 1\ndesc: Trigger: Client Request: {label}\nevents: Ir\nsummary: {total}\n"
+    (folder / f"out.{number}").write_text(text)
+
+
+def test_dumps_become_instructions_per_call(tmp_path):
+    """(total at 16 repeats - total at 1) / 15; a row with one dump only is left out."""
+    assert instructions.REPEATS == (1, 16)
+    dump(tmp_path, 1, '["a.A.t", ["x"], 1]', 1_200)
+    dump(tmp_path, 2, '["a.A.t", ["x"], 16]', 16_200)
+    dump(tmp_path, 3, '["a.A.t", ["y"], 1]', 1_200)
+    assert instructions.read_dumps(tmp_path) == {Row("a.A.t", ("x",)): 1_000.0}
+
+
+@pytest.mark.parametrize(
+    ("heads", "flagged"), [((1_020, 1_020), True), ((1_009, 1_009), False), ((1_003, 1_040), False), ((980, 980), True)]
+)
+def test_instructions_are_judged_by_the_rows_own_tolerance(heads, flagged):
+    """2 % is a change, 0.9 % is none; where one pair shows 0.3 % and the other 4 %, their mean of 2 % is none."""
+    row = Row("a.A.t", ())
+    counted = instructions.compared(row, [{row: 1_000.0}, {row: heads[0]}, {row: 1_000.0}, {row: heads[1]}])
+    assert bool(instructions.change(counted)) is flagged
+
+
+def test_hashes_that_move_both_sides_alike_are_no_noise_of_the_row():
+    """The second pair takes 5 % more on both sides, head 2 % more in both pairs: a change, at the least tolerance."""
+    row = Row("a.A.t", ())
+    counted = instructions.compared(row, [{row: 1_000.0}, {row: 1_020.0}, {row: 1_050.0}, {row: 1_071.0}])
+    assert counted["tolerance"] == instructions.FLOOR
+    assert [change.worse for change in instructions.change(counted)] == [True]
+
+
+@pytest.mark.slow  # Valgrind starts Python, a few seconds
+@pytest.mark.skipif(instructions.unavailable() is not None, reason=f"Callgrind: {instructions.unavailable()}")
+def test_callgrind_counts_repeat_and_grow_with_the_work(tmp_path):
+    """A loop of 20,000 turns takes twice the instructions of 10,000 within 2 %, and as many in every process."""
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "__init__.py").write_text("")
+    loop = "def ready(stem, turns):\n    return lambda: [None for _ in range(int(turns))]\n"
+    (tmp_path / "benchmarks" / "calls.py").write_text(loop)
+    marks = tmp_path / "marks.so"
+    source = Path(instructions.__file__).with_name("marks.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", marks, source], check=True)
+    runs = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder / 'out'}"]
+        rows = [["a.A.track_seconds", ["10000"]], ["a.A.track_seconds", ["20000"]]]
+        job = {
+            "task": "counts",
+            "suite": str(tmp_path),
+            "marks": str(marks),
+            "warmup": 3,
+            "repeats": instructions.REPEATS,
+            "rows": rows,
+        }
+        assert ask([*valgrind, sys.executable], job, side_environment({}), 120).failure is None
+        runs.append(instructions.read_dumps(folder))
+    small, large = sorted(runs[0].values())
+    assert large / small == pytest.approx(2, rel=0.02)
+    assert runs[0] == pytest.approx(runs[1], rel=0.005)
+
+
+ROW = Row("a.A.track_seconds", ("native", "8"))
+
+
+def noisy(effect, noise, rng, asked):
+    """Counts of a pair of processes: 100,000 instructions, head `effect` more, either with the noise of its process."""
+
+    def both(sides, rows, which):
+        asked.append((which.seed, rows))
+        factors = np.exp(noise * rng.standard_normal(2))
+        base, head = factors * (1e5, 1e5 * (1 + effect))
+        return [dict.fromkeys(rows, base), dict.fromkeys(rows, head)], []
+
+    return both
+
+
+def counted(effect, noise, rng, folder, monkeypatch):
+    """What the channel says of one row, and how many pairs it asked for."""
+    asked = []
+    monkeypatch.setattr(instructions, "_both", noisy(effect, noise, rng, asked))
+    monkeypatch.setattr(instructions, "run", lambda command, folder: SimpleNamespace(returncode=0))
+    runs, _ = instructions.count_sides(None, None, [ROW], folder)
+    return bool(instructions.change(instructions.compared(ROW, runs))), len(asked)
+
+
+def test_counts_that_repeat_are_counted_once(tmp_path, monkeypatch):
+    """Identical code counts alike to the instruction: one pair of processes, no change."""
+    assert counted(0.0, 0.0, np.random.default_rng(0), tmp_path / "counts", monkeypatch) == (False, 1)
+
+
+@pytest.mark.parametrize(("effect", "right"), [(0.0, 0.995), (0.02, 0.995), (-0.02, 0.995)])
+def test_a_noisy_row_is_counted_until_it_is_clear(tmp_path, monkeypatch, effect, right):
+    """Processes that scatter by 0.4 %, more than nine rows in ten do: of 400, +-2 % is found, and no change is none.
+
+    One pair of processes of such a row errs by more than 1 % in 7 of 100.
+    """
+    rng = np.random.default_rng(7)
+    said = [counted(effect, 0.004, rng, tmp_path / str(index), monkeypatch) for index in range(400)]
+    assert np.mean([flagged == bool(effect) for flagged, _ in said]) >= right
+    assert max(pairs for _, pairs in said) == instructions.MOST_PAIRS
+    assert np.mean([pairs for _, pairs in said]) < 4.5
+
+
+def test_rows_are_counted_again_in_the_opposite_order_and_with_other_hashes(tmp_path, monkeypatch):
+    """Three rows of which the second repeats its counts: the others are counted again, last first, by another seed."""
+    rows, asked = [Row("a.A.track_seconds", (name,)) for name in "xyz"], []
+
+    def both(sides, rows, which):
+        asked.append((which.seed, [row.params[0] for row in rows]))
+        return [dict.fromkeys(rows, 1e5), {row: 1e5 * (1.0 if row.params[0] == "y" else 1.02) for row in rows}], []
+
+    monkeypatch.setattr(instructions, "_both", both)
+    monkeypatch.setattr(instructions, "run", lambda command, folder: SimpleNamespace(returncode=0))
+    runs, _ = instructions.count_sides(None, None, rows, tmp_path / "counts")
+    assert asked == [(0, ["x", "y", "z"]), (1, ["z", "x"])]
+    assert [bool(instructions.change(instructions.compared(row, runs))) for row in rows] == [True, False, True]
+
+
+class Counting:
+    """Calls of 1e5, 2e5, ... instructions, 75 for a turn. Head takes a share of `off` more; beside turns, of `near`.
+
+    Rows with turns are counted by two pairs that disagree by the shares of `torn`, and those of `lost` not at all.
+    """
+
+    def __init__(self, off=None, near=None, torn=None, lost=()):
+        self.off, self.near, self.torn, self.lost = off or {}, near or {}, torn or {}, lost
+
+    def counted(self, rows, plants):
+        assert set(plants) == set(rows)
+        return {row: self.compared(row, plants[row][1]) for row in rows if row not in self.lost or not plants[row][1]}
+
+    def compared(self, row, turns):
+        base = 1e5 * int(row.params[1])
+        near, torn = ({}, {}) if not turns else (self.near, self.torn)
+        head = base * (1 + self.off.get(row, 0.0) + near.get(row, 0.0)) + 75 * turns
+        apart = 1 + torn.get(row, 0.0) / 2
+        return instructions.compared(row, [{row: base}, {row: head * apart}, {row: base}, {row: head / apart}])
+
+
+INSTRUCTION_ROWS = [Row("a.A.track_seconds", ("native", str(number))) for number in range(1, 31)]
+
+
+def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monkeypatch):
+    """30 rows: each plant is 2 % of its own row, rounded up to a turn of 75, and every one is found."""
+    monkeypatch.setattr(instructions, "unavailable", lambda: None)
+    record = by_instructions(Counting(), INSTRUCTION_ROWS)
+    assert (record["instruction_rows"], record["instruction_false_alarms"]) == (30, 0)
+    assert (record["instruction_planted_found"], record["instruction_planted_missed"]) == ("30 of 30", "none")
+    assert record["instruction_planted"] == "+2.00% to +2.02%"
+    assert [one["row"] for one in record["instruction_plants"]] == list(map(str, INSTRUCTION_ROWS))
+    assert record["instruction_plants"][0] == {
+        "row": "a.A.track_seconds('native', '1')",
+        "planted": 0.02025,  # 27 turns of 75 in 100,000
+        "measured": 0.02025,
+        "tolerance": 0.01,
+        "pairs": 2,
+        "found": "yes",
+    }
+
+
+def test_the_self_test_names_what_it_missed_and_what_it_flagged(monkeypatch):
+    """A row that takes 3 % more on head is a false alarm; missed are one that hides its plant, one whose pairs disagree
+    by 5 %, and one that could not be counted: all by name, none left out of the count."""
+    monkeypatch.setattr(instructions, "unavailable", lambda: None)
+    crooked, hiding, torn, lost = (INSTRUCTION_ROWS[index] for index in (11, 14, 17, 20))
+    counting = Counting({crooked: 0.03}, {hiding: -0.0105}, {torn: 0.05}, {lost})
+    record = by_instructions(counting, INSTRUCTION_ROWS)
+    assert (record["instruction_false_alarms"], record["instruction_false_alarm_names"]) == (1, str(crooked))
+    assert record["instruction_planted_found"] == "27 of 30"
+    assert record["instruction_planted_missed"] == ", ".join(map(str, (hiding, torn, lost)))
+    assert record["instruction_planted_measured"] == "+0.95% to +5.00%"
+    assert record["instruction_plants"][20] == {"row": str(lost), "found": "not counted"}
+    assert f"in 27 of 30 (not in {hiding}" in gate.reading(record)
+
+
+def test_a_self_test_that_can_count_nothing_says_so(monkeypatch):
+    """Callgrind is there and runs no row: a reason instead of figures, and the timed part goes on."""
+    monkeypatch.setattr(instructions, "unavailable", lambda: None)
+    nothing = SimpleNamespace(counted=lambda rows, plants: {})
+    assert by_instructions(nothing, INSTRUCTION_ROWS) == {
+        "instructions": "not counted: Callgrind ran 0 of 30 rows, and none with a plant"
+    }
