@@ -7,10 +7,11 @@ import pkgutil
 
 import typer
 
-from lossimpl import commands
+from lossimpl import commands, terminal
 
 app = typer.Typer(
     help="Which loss implementation, which DataLoader settings, and did this change make any of it worse?",
+    epilog=terminal.EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -27,7 +28,7 @@ def assemble() -> None:
 def main() -> None:
     """Entry point of the `lossimpl` script."""
     assemble()
-    app()
+    terminal.run("lossimpl", app)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,10 @@ def native_loader(name: str) -> Implementation:
     """Our fused kernels: C++ on CPU, Triton on CUDA, imported only when asked for."""
 
     def load(device: str) -> Function:
-        function: Function = importlib.import_module(KERNELS[device]).load(name)
+        try:
+            function: Function = importlib.import_module(KERNELS[device]).load(name)
+        except OSError as error:  # a cache that cannot be written, a library that cannot be loaded
+            raise Unavailable(f"native cannot be built or loaded: {error}") from error
         return function
 
     return Implementation("native", load, native_available)

@@ -7,6 +7,8 @@ import sys
 
 import typer
 
+from lossimpl import terminal
+
 COMMANDS = {
     "site": "Build the static site from results/.",
     "sweep": "Run the benchmarks through asv.",
@@ -27,11 +29,12 @@ def main(arguments: list[str]) -> None:
         return
     name = arguments[0]
     if name not in COMMANDS:
-        sys.exit(f"command: {name!r} is unknown; one of {', '.join(COMMANDS)}")
+        print(f"command: {name!r} is unknown; one of {', '.join(COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
     app = typer.Typer(add_completion=False)
     app.command()(getattr(importlib.import_module(f"reports.{name}"), name))
     app(args=arguments[1:], prog_name=f"python -m reports {name}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    terminal.run("reports", lambda: main(sys.argv[1:]))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -61,7 +63,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        with _undisturbed():
+            self._process.start()
         theirs.close()
         if not self._pipe.poll(START_SECONDS):
             raise TimeoutError(f"a child process did not start within {START_SECONDS:g} s")
@@ -78,6 +81,19 @@ class Worker:
         self._process.join()
         self._process, self._pipe = None, None
         return _died(code)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A child started here ignores Ctrl-C, which the terminal sends to both: the parent ends it without a traceback."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _died(code: int | None) -> str:

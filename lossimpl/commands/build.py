@@ -13,6 +13,6 @@ def build() -> None:
 
     try:
         typer.echo(builder.build())
-    except Unavailable as error:
-        typer.echo(error, err=True)
+    except (Unavailable, OSError) as error:
+        typer.echo(f"native cannot be built: {error}", err=True)
         raise typer.Exit(1) from error

@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from lossimpl.agreement.conformance import Row
     from lossimpl.agreement.run import Job
+    from lossimpl.spec import Loss
 
 STATUSES = ("pass", "fail", "unavailable", "error")
 SHOWN = 25  # failures of ours printed in full; the rest are in the JSON lines
@@ -28,7 +29,9 @@ def check(
     dtype: Annotated[list[str] | None, typer.Option(help="Only these; repeat for several.")] = None,
     slow: Annotated[bool, typer.Option("--slow", help="Also tensors of more than 2^31 elements.")] = False,
     mutants: Annotated[bool, typer.Option("--mutants", help="Check the checks: hunt wrong functions instead.")] = False,
-    json: Annotated[Path | None, typer.Option(help="Write one JSON object per row to this file.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write one JSON object per row to this file.", dir_okay=False)
+    ] = None,
 ) -> None:
     """Run the hard cases on every implementation, each in a child process with a deadline."""
     if mutants:
@@ -38,6 +41,9 @@ def check(
     rows = _run(todo, json)
     _show(rows)
     _audit(todo)
+    if all(row.status == "unavailable" for row in rows):
+        typer.echo("nothing was checked: all of it is unavailable here (`lossimpl list` says why)", err=True)
+        raise typer.Exit(1)
     if any(_is_ours(row) and row.status in ("fail", "error") for row in rows):
         raise typer.Exit(1)
 
@@ -50,16 +56,17 @@ def _hunt(name: str, json: Path | None) -> None:
     from rich.progress import track
     from rich.table import Table
 
-    import lossimpl
     from lossimpl.agreement.mutants import hunt
     from lossimpl.agreement.mutants import mutants as wrong
 
     warnings.simplefilter("ignore")  # broadcasting warns by contract, once a case
-    losses = [lossimpl.get(name)] if name else list(lossimpl.LOSSES.values())
-    todo = [(loss, mutant) for loss in losses for mutant in wrong(loss)]
-    found = [hunt(*one) for one in track(todo, description="hunting", console=Console(stderr=True))]
-    if json is not None:
-        json.write_text("".join(json_module.dumps(asdict(one)) + "\n" for one in found))
+    todo = [(loss, mutant) for loss in _losses(name) for mutant in wrong(loss)]
+    found = []
+    with json.open("w") if json else nullcontext() as file:
+        for loss, mutant in track(todo, description="hunting", console=Console(stderr=True)):
+            found.append(hunt(loss, mutant))
+            if file:
+                print(json_module.dumps(asdict(found[-1])), file=file, flush=True)
     table = Table("loss", "mutant", "caught by", title="Mutants")
     for one in found:
         table.add_row(one.loss, one.mutant, one.by or "nothing: it survived")
@@ -71,14 +78,20 @@ def _hunt(name: str, json: Path | None) -> None:
         raise typer.Exit(1)
 
 
-def _asked(loss: str, implementations: list[str], device: str, dtypes: list[str], slow: bool) -> list[Job]:
+def _losses(name: str) -> list[Loss]:
+    """The loss of that name, or all."""
     import lossimpl
+
+    if name and name not in lossimpl.LOSSES:
+        raise typer.BadParameter(f"LOSS {name!r}: it must be one of {', '.join(lossimpl.LOSSES)}")
+    return [lossimpl.get(name)] if name else list(lossimpl.LOSSES.values())
+
+
+def _asked(loss: str, implementations: list[str], device: str, dtypes: list[str], slow: bool) -> list[Job]:
     from lossimpl.agreement.run import jobs
     from lossimpl.spec import COMPILING, DEVICES, DTYPES
 
-    if loss and loss not in lossimpl.LOSSES:
-        raise typer.BadParameter(f"LOSS {loss!r}: it must be one of {', '.join(lossimpl.LOSSES)}")
-    losses = [lossimpl.get(loss)] if loss else list(lossimpl.LOSSES.values())
+    losses = _losses(loss)
     known = list(dict.fromkeys(name for one in losses for name in one.implementations))
     for option, given, allowed in (
         ("--implementation", implementations, known),

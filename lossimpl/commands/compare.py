@@ -44,7 +44,9 @@ def compare(
         typer.echo(json_module.dumps([asdict(row) for row in rows], indent=2))
     else:
         show(case, one, rows)
-    if any(row.status in ("wrong", "error", "impossible") for row in rows):
+    if any(row.status in ("wrong", "error", "impossible") for row in rows) or not any(
+        row.status == "ok" for row in rows
+    ):
         raise typer.Exit(1)
 
 

@@ -18,6 +18,7 @@ from lossimpl.loading.validity import invalid_reason
 if TYPE_CHECKING:
     from lossimpl.loading.bench import Bench
     from lossimpl.loading.search import Search
+    from lossimpl.loading.store import Store
 
 MILLISECOND = 1e-3
 
@@ -34,9 +35,9 @@ def loaders(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE[,VALUE]: only these values of a DataLoader argument.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="Results, a line each; an interrupted sweep goes on from them.")] = Path(
-        "lossimpl-loaders.jsonl"
-    ),
+    output: Annotated[
+        Path, typer.Option(help="Results, a line each; an interrupted sweep goes on from them.", dir_okay=False)
+    ] = Path("lossimpl-loaders.jsonl"),
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Find the fastest settings of torch's DataLoader for your dataset that still deliver the same training data."""
@@ -45,6 +46,7 @@ def loaders(
     from lossimpl.loading.bench import Bench
     from lossimpl.loading.consumer import KINDS
     from lossimpl.loading.launcher import Zygote
+    from lossimpl.loading.store import Store
     from lossimpl.loading.summary import show, summarise
     from lossimpl.loading.workload import resolve
 
@@ -53,15 +55,19 @@ def loaders(
         pinned = parse_all(settings or [])
         if consumer not in KINDS:
             raise ValueError(f"consumer: expected one of {', '.join(KINDS)}, got {consumer!r}")
+        if any(size < 1 for size in batch_size or []):
+            raise ValueError(f"batch_size: expected 1 or more, got {min(batch_size or [])}")
+        store = Store(output)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if batch_size:
         pinned["batch_size"] = list(batch_size)
+    store.writable()  # before the minutes that fill it
     with Zygote() as zygote:
         bench = Bench(
             dataset, zygote, step=step_time * MILLISECOND, consumer=consumer, deadline=min(60.0, max(12.0, budget / 6))
         )
-        search = prepare(bench, pinned, budget, output)
+        search = prepare(bench, pinned, budget, store)
         interrupted = run(search, pinned, Console(stderr=True))
         summary = summarise(search, stall_bound / 100, interrupted)
     search.store.put(summary)
@@ -73,11 +79,10 @@ def loaders(
         raise typer.Exit(130 if interrupted else 1)
 
 
-def prepare(bench: Bench, pinned: dict[str, list[Any]], budget: float, output: Path) -> Search:
+def prepare(bench: Bench, pinned: dict[str, list[Any]], budget: float, store: Store) -> Search:
     """The search over this dataset, with the user's values in place of the usual ones."""
     from lossimpl.loading.search import Search
     from lossimpl.loading.space import default_axes
-    from lossimpl.loading.store import Store
     from lossimpl.measure.threads import usable_cores
 
     base = Settings()
@@ -89,7 +94,7 @@ def prepare(bench: Bench, pinned: dict[str, list[Any]], budget: float, output: P
         **default_axes(usable_cores(), facts),
         **{name: values for name, values in pinned.items() if name not in fixed},
     }
-    return Search(bench, replace(base, **fixed), axes, budget, Store(output))
+    return Search(bench, replace(base, **fixed), axes, budget, store)
 
 
 WORKER_ARGUMENTS = (

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from lossimpl.spec import Case
 
 Record = dict[str, Any]
+NEEDED = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
 
 SPREAD = 0.05  # two processes on one quiet machine differ by some percent, which the interval of one cannot know
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="Rows as a sweep keeps them, or as `lossimpl compare --json` prints.")],
+    file: Annotated[
+        Path, typer.Argument(help="Rows as a sweep keeps them, or as `lossimpl compare --json` prints.", dir_okay=False)
+    ],
     row: Annotated[int, typer.Option(help="Which row, counted from 1; 0 lists them.")] = 0,
-    seconds: Annotated[float, typer.Option(help="What the samples may take.")] = 2.0,
+    seconds: Annotated[float, typer.Option(help="What the samples may take.", min=0.1)] = 2.0,
 ) -> None:
     """Measure one stored row again and say whether its time, its status and its agreement are reproduced."""
     records = load(file)
@@ -32,6 +35,8 @@ def replay(
         raise typer.BadParameter(f"--row {row}: {file.name} holds rows 1 to {len(records)}")
     stored = records[row - 1]
     typer.echo(title(stored))
+    if lacking := [name for name in NEEDED if not isinstance(stored.get(name), str)]:
+        raise typer.BadParameter(f"--row {row}: it lacks {', '.join(lacking)}, so it cannot be measured again")
     for line in environment_lines(stored, manifests(file)):
         typer.echo(line)
     fresh = measure_again(stored, seconds)
@@ -48,7 +53,7 @@ def load(file: Path) -> list[Record]:
     try:
         text = file.read_text()
         records = json.loads(text) if text.lstrip().startswith("[") else list(map(json.loads, text.splitlines()))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise typer.BadParameter(f"{file}: {error}") from error
     found = [record for record in records if isinstance(record, dict) and "implementation" in record]
     if not found:
@@ -61,19 +66,24 @@ def manifests(file: Path) -> dict[str, Record]:
     beside = file.with_name(file.name.replace(".rows.jsonl", ".manifest.jsonl"))
     if beside == file or not beside.exists():
         return {}
-    return {manifest["id"]: manifest for manifest in map(json.loads, beside.read_text().splitlines())}
+    try:
+        return {manifest["id"]: manifest for manifest in map(json.loads, beside.read_text().splitlines())}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise typer.BadParameter(f"{beside}: no manifests, {error}") from error
 
 
 def title(record: Record) -> str:
     """The row in one line."""
-    names = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
-    return " ".join(str(record.get(name, "?")) for name in names)
+    return " ".join(str(record.get(name, "?")) for name in NEEDED)
 
 
 def case_of(record: Record) -> Case:
-    """The case that the row measured."""
-    from lossimpl.spec import Case
+    """The case that the row measured; ValueError for words that no case has."""
+    from lossimpl.spec import DEVICES, DTYPES, MODES, Case
 
+    for name, allowed in (("dtype", DTYPES), ("device", DEVICES), ("mode", MODES)):
+        if record[name] not in allowed:
+            raise ValueError(f"{name} {record[name]!r}: it must be one of {', '.join(allowed)}")
     return Case(
         loss=record["loss"],
         shape=tuple(map(int, record["shape"].split("x"))),

@@ -26,10 +26,22 @@ class Store:
 
     def __post_init__(self) -> None:
         if self.path is not None and self.path.exists():
-            for line in self.path.read_text().splitlines():
+            try:
+                lines = self.path.read_text().splitlines()
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{self.path}: expected results of `lossimpl loaders`, got no text: {error}"
+                ) from error
+            for line in lines:
                 record = parse(line)
                 if record is not None:
                     self.records[record["key"]] = record
+
+    def writable(self) -> None:
+        """Raise OSError unless the file can be written."""
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.open("a").close()
 
     def answer(self, question: Mapping[str, Any], ask: Callable[[], Record]) -> Record:
         """The record that answers the question: the one that is there, else a new one, written before it returns."""
@@ -41,7 +53,7 @@ class Store:
     def put(self, record: Record) -> None:
         """Keep a record, in the file first."""
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.writable()
             cut = self.path.exists() and not self.path.read_bytes().endswith(b"\n") and self.path.stat().st_size > 0
             with self.path.open("a") as file:
                 file.write(("\n" if cut else "") + json.dumps(record, default=str) + "\n")
