@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib
 import os
 import platform
 import shutil
@@ -32,7 +33,7 @@ FAILED: dict[Path, str] = {}  # why a library could not be built in this process
 
 
 def compiler() -> str:
-    """The C++ compiler that torch's extension tools will call."""
+    """The C++ compiler; left alone, torch's extension tools take `c++`, which may be missing or another."""
     return os.environ.get("CXX", "c++" if platform.system() == "Darwin" else "g++")
 
 
@@ -95,10 +96,14 @@ def build() -> Path:
 
 
 def compile_to(path: Path) -> None:
-    """Compile all sources and link them at `path`, telling so on stderr in one line."""
-    print(f"lossimpl: building the C++ kernels with {compiler()} ...", end=" ", file=sys.stderr, flush=True)
+    """Compile all sources and link them at `path`, telling so on stderr in one line.
+
+    torch's tools are imported before that line: a torch for CUDA has a warning of its own where no GPU is found.
+    """
     start = now()
     try:
+        importlib.import_module("torch.utils.cpp_extension")
+        print(f"lossimpl: building the C++ kernels with {compiler()} ...", end=" ", file=sys.stderr, flush=True)
         run_torch_build(path)
     except Exception as error:
         print("failed", file=sys.stderr)
@@ -116,6 +121,7 @@ def run_torch_build(path: Path) -> None:
     from torch.utils import cpp_extension
 
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), ninja_folder() or ""])
+    os.environ["CXX"] = compiler()
     stage = path.parent / "stage"
     stage.mkdir(exist_ok=True)
     (stage / "lock").unlink(missing_ok=True)  # torch's own lock, left by a build that was killed

@@ -91,6 +91,27 @@ def test_without_a_compiler(sources: Path, tmp_path: Path, monkeypatch: pytest.M
     assert "no C++ compiler" in str(cpp.available())
 
 
+def test_torchs_tools_call_the_compiler_that_was_looked_for(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """g++, as the machine has it, also where `c++`, torch's own choice, is not there."""
+    from torch.utils import cpp_extension
+
+    monkeypatch.setenv("CXX", "")  # so that it is put back as it was
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    called: list[str] = []
+
+    def load(name: str, build_directory: str, **rest: object) -> None:
+        called.append(cpp_extension.get_cxx_compiler())
+        (Path(build_directory) / f"{name}.so").touch()
+
+    monkeypatch.setattr(cpp_extension, "load", load)
+    (tmp_path / "cache").mkdir()
+    builder.run_torch_build(tmp_path / "cache" / "lossimpl_cpp.so")
+    assert called == [builder.compiler()]
+
+
 def test_the_key_follows_sources_and_flags(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another source text or flag is another library."""
     monkeypatch.setattr(builder, "SOURCES", sources)
