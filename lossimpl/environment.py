@@ -164,12 +164,24 @@ def cpu_fields() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in block.splitlines())}
 
 
+def processor_name(fields: dict[str, str]) -> str:
+    """The processor as Python knows it; Linux names an Arm processor by who made it and which part it is.
+
+    >>> processor_name({"CPU implementer": "0x41", "CPU part": "0xd4f"}).endswith("implementer 0x41 part 0xd4f")
+    True
+    """
+    name = platform.processor() or platform.machine()
+    if "CPU part" not in fields:
+        return name
+    return f"{name} implementer {fields.get('CPU implementer', '?')} part {fields['CPU part']}"
+
+
 def cpu() -> dict[str, Any]:
     """The processor's model, what it can do, and the memory beside it."""
     fields = cpu_fields()
     flags = fields.get("flags", fields.get("Features", "")).split()
     return {
-        "model": fields.get("model name") or platform.processor() or platform.machine(),
+        "model": fields.get("model name") or processor_name(fields),
         "family": f"{fields.get('cpu family', '?')}/{fields.get('model', '?')}/{fields.get('stepping', '?')}",
         "cores": psutil.cpu_count(logical=False),
         "logical": psutil.cpu_count(),

@@ -26,6 +26,18 @@ def test_no_name_of_host_or_user_and_no_path():
     assert f'"{user}"' not in text
 
 
+def test_an_arm_processor_is_told_from_another(monkeypatch):
+    """The fields of a Neoverse V2 and of an N1 as Linux lists them (arch/arm64/kernel/cpuinfo.c): no model name."""
+    found = []
+    for part in ("0xd4f", "0xd0c"):
+        fields = {"Features": "fp asimd sve", "CPU implementer": "0x41", "CPU variant": "0x0", "CPU part": part}
+        monkeypatch.setattr(environment, "cpu_fields", lambda fields=fields: fields)
+        found.append(environment.cpu())
+    assert all("implementer 0x41" in one["model"] for one in found)
+    assert found[0]["model"] != found[1]["model"]
+    assert found[0]["instructions"] == ["asimd", "sve"]
+
+
 def test_preloaded_libraries_are_named_without_their_path(monkeypatch):
     """An allocator that is preloaded changes speed, where it lies does not."""
     monkeypatch.setenv("LD_PRELOAD", "/opt/private/libjemalloc.so.2:/x/libtcmalloc.so")
