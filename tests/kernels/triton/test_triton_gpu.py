@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -37,10 +38,11 @@ def test_nothing_waits_for_the_device(native):
             torch.cuda.set_sync_debug_mode("default")
 
 
-def test_a_step_can_be_captured_and_replayed(native):
-    """A CUDA graph of forward and backward follows its inputs' memory."""
-    x = torch.randn(32, 1000, device="cuda", requires_grad=True)
-    y = torch.randint(0, 1000, (32,), device="cuda")
+@pytest.mark.parametrize("shape", [(32, 1000), (300, 131_072)])
+def test_a_step_can_be_captured_and_replayed(native, shape):
+    """A CUDA graph of forward and backward follows its inputs' memory; the board of shared rows is empty each time."""
+    x = torch.randn(shape, device="cuda", requires_grad=True)
+    y = torch.randint(0, shape[1], shape[:1], device="cuda")
 
     def step():
         x.grad = None
@@ -49,18 +51,20 @@ def test_a_step_can_be_captured_and_replayed(native):
         return loss
 
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         step()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         loss = step()
-    with torch.no_grad():
-        x.normal_()
-    graph.replay()
-    expected = torch.nn.functional.cross_entropy(x, y)
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(x.grad, torch.autograd.grad(expected, x)[0])
+    for _ in range(3):
+        with torch.no_grad():
+            x.normal_()
+        graph.replay()
+        expected = torch.nn.functional.cross_entropy(x, y)
+        torch.testing.assert_close(loss, expected)
+        torch.testing.assert_close(x.grad, torch.autograd.grad(expected, x)[0])
 
 
 def test_more_elements_than_32_bits_count(native):
@@ -98,6 +102,24 @@ def test_parts_of_a_row_wait_for_each_other(native, dtype, width):
     exact = x.detach().float().requires_grad_()
     (expected,) = torch.autograd.grad(torch.nn.functional.cross_entropy(exact, y), exact)
     torch.testing.assert_close(runs[0].float(), expected, rtol=1e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-9)
+
+
+def test_shared_rows_on_several_streams_do_not_hold_each_other_back(native):
+    """Four kernels whose programs wait, at once, each with more programs than the device holds: all end, and agree."""
+    width = 262_144
+    batches = [torch.randn(300, width, device="cuda", dtype=torch.bfloat16, requires_grad=True) for _ in range(4)]
+    y = torch.randint(0, width, (300,), device="cuda")
+    alone = [torch.autograd.grad(native("cross_entropy")(x, y), x)[0] for x in batches]
+    torch.cuda.synchronize()
+    together, ends = [], []
+    for x in batches:
+        with torch.cuda.stream(torch.cuda.Stream()):
+            together.append(torch.autograd.grad(native("cross_entropy")(x, y), x)[0])
+            ends.append(torch.cuda.current_stream().record_event())
+    deadline = time.monotonic() + 60
+    while not all(end.query() for end in ends):
+        assert time.monotonic() < deadline, "programs wait for programs that cannot start"
+    assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
 def test_a_target_out_of_bounds_is_an_error_and_never_silence():
