@@ -43,7 +43,9 @@ def by_instructions(bench: Bench, rows: list[Row]) -> dict[str, Any]:
     turns = {row: math.ceil(PLANTED * one["base"] / a_turn) for row, one in same.items()}
     more = bench.counted(list(turns), turning(turns))
     table = [_found(row, count * a_turn, more.get(row, {})) for row, count in turns.items()]
-    return {**_alarms(same), **_detected(table), "instruction_seconds": round(wall.now() - started)}
+    lost = ", ".join(str(row) for row in rows if row not in same) or "none"
+    last = {"instruction_rows_not_counted": lost, "instruction_seconds": round(wall.now() - started)}
+    return {**_alarms(same), **_detected(table), **last}
 
 
 def turning(turns: Mapping[Row, int]) -> Plants:

@@ -167,6 +167,7 @@ def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monk
     assert (record["instruction_rows"], record["instruction_false_alarms"]) == (30, 0)
     assert (record["instruction_planted_found"], record["instruction_planted_missed"]) == ("30 of 30", "none")
     assert record["instruction_planted"] == "+2.00% to +2.02%"
+    assert record["instruction_rows_not_counted"] == "none"
     assert [one["row"] for one in record["instruction_plants"]] == list(map(str, INSTRUCTION_ROWS))
     assert record["instruction_plants"][0] == {
         "row": "a.A.track_seconds('native', '1')",
