@@ -9,6 +9,7 @@
 #include <vector>
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace lossimpl {
@@ -79,7 +80,8 @@ void release(void* context) {
   delete static_cast<Block*>(context);
   c10::profiledCPUMemoryReporter().Delete(block.data);
 #if defined(MADV_FREE)
-  advise(block, MADV_FREE, 4096);
+  static const uintptr_t page = sysconf(_SC_PAGESIZE);  // 64 KiB on some aarch64; the system rounds the end up to it
+  advise(block, MADV_FREE, page);
 #endif
   for (Block& gone : shelf().give(block)) c10::free_cpu(gone.data);
 }
