@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lossimpl import nn
     from lossimpl.dispatch import Choice, choose
     from lossimpl.functional import (
         binary_cross_entropy,
@@ -48,6 +49,7 @@ __all__ = [
     "l1_loss",
     "log_cosh_loss",
     "mse_loss",
+    "nn",
     "register",
     "sigmoid_focal_loss",
     "smooth_l1_loss",
@@ -67,6 +69,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its home; from then on it is an ordinary attribute."""
     if name not in __all__:
         raise AttributeError(f"module 'lossimpl' has no attribute {name!r}")
+    if name == "nn":
+        return importlib.import_module("lossimpl.nn")
     home = next((module for module, names in HOMES.items() if name in names), "lossimpl.functional")
     globals()[name] = getattr(importlib.import_module(home), name)
     return globals()[name]

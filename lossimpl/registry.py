@@ -54,6 +54,8 @@ def native_loader(name: str) -> Implementation:
             function: Function = importlib.import_module(KERNELS[device]).load(name)
         except OSError as error:  # a cache that cannot be written, a library that cannot be loaded
             raise Unavailable(f"native cannot be built or loaded: {error}") from error
+        except KeyError as error:
+            raise Unavailable(f"native has no kernel for {name}") from error
         return function
 
     return Implementation("native", load, native_available)

@@ -10,7 +10,8 @@ import pandas as pd
 from reports import wording
 from reports.ranking import headlines, of_case, ratio
 
-BASELINES = ("torch", "vectorized")  # what an answer is compared with: the framework's own, else plain tensor code
+# What an answer is compared with: the framework's own, else plain tensor code, else that compiled.
+BASELINES = ("torch", "vectorized", "torch-compiled", "compiled")
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def _templates(losses: Mapping[str, Loss]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters.update(mathematics=mathematics, breakable=breakable)
+    templates.filters.update(mathematics=mathematics, breakable=breakable, quoted=quoted)
     templates.globals.update(
         navigation=NAVIGATION,
         w=wording,
@@ -102,6 +102,15 @@ def breakable(name: str) -> Markup:
     'mse_<wbr>loss'
     """
     return escape(name).replace("_", Markup("_<wbr>"))
+
+
+def quoted(text: str) -> Markup:
+    """Text whose words between backticks are code.
+
+    >>> str(quoted("raise `ulimit -n`"))
+    'raise <code>ulimit -n</code>'
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def mathematics(formula: str) -> Markup:

@@ -2,7 +2,7 @@
 
 Each module of a library offers `available(device)`, the reason why it cannot run there or None, and one function with
 the loss's signature; what it does not serve raises `Unavailable`, and nothing is computed by anybody else in its place.
-`torch_compiled` is torch.compile of what people write themselves, for every loss.
+`torch_compiled` is torch.compile of what people write themselves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ def register_peers() -> None:
     from lossimpl.plugins import register  # which looks for this very function when it is first imported
 
     for room in ROOMS:
-        register(room.LOSS.name, TORCH_COMPILED, torch_compiled.of(room))
+        if plain := torch_compiled.written(room):
+            register(room.LOSS.name, TORCH_COMPILED, torch_compiled.of(plain))
     register("cross_entropy", "liger", liger.cross_entropy, devices=("cuda",), available=liger.available)
     register("cross_entropy", "quack", quack.cross_entropy, devices=("cuda",), available=quack.available)
     register("sigmoid_focal_loss", "torchvision", torchvision.sigmoid_focal_loss, available=torchvision.available)

@@ -61,9 +61,14 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 TEXTBOOK = {one.__name__: one for one in (log_cosh_loss, sigmoid_focal_loss, softmax_focal_loss)}
 
 
-def of(room: ModuleType) -> Function:
-    """The compiled function of a room's loss; torch's compiler is imported at the first call."""
-    compile_once = cache(lambda: compiled(TEXTBOOK.get(room.LOSS.name) or room.framework))
+def written(room: ModuleType) -> Function | None:
+    """What people write for a room's loss, or None where neither torch nor the list above has it."""
+    return TEXTBOOK.get(room.LOSS.name) or getattr(room, "framework", None)
+
+
+def of(function: Function) -> Function:
+    """The function compiled; torch's compiler is imported at the first call."""
+    compile_once = cache(lambda: compiled(function))
 
     def call(*tensors: Tensor, **options: Any) -> Tensor:
         result: Tensor = compile_once()(*tensors, **options)

@@ -22,7 +22,7 @@ SMALL = (
     ("Case", "shape of the input, dtype and mode"),
     ("Fastest", "several where their intervals overlap"),
     ("Median", "time per call"),
-    ("Against", "how many times as fast as torch, or as vectorized where torch has none"),
+    ("Against", "how many times as fast as torch, or as plain tensor code where torch has none"),
 )
 
 

@@ -3,7 +3,11 @@
 import copy
 import inspect
 import pickle
+import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -165,3 +169,21 @@ def test_a_plugin_that_fails_stays_visible(monkeypatch):
     plugins.load_entry_points()
     assert plugins.FAILED == {"broken": "ImportError: operator torchvision::nms does not exist"}
     assert loaded == ["fine"]
+
+
+def test_readmes_example_runs_as_it_stands():
+    """Every Python block of README in a fresh process, where nothing is imported but what the block imports."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run(
+            [sys.executable, "-c", block], capture_output=True, text=True, timeout=600
+        )  # native may be built
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_loss_without_a_kernel_lacks_native_alone():
+    """A room's native says so, where `auto` would have ended in a KeyError."""
+    with pytest.raises(lossimpl.Unavailable, match="native"):
+        registry.native_loader("loss_of_tomorrow").load("cpu")
