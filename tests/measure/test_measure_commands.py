@@ -40,7 +40,7 @@ def stored(tmp_path, measured):
 
 def test_a_number_in_reach_is_reproduced(stored):
     """Samples from a thousandth of a second to ten times as long: whatever this machine takes lies between."""
-    result = call(replay, stored(samples=[1e-7, 10.0] * 4), "--row", 1, "--seconds", 0.05)
+    result = call(replay, stored(samples=[1e-7, 10.0] * 4), "--row", 1, "--seconds", 0.1)
     assert result.exit_code == 0, result.output
     assert "environment: the same" in result.output
     assert result.output.splitlines()[-1] == "reproduced"
@@ -57,7 +57,7 @@ def test_a_number_in_reach_is_reproduced(stored):
 )
 def test_a_number_out_of_reach_is_not(stored, fields, reason):
     """A nanosecond, ten seconds, another status, another verdict: each is named, and the exit code is 1."""
-    result = call(replay, stored(**fields), "--row", 1, "--seconds", 0.05)
+    result = call(replay, stored(**fields), "--row", 1, "--seconds", 0.1)
     assert result.exit_code == 1
     assert reason in result.output
     assert result.output.splitlines()[-1] == "not reproduced"
@@ -67,7 +67,7 @@ def test_the_environment_comes_first(stored):
     """A different time on a different processor is no surprise, so that is said before any time."""
     other = json.loads(json.dumps(environment.manifest()))
     other["cpu"]["model"] = "Another 9000"
-    result = call(replay, stored(manifest=other), "--row", 1, "--seconds", 0.05)
+    result = call(replay, stored(manifest=other), "--row", 1, "--seconds", 0.1)
     lines = result.output.splitlines()
     assert "differs" in lines[1]
     assert any("cpu.model: Another 9000 -> " in line for line in lines[2:])
@@ -82,7 +82,7 @@ def test_rows_of_compare_are_replayed_too(tmp_path, measured):
     """`lossimpl compare --json` prints one list."""
     file = tmp_path / "rows.json"
     file.write_text(json.dumps([measured], indent=1))
-    assert "is not told" in call(replay, file, "--row", 1, "--seconds", 0.05).output
+    assert "is not told" in call(replay, file, "--row", 1, "--seconds", 0.1).output
 
 
 @pytest.mark.parametrize(
