@@ -193,6 +193,19 @@ def test_mixed_dtypes_promote() -> None:
     assert cpp.load("huber_loss")(x, torch.rand(5)).dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("weights", [{"weight"}, {"pos_weight"}, {"weight", "pos_weight"}])
+def test_entropy_has_no_dtype_of_its_weights(weights: set[str], reduction: str) -> None:
+    """A double weight of a float's cross entropy leaves a float, as torch's does, and enters in double."""
+    tensors = pair(4, 3, dtype=torch.float32)
+    given = dict.fromkeys(weights, torch.tensor([1.25, 0.5, 2], dtype=torch.float64))
+    for name in ["binary_cross_entropy_with_logits"] + ["binary_cross_entropy"] * (weights == {"weight"}):
+        if name == "binary_cross_entropy":
+            tensors = (tensors[0], tensors[1].detach())
+        same_as_torch(name, tensors, reduction=reduction, **given)
+        assert cpp.load(name)(*tensors, reduction=reduction, **given).dtype == torch.float32
+
+
 @pytest.mark.parametrize("name", ["mse_loss", "sigmoid_focal_loss", "cross_entropy", "triplet_margin_loss"])
 def test_empty_batches(name: str) -> None:
     """The mean of nothing is NaN, its sum 0, its gradient empty."""

@@ -41,7 +41,7 @@ struct Glance {
 
 // A formula that is the same for all values, and computed in one go.
 struct Uniform {
-  static constexpr bool kHeavy = false, kEarly = false, kDivides = false;
+  static constexpr bool kHeavy = false, kEarly = false, kDivides = false, kKnown = false;
   template <bool STEP, Ease, class V>
   static INLINE V early(V, V) {
     return V{};

@@ -1,13 +1,13 @@
 // Losses of two tensors: one loop over elements that serves every formula, dtype, weight and reduction.
 #pragma once
-#include "logit_formulas.h"
-#include "storage.h"
+#include "element.h"
 
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
 constexpr int64_t kShort = 2048;  // elements
 constexpr int64_t kGroup = 32;    // vectors
+constexpr int64_t kAhead = 1024;  // elements that are fetched ahead of a table's, which leave no room to wait for memory
 
 // Calls f with the ease as a constant.
 template <class F>
@@ -22,68 +22,16 @@ INLINE auto with_ease(Ease ease, F f) {
   }
 }
 
-// The elements begin..end of one call, in memory type S.
+// The elements begin..end of one call.
 template <class S, class Formula, bool STEP>
-struct Elementwise {
-  using E = typename S::Element;
-  using V = typename S::V;
-  using Scalar = typename S::Math::Scalar;
-  static constexpr int kLanes = S::kLanes;
+struct Elementwise : Element<S, Formula, STEP> {
+  using Base = Element<S, Formula, STEP>;
+  using typename Base::E, typename Base::V;
+  using Base::a, Base::input, Base::target, Base::weight, Base::pos_weight, Base::loss_out, Base::grad_input;
+  using Base::grad_target, Base::given, Base::table, Base::load, Base::put, Base::kLanes, Base::kLooksUp, Base::key;
+  using Base::bare, Base::bare_point;
 
-  const ElementwiseArguments& a;
-  const E *input, *target, *weight, *pos_weight, *upstream;
-  E *loss_out, *grad_input, *grad_target;
-  Scalar scale, scale_rest;  // what rounding took from the scale
-  Given<V> given;
-
-  explicit INLINE Elementwise(const ElementwiseArguments& a)
-      : a(a),
-        input((const E*)a.input),
-        target((const E*)a.target),
-        weight((const E*)a.weight),
-        pos_weight((const E*)a.pos_weight),
-        upstream((const E*)a.upstream),
-        loss_out((E*)a.loss_out),
-        grad_input((E*)a.grad_input),
-        grad_target((E*)a.grad_target),
-        scale((Scalar)a.scale),
-        scale_rest((Scalar)(a.scale - scale)),
-        given{V{},
-              constant<V>(a.alpha >= 0 ? a.alpha : 1),
-              constant<V>(a.alpha >= 0 ? 1 - a.alpha : 1),
-              (Scalar)a.alpha,
-              (Scalar)a.beta,
-              a.grad_target != nullptr} {}
-
-  template <class... N>
-  static INLINE V load(const E* p, N... n) {
-    return S::load(p, n...);
-  }
-
-  INLINE void put(E* p, V v, bool stream) { stream ? S::stream(p, v) : S::store(p, v); }
-  INLINE void put(E* p, V v, bool, int n) { S::store(p, v, n); }
-
-  // Loss and slopes of one vector at i (of its first n lanes, where n is given); w and pw point at its weights. What is
-  // asked for besides the first slope is written here.
-  template <Ease EASE, class... N>
-  INLINE Point<V> point(V x, V y, V early, int64_t i, const E* w, const E* pw, bool stream, N... n) {
-    if (pw) given.pos_weight = load(pw, n...);
-    auto point = Formula::template at<STEP, EASE>(x, y, early, given);
-    V factor = constant<V>(1);
-    if (w) {
-      factor = load(w, n...);
-      point.loss *= factor;
-    }
-    if (loss_out) put(loss_out + i, point.loss, stream, n...);
-    if (!STEP) return point;
-    factor = factor * scale;
-    if (upstream) factor = factor * load(upstream + i, n...);
-    if (grad_target) put(grad_target + i, point.d_target * factor, stream, n...);
-    bool divides = Formula::kDivides && scale_rest != 0 && !w && !upstream;
-    V slope = point.d_input;
-    point.d_input = divides ? fused(slope, constant<V>(scale), slope * scale_rest) : slope * factor;
-    return point;
-  }
+  explicit INLINE Elementwise(const ElementwiseArguments& a) : Base(a) {}
 
   // The whole vectors of a group, taken for as easy as EASE: how easy they turn out to be, and if that is as easy,
   // their sum. In a long stretch eight are added as floats before they enter the double sum; their errors average out,
@@ -109,7 +57,7 @@ struct Elementwise {
       V sum{};
       for (int64_t pause = std::min(stop, i + together); i < pause; i += kLanes, j++) {
         V x = kStaged ? xs[j] : S::load(input + i), y = kStaged ? ys[j] : S::load(target + i);
-        auto one = point<EASE>(x, y, early[j], i, w, pw, stream);
+        auto one = this->template point<EASE>(x, y, early[j], i, w, pw, stream);
         if (kStaged) slopes[j] = one.d_input;
         if (!kStaged && STEP && grad_input) put(grad_input + i, one.d_input, stream);
         sum += one.loss;
@@ -122,11 +70,66 @@ struct Elementwise {
     return found;
   }
 
+  // A group by what is known of its keys, from a table where there is one; written also where it turns out less easy.
+  template <bool TABLE, bool BARE>
+  INLINE Ease known_group(int64_t begin, int64_t stop, const E* w, const E* pw, bool stream, bool is_short,
+                          Total& total) {
+    Glance<typename S::Math> glance;
+    Total added = total;
+    E keys[kGroup * kLanes];
+    if constexpr (Formula::kKeyed)
+      for (int64_t i = begin; i < stop; i++) keys[i - begin] = key(i);
+    const int64_t together = is_short ? kLanes : 8 * kLanes;
+    for (int64_t i = begin; i < stop;) {
+      V sum{};
+      for (int64_t pause = std::min(stop, i + together); i < pause; i += kLanes) {
+        __builtin_prefetch(input + i + kAhead), __builtin_prefetch(target + i + kAhead);
+        V x = S::load(input + i), y = S::load(target + i);
+        Formula::look(glance, x, y);
+        auto of_key = this->template known<TABLE>(Formula::kKeyed ? keys + (i - begin) : input + i);
+        auto one = BARE ? bare_point(x, y, of_key) : this->template point<Formula::kKnownEase>(x, y, of_key, i, w, pw, stream);
+        if (STEP && (BARE || grad_input)) put(grad_input + i, one.d_input, stream);
+        sum += one.loss;
+        if (!BARE) w += w ? kLanes : 0, pw += pw ? kLanes : 0;
+      }
+      added.add(sum);
+    }
+    Ease found = usable(Formula::ease(glance, given.want_target));
+    if (found != Ease::any) total = added;
+    return found;
+  }
+  // With a table there are only two: what it serves, and any.
+  static INLINE Ease usable(Ease ease) {
+    if constexpr (kLooksUp) return std::min(ease, Formula::kKnownEase);
+    return ease;
+  }
+
+  template <class... Arguments>
+  INLINE Ease group_as(Ease ease, Arguments&&... arguments) {
+    if constexpr (kLooksUp) {
+      if (ease == Ease::any) return group<Ease::any>(arguments...);
+      if (!table) return known_group<false, false>(arguments...);
+      return bare() ? known_group<true, true>(arguments...) : known_group<true, false>(arguments...);
+    } else {
+      return with_ease(ease, [&](auto as) INLINE_LAMBDA { return group<as()>(arguments...); });
+    }
+  }
+
+  template <Ease EASE>
+  INLINE auto early_of_tail(V x, V y, int64_t i, int rest) const {
+    if constexpr (kLooksUp && EASE != Ease::any) {
+      E keys[kLanes]{};
+      for (int j = 0; j < rest; j++) keys[j] = key(i + j);
+      return this->template known<false>(keys);
+    } else {
+      return Formula::template early<STEP, EASE>(x, y);
+    }
+  }
   // The first `rest` lanes of a vector.
   template <Ease EASE>
   INLINE V tail(int64_t i, const E* w, const E* pw, int rest) {
     V x = load(input + i, rest), y = load(target + i, rest);
-    auto last = point<EASE>(x, y, Formula::template early<STEP, EASE>(x, y), i, w, pw, false, rest);
+    auto last = this->template point<EASE>(x, y, early_of_tail<EASE>(x, y, i, rest), i, w, pw, false, rest);
     if (STEP && grad_input) put(grad_input + i, last.d_input, false, rest);
     return last.loss;
   }
@@ -145,18 +148,17 @@ struct Elementwise {
     bool stream = a.stream && aligned<S>(grad_input + i) && aligned<S>(grad_target + i) && aligned<S>(loss_out + i);
     bool is_short = end - i <= kShort;
     int64_t whole = end - (end - i) % kLanes;
-    Ease ease = Formula::easiest(given.want_target);
+    Ease ease = usable(Formula::easiest(given.want_target));
     while (i < whole) {
       int64_t stop = std::min(whole, i + kGroup * kLanes), n = stop - i;
-      Ease found = with_ease(
-          ease, [&](auto as) INLINE_LAMBDA { return group<as()>(i, stop, w, pw, stream, is_short, total); });
+      Ease found = group_as(ease, i, stop, w, pw, stream, is_short, total);
       bool fits = found >= ease;
-      ease = found;
+      ease = usable(found);
       if (fits) i = stop, w += w ? n : 0, pw += pw ? n : 0;
     }
     int rest = static_cast<int>(end - i);
     if (rest) {
-      V last = with_ease(ease_of_tail(i, rest), [&](auto as) INLINE_LAMBDA { return tail<as()>(i, w, pw, rest); });
+      V last = with_ease(usable(ease_of_tail(i, rest)), [&](auto as) INLINE_LAMBDA { return tail<as()>(i, w, pw, rest); });
       total.add(iota<typename S::Math>() < rest ? last : V{});
     }
     return total.total();

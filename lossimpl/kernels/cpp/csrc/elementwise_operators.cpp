@@ -104,6 +104,13 @@ std::unique_ptr<Call> elementwise(Pair loss, double alpha, double beta, int64_t 
                                            pos_weight);
 }
 
+// The result's dtype is that of input and target, whatever the weights'.
+std::unique_ptr<Call> without_weights(std::unique_ptr<Call> call, const Tensor& input, const Tensor& target) {
+  auto dtype = c10::promoteTypes(input.scalar_type(), target.scalar_type());
+  if (call->tensors[0].scalar_type() != dtype) call->result_dtype = dtype;
+  return call;
+}
+
 void require_same(const Tensor& input, const Tensor& other) {
   TORCH_CHECK_VALUE(same_shape(input, other), "shapes must be the same: ", input.sym_sizes(), " and ",
                     other.sym_sizes());
@@ -175,7 +182,7 @@ struct BinaryCrossEntropy {
     require_same(input, target);
     require_expandable(input, weight);
     TORCH_CHECK(input.scalar_type() == target.scalar_type(), "input and target must have one dtype");
-    return elementwise(Pair::bce, 0, 0, reduction, input, target, weight);
+    return without_weights(elementwise(Pair::bce, 0, 0, reduction, input, target, weight), input, target);
   }
 };
 
@@ -189,7 +196,8 @@ struct BinaryCrossEntropyWithLogits {
     require_floating(target);
     require_expandable(input, weight);
     require_expandable(input, pos_weight);
-    return elementwise(Pair::bce_logits, 0, 0, reduction, input, target, weight, pos_weight);
+    auto call = elementwise(Pair::bce_logits, 0, 0, reduction, input, target, weight, pos_weight);
+    return without_weights(std::move(call), input, target);
   }
 };
 

@@ -7,6 +7,7 @@
 namespace lossimpl {
 
 constexpr int64_t kChunk = 8192;     // elements to a partial sum: the order of addition depends on nothing else
+constexpr int64_t kValues = 1 << 16;  // of a number of two bytes
 constexpr int64_t kChunksATask = 4;  // fewer elements than this times kChunk do not pay for a second thread
 
 struct ElementwiseParameters {
@@ -73,7 +74,8 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
                          scale,
                          p.alpha,
                          p.beta,
-                         written >= kStreamBytes};
+                         written >= kStreamBytes,
+                         n >= kValues};
   double sum =
       sum_chunks(n, kChunk, kChunksATask, [&](int64_t b, int64_t e) { return kernels().elementwise(a, b, e); });
   check_unit_interval(a, x, y, sum);

@@ -2,6 +2,7 @@
 #pragma once
 #include "ease.h"
 #include "logarithms.h"
+#include "lookups.h"
 
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
@@ -66,7 +67,7 @@ struct Huber : Uniform {
 // log(cosh(d)) = |d| - ln 2 + log1p(exp(-2|d|)), which cancels for small d: a polynomial serves |d| < 1.
 // tanh(|d|) = -t / (2 + t) with t = expm1(-2|d|).
 struct LogCosh : Uniform {
-  static constexpr bool kHeavy = true, kEarly = true, kDivides = false;
+  static constexpr bool kHeavy = true, kEarly = true, kDivides = false, kKnown = false;
   template <bool STEP, Ease, class V>
   static INLINE V early(V x, V y) {
     V d = x - y, twice = minus_abs(d + d);
@@ -108,27 +109,39 @@ struct Bce {
   static INLINE Ease easiest(bool want_target) { return want_target ? Ease::plain : Ease::hard; }
 
   // torch divides its gradient by the number of elements, where the others multiply by the rounded inverse.
-  static constexpr bool kHeavy = true, kEarly = false, kDivides = true;
+  static constexpr bool kHeavy = true, kEarly = false, kDivides = true, kKnown = true;
   template <bool STEP, Ease, class V>
   static INLINE V early(V, V) {
     return V{};
   }
 
+  // log(p) and log(1 - p)
+  template <class V>
+  static INLINE Known<V> known(V p) {
+    V u = 1 - p, c = (1 - u) - p;
+    return {log_plain(p, V{}), log_plain(u, c * p + c)};
+  }
+  static constexpr bool kKeyed = false;
+  static constexpr Ease kKnownEase = Ease::plain;
+
+  template <bool STEP, class V>
+  static INLINE Point<V> at_known(V p, V y, Known<V> log, const Given<V>&) {
+    V loss = (y - 1) * log.second - y * log.first;
+    return {loss, quotient(p - y, spread(p, 1 - p)), log.second - log.first};
+  }
+
   template <bool STEP, Ease EASE, class V>
-  static INLINE Point<V> at(V p, V y, V, const Given<V>&) {
+  static INLINE Point<V> at(V p, V y, V, const Given<V>& given) {
+    if (EASE == Ease::plain) return at_known<STEP>(p, y, known(p), given);
     V u = 1 - p, c = (1 - u) - p, rest = c * p + c;
     if (EASE == Ease::hard) {  // one logarithm, of the label's own probability q; slope -+1 / q
       auto positive = is_one(y);
       V q = select(positive, p, u);
       return {-log_plain(q, select(positive, V{}, rest)), turn(positive, reciprocal(q)), V{}};
     }
-    bool plain = EASE == Ease::plain;
-    V log_p = plain ? log_plain(p, V{}) : clamped_log(p, V{});
-    V log_u = plain ? log_plain(u, rest) : clamped_log(u, rest);
-    V loss = (y - 1) * log_u - y * log_p, slope = log_u - log_p;
-    if (plain) return {loss, quotient(p - y, spread(p, u)), slope};
-    V divisor = at_least(spread(p, u), constant<V>(1e-12));
-    return {(y >= 0) & (y <= 1) ? loss : constant<V>(kNaN), (p - y) / divisor, slope};
+    V log_p = clamped_log(p, V{}), log_u = clamped_log(u, rest);
+    V loss = (y - 1) * log_u - y * log_p, divisor = at_least(spread(p, u), constant<V>(1e-12));
+    return {(y >= 0) & (y <= 1) ? loss : constant<V>(kNaN), (p - y) / divisor, log_u - log_p};
   }
 };
 

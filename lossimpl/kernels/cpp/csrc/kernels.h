@@ -24,6 +24,7 @@ struct ElementwiseArguments {
   double scale;        // factor of both gradients
   double alpha, beta;  // beta: smooth-L1's beta or Huber's delta, focal's gamma; alpha: focal's alpha
   bool stream;         // gradients are too large to stay in the cache: write past it
+  bool many;           // more elements than bf16 has values: worth a table
 };
 
 // Losses over the classes of a row: cross-entropy (class or probability targets) and softmax focal.

@@ -37,7 +37,7 @@ constexpr double kModerate = 87;  // below, exp(-|x|) is a normal float
 
 // What every formula of a logit begins with: exp(-|x|).
 struct OfLogit {
-  static constexpr bool kHeavy = true, kEarly = true, kDivides = false;
+  static constexpr bool kHeavy = true, kEarly = true, kDivides = false, kKnown = false;
   template <bool STEP, Ease EASE, class V>
   static INLINE V early(V x, V) {
     return EASE == Ease::any ? exp(minus_abs(x)) : exp_plain(minus_abs(x));
@@ -55,18 +55,30 @@ struct BceLogits : OfLogit {
   }
   static INLINE Ease easiest(bool) { return Ease::plain; }
 
+  // log1p(exp(-|x|)) and sigmoid(-|x|)
+  template <class V>
+  static INLINE Known<V> known_by(V e) {
+    return {log1p_unit(e), e * reciprocal(e + 1)};
+  }
+  template <class V>
+  static INLINE Known<V> known(V x) {
+    return known_by(exp_plain(minus_abs(x)));
+  }
+  static constexpr bool kKnown = true, kKeyed = false;
+  static constexpr Ease kKnownEase = Ease::plain;
+
   // ([x >= 0] - y) x + log1p(exp(-|x|))
   template <bool STEP, class V>
-  static INLINE Point<V> at_plain(V x, V y, V e) {
+  static INLINE Point<V> at_known(V x, V y, Known<V> of_x, const Given<V>&) {
     V rest = where(~negative(as_int(x)), constant<V>(1)) - y;
-    V loss = rest * x + log1p_unit(e);
+    V loss = rest * x + of_x.first;
     if (!STEP) return {loss, V{}, V{}};
-    return {loss, rest - turn(as_int(x), e * reciprocal(e + 1)), -x};
+    return {loss, rest - turn(as_int(x), of_x.second), -x};
   }
 
   template <bool STEP, Ease EASE, class V>
-  static INLINE Point<V> at(V x, V y, V e, const Given<V>&) {
-    if (EASE == Ease::plain) return at_plain<STEP>(x, y, e);
+  static INLINE Point<V> at(V x, V y, V e, const Given<V>& given) {
+    if (EASE == Ease::plain) return at_known<STEP>(x, y, known_by(e), given);
     Logit<V> logit(x, y, e);
     if (!STEP) return {logit.entropy(), V{}, V{}};
     return {logit.entropy(), logit.slope(logit.e * logit.high()), -x};
@@ -126,6 +138,27 @@ struct Focal : OfLogit {
     V loss = weight * entropy;
     if (!STEP) return {loss, V{}, V{}};
     return {loss, turn(positive, weight * (q + (SQUARE ? p + p : given.beta * p) * entropy)), V{}};
+  }
+
+  // For hard labels, of the margin turned, t = -z: q^2 ce and q^2 [q + 2 (1 - q) ce].
+  template <class V>
+  static INLINE Known<V> known(V t) {
+    V e = exp_plain(minus_abs(t)), high = reciprocal(e + 1), low = e * high;
+    auto right = negative(as_int(t));
+    V q = select(right, low, high), p = select(right, high, low), entropy = where(~right, abs(t)) + log1p_unit(e);
+    V square = q * q;
+    return {square * entropy, square * (q + (p + p) * entropy)};
+  }
+  static INLINE uint16_t key(uint16_t x, uint16_t y) { return x ^ (y << 2 & 0x8000); }  // one, as bf16, is 0x3f80
+  static constexpr bool kKnown = SQUARE, kKeyed = true;
+  static constexpr Ease kKnownEase = Ease::hard;
+
+  template <bool STEP, class V>
+  static INLINE Point<V> at_known(V, V y, Known<V> of_margin, const Given<V>& given) {
+    auto positive = is_one(y);
+    V alpha = select(positive, given.alpha_of_one, given.alpha_of_zero);
+    if (!STEP) return {alpha * of_margin.first, V{}, V{}};
+    return {alpha * of_margin.first, turn(positive, alpha * of_margin.second), V{}};
   }
 
   template <bool STEP, Ease EASE, class V>
