@@ -11,7 +11,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -107,14 +107,15 @@ def _serve(pipe: Connection) -> None:
 
     torch.set_num_threads(1)  # small tensors: a second thread costs more than it computes
     warnings.simplefilter("ignore")  # broadcasting warns by contract, once a case
-    pipe.send("ready")
-    while True:
-        try:
+    with suppress(EOFError, ConnectionError):  # the parent has what it wanted, or has given up
+        pipe.send("ready")
+        while True:
             function, arguments = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer = ("returned", function(*arguments), "")
-        except Exception as error:
-            answer = ("raised", None, f"{type(error).__name__}: {error}")
-        pipe.send(answer)
+            pipe.send(_answer(function, arguments))
+
+
+def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any, str]:
+    try:
+        return "returned", function(*arguments), ""
+    except Exception as error:
+        return "raised", None, f"{type(error).__name__}: {error}"
