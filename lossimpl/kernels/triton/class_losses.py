@@ -13,17 +13,7 @@ from .classes import class_rows_kernel
 from .launch import CHECKED, INTERPRETED, compute_dtype, compute_type, launch, multiprocessors
 from .operators import Grads, Operator, register
 from .probability_losses import cross_entropy_probabilities
-from .rows import (
-    class_dim,
-    class_rows,
-    first_read,
-    require_width,
-    row_gradient,
-    row_losses,
-    tile_options,
-    unit_rows,
-    upstream_stride,
-)
+from .rows import class_dim, class_rows, first_read, row_gradient, row_losses, tile_options, unit_rows, upstream_stride
 from .sums import finish, valid_weight
 from .support import loss_dtype, needs, on_host, require_device, require_floating, require_reduction
 
@@ -138,10 +128,9 @@ def _index_call(
             raise RuntimeError(f"class indices must be torch.int64 or torch.uint8, got {target.dtype}")
         target = target.long()
     check_class_weight(x, weight)
-    require_width(x.shape[class_dim(x)], "classes")
+    rows = class_rows(x)
     if on_host(target) and not ((target == ignore_index) | ((target >= 0) & (target < x.shape[class_dim(x)]))).all():
         raise IndexError(f"target out of bounds for {x.shape[class_dim(x)]} classes")
-    rows = class_rows(x)
     dtype = loss_dtype(x)
     loss = operator(
         rows, target.reshape(-1), weight, ignore_index, *numbers, reduction, dtype, *needs(reduction, x)

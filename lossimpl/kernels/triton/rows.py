@@ -25,7 +25,8 @@ def class_dim(x: Tensor) -> int:
 
 
 def class_rows(x: Tensor) -> Tensor:
-    """(C), (N, C) or (N, C, d1, ...) as rows (n, C)."""
+    """(C), (N, C) or (N, C, d1, ...) as rows (n, C) that the kernels can walk."""
+    require_width(x.shape[class_dim(x)], "classes")
     if x.dim() == 2:
         return x
     if x.dim() == 1:

@@ -7,7 +7,7 @@ namespace LOSSIMPL_ISA {
 
 constexpr int64_t kShort = 2048;  // elements
 constexpr int64_t kGroup = 32;    // vectors
-constexpr int64_t kAhead = 1024;  // elements that are fetched ahead of a table's, which leave no room to wait for memory
+constexpr int64_t kAhead = 1024;  // elements that are fetched ahead where a table leaves no room to wait for memory
 
 // Calls f with the ease as a constant.
 template <class F>
@@ -87,7 +87,8 @@ struct Elementwise : Element<S, Formula, STEP> {
         V x = S::load(input + i), y = S::load(target + i);
         Formula::look(glance, x, y);
         auto of_key = this->template known<TABLE>(Formula::kKeyed ? keys + (i - begin) : input + i);
-        auto one = BARE ? bare_point(x, y, of_key) : this->template point<Formula::kKnownEase>(x, y, of_key, i, w, pw, stream);
+        auto one = BARE ? bare_point(x, y, of_key)
+                        : this->template point<Formula::kKnownEase>(x, y, of_key, i, w, pw, stream);
         if (STEP && (BARE || grad_input)) put(grad_input + i, one.d_input, stream);
         sum += one.loss;
         if (!BARE) w += w ? kLanes : 0, pw += pw ? kLanes : 0;
@@ -98,6 +99,7 @@ struct Elementwise : Element<S, Formula, STEP> {
     if (found != Ease::any) total = added;
     return found;
   }
+
   // With a table there are only two: what it serves, and any.
   static INLINE Ease usable(Ease ease) {
     if constexpr (kLooksUp) return std::min(ease, Formula::kKnownEase);
@@ -125,6 +127,7 @@ struct Elementwise : Element<S, Formula, STEP> {
       return Formula::template early<STEP, EASE>(x, y);
     }
   }
+
   // The first `rest` lanes of a vector.
   template <Ease EASE>
   INLINE V tail(int64_t i, const E* w, const E* pw, int rest) {
@@ -158,7 +161,8 @@ struct Elementwise : Element<S, Formula, STEP> {
     }
     int rest = static_cast<int>(end - i);
     if (rest) {
-      V last = with_ease(usable(ease_of_tail(i, rest)), [&](auto as) INLINE_LAMBDA { return tail<as()>(i, w, pw, rest); });
+      Ease ease = usable(ease_of_tail(i, rest));
+      V last = with_ease(ease, [&](auto as) INLINE_LAMBDA { return tail<as()>(i, w, pw, rest); });
       total.add(iota<typename S::Math>() < rest ? last : V{});
     }
     return total.total();

@@ -129,11 +129,21 @@ struct Focal : OfLogit {
   }
   static INLINE Ease easiest(bool want_target) { return want_target ? Ease::any : Ease::hard; }
 
+  template <class V>
+  struct Margin {
+    V q, p, entropy;  // sigmoid(-z), sigmoid(z), softplus(-z)
+  };
+  // By whether z >= 0, by |z|, and by exp(-|z|).
+  template <class M, class V>
+  static INLINE Margin<V> margin(M right, V size, V e) {
+    V high = reciprocal(e + 1), low = e * high;
+    return {select(right, low, high), select(right, high, low), where(~right, size) + log1p_unit(e)};
+  }
+
   template <bool STEP, class V>
   static INLINE Point<V> at_hard(V x, V y, V e, const Given<V>& given) {
-    V high = reciprocal(e + 1), low = e * high;
-    auto positive = is_one(y), right = negative(as_int(x) ^ positive);  // z >= 0
-    V q = select(right, low, high), p = select(right, high, low), entropy = where(~right, abs(x)) + log1p_unit(e);
+    auto positive = is_one(y);
+    auto [q, p, entropy] = margin(negative(as_int(x) ^ positive), abs(x), e);
     V weight = (SQUARE ? q * q : power(q, given.beta)) * select(positive, given.alpha_of_one, given.alpha_of_zero);
     V loss = weight * entropy;
     if (!STEP) return {loss, V{}, V{}};
@@ -143,9 +153,7 @@ struct Focal : OfLogit {
   // For hard labels, of the margin turned, t = -z: q^2 ce and q^2 [q + 2 (1 - q) ce].
   template <class V>
   static INLINE Known<V> known(V t) {
-    V e = exp_plain(minus_abs(t)), high = reciprocal(e + 1), low = e * high;
-    auto right = negative(as_int(t));
-    V q = select(right, low, high), p = select(right, high, low), entropy = where(~right, abs(t)) + log1p_unit(e);
+    auto [q, p, entropy] = margin(negative(as_int(t)), abs(t), exp_plain(minus_abs(t)));
     V square = q * q;
     return {square * entropy, square * (q + (p + p) * entropy)};
   }
