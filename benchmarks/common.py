@@ -25,8 +25,23 @@ from lossimpl.measure.clock import Rule
 
 from .calls import case_of
 
+
+def import_compiler() -> None:
+    """What every row of torch.compile imports, kept from looking for a GPU as torch 2.11 does there.
+
+    Whoever has asked the driver for its devices cannot use them in a forked process: no row could run on CUDA.
+    """
+    import torch
+
+    asked, torch.cuda.is_available = torch.cuda.is_available, lambda: False
+    try:
+        importlib.import_module("torch._inductor.compile_fx")
+    finally:
+        torch.cuda.is_available = asked
+
+
 if "ASV" in os.environ:  # asv's own mark: its fork server pays for these imports once, nobody else needs them
-    importlib.import_module("torch._inductor.compile_fx")
+    import_compiler()
 
 gc.freeze()  # what was imported lives as long as the process: no row walks over it, or copies its pages, to collect
 
