@@ -44,7 +44,7 @@ assert asked, "torch was not put back as it was"
 
 
 def test_nobody_asks_for_a_gpu_before_the_fork(monkeypatch):
-    """torch 2.11 does when its compiler is imported, and refuses CUDA in every child then; here a compiler that asks."""
+    """torch 2.11 does when its compiler is imported, and then refuses CUDA in every child. A compiler that asks."""
     monkeypatch.setenv("ASV", "1")
     done = subprocess.run([sys.executable, "-c", IMPORTING], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
