@@ -7,7 +7,7 @@ Results of several machines merge by folder, and rows of old commits are read li
     results/<machine>/<hash8>-<env>.json                    asv: format 2, one file per commit and environment
     results/<machine>/<hash8>-<env>.rows.jsonl              one object per measured row: samples, agreement, memory
     results/<machine>/<hash8>-<env>.manifest.jsonl          one environment per line, by `id`
-    results/<machine>/<hash8>-<env>.conformance.jsonl       one object per case, implementation, device and dtype
+    results/<machine>/<hash8>-<env>.conformance.jsonl.gz    one object per case, implementation, device and dtype
     results/<machine>/<hash8>-<env>.loaders.jsonl           one object per DataLoader configuration
     results/<machine>/gate-selftest.json                    what the gate knows of itself
     results/<machine>/loaders-selftest.json                 and the search for loader settings
@@ -16,7 +16,9 @@ Results of several machines merge by folder, and rows of old commits are read li
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +44,7 @@ COLUMNS = [
     "peak_bytes", "saved_bytes", "manifest", "started_at",
 ]  # fmt: skip
 SIDE_CARS = ("manifest", "conformance", "loaders", "changes")
+BROKEN = (OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError)
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class _Reader:
         for path in sorted(folder.glob("*.json")):
             with self._noted(path):
                 self._json_file(path)
-        for path in sorted(folder.glob("*.jsonl")):
+        for path in sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")]):
             with self._noted(path):
                 self._side_car(path)
 
@@ -134,7 +137,7 @@ class _Reader:
     def _noted(self, path: Path, line: int | None = None) -> Iterator[None]:
         try:
             yield
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError, Malformed) as error:
+        except (*BROKEN, RecursionError, Malformed) as error:
             place = str(path.relative_to(self.folder)) + (f" line {line}" if line else "")
             self.problems.append(Problem(place, _plain(error)))
 
@@ -158,11 +161,12 @@ class _Reader:
                     self.asv[_key({**common, **row})] = {**common, **row}
 
     def _side_car(self, path: Path) -> None:
-        stem, _, kind = path.stem.rpartition(".")
+        stem, _, kind = path.name.removesuffix(".gz").removesuffix(".jsonl").rpartition(".")
         if kind not in (*SIDE_CARS, "rows"):
             return
         common = {"machine": path.parent.name, **(commit_and_env(stem) if kind != "changes" else {})}
-        for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        held = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        for number, line in enumerate(held.split(b"\n"), start=1):
             with self._noted(path, number):
                 self._line(kind, common, line)
 
@@ -170,7 +174,6 @@ class _Reader:
         if not line.strip():
             return
         record = json.loads(line.decode("utf-8"))
-        require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
         if kind == "rows":
             row = {**common, **side_row(record)}
             self.rows[_key(row)] = row
@@ -187,6 +190,8 @@ def _plain(error: Exception) -> str:
         return f"not JSON: {error.msg} at character {error.pos}"
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 text: {error.reason} at byte {error.start}"
+    if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
+        return f"not whole gzip: {error}"
     if isinstance(error, OSError):
         return f"cannot be read: {error.strerror}"
     return str(error)

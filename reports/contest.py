@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import geometric_mean
+from statistics import geometric_mean, median
 
 import pandas as pd
 
@@ -48,6 +48,11 @@ class Score:
     shares: tuple[float, ...]
     least: str  # the loss with the least share of the ceiling
 
+    @property
+    def middle(self) -> float | None:
+        """The median share of the ceiling, None where none is known."""
+        return median(self.shares) if self.shares else None
+
     def gain(self, rival: str) -> str:
         """`8.1x (9 losses)`: how many times as long the rival takes; a dash where it was not measured."""
         return "{:.1f}x ({} losses)".format(*self.over[rival]) if rival in self.over else "-"
@@ -61,6 +66,12 @@ def contests(rows: pd.DataFrame) -> list[Contest]:
         if "native" in by_name:
             found.append(Contest(by_name["native"], {name: by_name[name] for name in RIVALS if name in by_name}))
     return found
+
+
+def slower_words(cases: list[Contest]) -> str:
+    """How many cases native loses, as a sentence without its end."""
+    count = sum(one.slower for one in cases)
+    return f"Native is slower than the best of them, beyond the intervals, in {count} of {len(cases)} cases"
 
 
 def largest(cases: list[Contest]) -> list[Contest]:
@@ -90,8 +101,3 @@ def means(group: list[Contest]) -> Iterator[tuple[str, tuple[float, int]]]:
         ratios = [ratio for one in group if (ratio := one.ratio(rival)) is not None]
         if ratios:
             yield rival, (geometric_mean(ratios), len(ratios))
-
-
-def worst_error(row: pd.Series) -> float:
-    """The larger of the relative errors of value and gradient."""
-    return max(float(row["value_max_rel"]), float(row["grad_max_rel"]) if wording.known(row["grad_max_rel"]) else 0.0)

@@ -27,9 +27,10 @@ from reports import asv_results
 from reports.changes import Event, Finding, events, findings, histories
 from reports.gate import quality
 from reports.nightly_again import measured_again
-from reports.nightly_memory import event_line, finding_line, finding_lines, is_new, path_of, remember
+from reports.nightly_memory import event_line, finding_line, finding_lines, is_new, path_of, remember, remembered
+from reports.result_files import Malformed
 from reports.sweep.questions import Grid
-from reports.sweep.store import Store
+from reports.sweep.store import Store, pack
 
 ROOT = Path(__file__).parents[1]
 MOST_COMMITS = 8  # that one night measures; a longer gap is sampled evenly, its newest commit included
@@ -93,13 +94,14 @@ def nightly(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop from outside keeps the rows, as Ctrl-C does
     name = machine.register()
     try:
+        remembered(path_of(ROOT, name))  # a memory that cannot be read is told before hours of measuring
         failures = sweep_each(new_commits(ROOT, measured(ROOT / "results" / name) - unfinished(ROOT, name)), name, grid)
-        agreement_failed = not follow(["-m", "lossimpl.cli", "check", "--json", str(conformance(name))])
+        agreement_failed = not conforms(name)
         night = judge(ROOT, partial(measured_again, ROOT, name))
         if not (ROOT / "results" / name / SELF_TEST).exists():
             follow(["-m", "reports", "gate", "--self-test"])
         follow(["-m", "reports", "site"])
-    except Unmeasured as failure:
+    except (Unmeasured, Malformed) as failure:
         print(failure, file=sys.stderr)
         raise typer.Exit(UNMEASURED) from None
     except KeyboardInterrupt:
@@ -128,9 +130,13 @@ def store_of(machine: str, commit: str) -> Store:
     return Store(ROOT, machine, commit, plugin.environment_name())
 
 
-def conformance(machine: str) -> Path:
-    """The side-car for the conformance of the newest commit."""
-    return store_of(machine, history(ROOT)[-1]).conformance_path
+def conforms(machine: str) -> bool:
+    """Whether the newest commit passes `lossimpl check`, whose rows are kept beside its results."""
+    path = store_of(machine, history(ROOT)[-1]).conformance_path
+    try:
+        return follow(["-m", "lossimpl.cli", "check", "--json", str(path)])
+    finally:
+        pack(path)
 
 
 def sweep(commit: str, machine: str, grid: Grid) -> None:

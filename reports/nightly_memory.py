@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.changes import Event, Finding
+from reports.result_files import Malformed, side_record
 
 
 def finding_line(one: Finding) -> dict[str, Any]:
@@ -64,15 +65,24 @@ def path_of(root: Path, machine: str) -> Path:
 
 def is_new(root: Path, line: dict[str, Any], machine: str) -> bool:
     """Whether no earlier night wrote this line; figures may differ by what was measured since, the place may not."""
-    return _place(line) not in {_place(known) for known in _remembered(path_of(root, machine))}
+    return _place(line) not in {_place(known) for known in remembered(path_of(root, machine))}
 
 
 def _place(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line.get(name) for name in ("row", "environment", "event", "commit", "text"))
 
 
-def _remembered(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def remembered(path: Path) -> list[dict[str, Any]]:
+    """The lines of all nights; one that no night has written raises `Malformed`, since what it hides is unknown."""
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    return [_known(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _known(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        return side_record("changes", json.loads(line))
+    except ValueError as error:
+        raise Malformed(f"{path} line {number}: {error}; a night's line is a JSON object, mend or remove it") from error
 
 
 def remember(path: Path, lines: Iterable[dict[str, Any]]) -> None:

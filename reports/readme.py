@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any
 
 import typer
 
 from reports import wording
-from reports.contest import RIVALS, Contest, Score, contests, scores, worst_error
+from reports.answers import worst_error
+from reports.contest import RIVALS, Contest, Score, contests, scores, slower_words
 from reports.material import Material, gather
 from reports.pages import gate, loading_selftest
 
@@ -89,17 +89,15 @@ def in_short(cases: list[Contest]) -> Iterator[str]:
     for one in scores(cases):
         yield "| " + " | ".join((f"{one.dtype}, {one.mode}", *map(one.gain, RIVALS), share(one))) + " |"
     yield ""
-    slower = [one.label for one in cases if one.slower]
-    yield f"Native is slower than the best of them, beyond the intervals, in {len(slower)} of {len(cases)} cases."
-    yield from (f"- {label}" for label in slower)
+    yield f"{slower_words(cases)}."
+    yield from (f"- {one.label}" for one in cases if one.slower)
 
 
 def share(score: Score) -> str:
     """The least, with its loss, and the median."""
     if not score.shares:
         return "-"
-    middle = wording.percent(median(score.shares))
-    return f"median {middle}, least {wording.percent(score.shares[0])} ({score.least})"
+    return f"median {wording.percent(score.middle)}, least {wording.percent(score.shares[0])} ({score.least})"
 
 
 def table(cases: list[Contest]) -> list[str]:

@@ -21,6 +21,7 @@ LOADING_PARAMETERS = ("dataset", "num_workers", "pin_memory", "batch_size")  # i
 TEXTS = (
     *("loss", *LOSS_PARAMETERS, "case", "status", "reason", "level", "ceiling_name", "manifest", "id"),
     *("kind", "dataset", "verdict", "argument", "advice"),
+    *("row", "environment", "before", "again", "moved_to", "event", "text"),
 )
 NEEDED = {
     "manifest": ("id",),
@@ -129,14 +130,18 @@ def require_texts(record: Record) -> None:
 
 def side_record(kind: str, record: Record) -> Record:
     """A line of the other side-cars, as it is: only what tells its place is checked."""
+    require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
     for key in NEEDED[kind]:
         require(isinstance(record.get(key), str), f"{key!r} is {record.get(key)!r:.60}, expected text")
     require_texts(record)
+    stands = record.get("stands")
+    require(isinstance(stands, bool | None), f"'stands' is {stands!r:.60}, expected true or false")
     return record
 
 
 def side_row(record: Record) -> Record:
     """A line of rows.jsonl, flat: the fields of `agreement` stand beside the others."""
+    require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
     for key, kind in {"benchmark": str, "params": list}.items():
         require(isinstance(record.get(key), kind), f"{key!r} is {record.get(key)!r}, expected {kind.__name__}")
     name, params = record["benchmark"], tuple(map(str, record["params"]))

@@ -8,8 +8,9 @@ import textwrap
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports.figures.style import INK, LOOKS, PAPER, panel
+from reports.figures.style import INK, LOOKS, PAPER, panel, short
 
 BEST, OTHER = LOOKS["native"][0], LOOKS["naive"][0]
 
@@ -25,6 +26,7 @@ def throughput(rows: pd.DataFrame) -> Figure:
     axes.set_yticks(places, [textwrap.fill(label, 26) for label in ordered["label"]])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_formatter(FuncFormatter(short))
     axes.set(xlabel="samples/s", ylabel="")
     return figure
 
@@ -48,6 +50,8 @@ def pareto(rows: pd.DataFrame) -> Figure:
     for letter, (_, row) in zip(string.ascii_uppercase, front.iterrows(), strict=False):
         axes.annotate(letter, (row["mib"], row["rate"]), xytext=(5, -13), textcoords="offset points")
     axes.set(xlabel="memory of the process tree (PSS, MiB)", ylabel="samples/s", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(short))
     axes.margins(x=0.15)
     return figure
 
@@ -91,6 +95,6 @@ def waterfall(phases: dict[str, float]) -> Figure:
     axes.set_yticks(range(len(lengths)), [name.replace("_", " ") for name in lengths.index])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="ms", ylabel="")
+    axes.set(xlabel="time of a batch (ms)", ylabel="")
     axes.margins(x=0.15)
     return figure

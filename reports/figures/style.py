@@ -16,6 +16,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reports import wording
+
 Look: TypeAlias = tuple[str, str]  # colour, marker
 
 INK, RULE, PAPER = "#1b1f24", "#d5d9de", "#fefefe"
@@ -91,6 +93,18 @@ def plot_panel() -> tuple[Figure, Axes]:
     return figure, figure.add_axes((0.17, 0.17, 0.8, 0.78))
 
 
+def short(value: float, _: object = None) -> str:
+    """A number at a tick, as people write it.
+
+    >>> short(1e6), short(0.01), short(2.5e10), short(150000)
+    ('1 M', '0.01', '25 G', '150 k')
+    """
+    if value < 1e3:
+        return f"{value:g}"
+    factor, prefix = next(one for one in wording.DECIMAL if value >= one[0])
+    return f"{value / factor:.3g} {prefix}"
+
+
 def css_name(implementation: str) -> str:
     """The CSS variable that holds an implementation's colour.
 
@@ -121,7 +135,6 @@ def svg(figure: Figure, name: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", text)
     for colour, css in _variables().items():

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from reports import wording
-from reports.figures.style import INK, PAPER, in_order, look, plot_panel
+from reports.figures.style import INK, PAPER, in_order, look, plot_panel, short
 
 MARKS = {"markersize": 7, "markeredgecolor": PAPER, "errorbar": None}
 
@@ -39,7 +38,7 @@ def share(rows: pd.DataFrame) -> Figure:
     _lines(axes, rows.assign(y=rows["share"] * 100, below=rows["rate_low"] / limits, above=rows["rate_high"] / limits))
     axes.axhline(100, color=INK, linestyle=(0, (4, 3)), linewidth=1.2)
     axes.set_yscale("linear")
-    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_major_formatter(FuncFormatter(short))
     axes.set_ylim(0, max(105.0, 105 * min(rows["share"].max(), 10.0)))
     axes.set_ylabel("% of the memory ceiling")
     return figure
@@ -72,16 +71,5 @@ def plain_ticks(axes: Axes) -> None:
     """Decades as people write them, and no ticks between: they cost most of the drawing time."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(numticks=7))
-        axis.set_major_formatter(FuncFormatter(_short))
+        axis.set_major_formatter(FuncFormatter(short))
         axis.set_minor_locator(NullLocator())
-
-
-def _short(value: float, _: object = None) -> str:
-    """
-    >>> _short(1e6), _short(0.01), _short(2.5e10)
-    ('1 M', '0.01', '25 G')
-    """
-    if value < 1e3:
-        return f"{value:g}"
-    factor, prefix = next(one for one in wording.DECIMAL if value >= one[0])
-    return f"{value / factor:.3g} {prefix}"

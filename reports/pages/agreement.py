@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from reports import wording
+from reports.conditions import conditions
 from reports.figures import heatmap
 from reports.material import Material
 from reports.pages.ceilings import by_dtype, maps
@@ -22,6 +23,7 @@ def pages(material: Material) -> list[Page]:
     values = {
         "lead": "Every implementation gets the same quantised inputs as a float64 oracle. The number is the largest "
         "distance in units in the last place (ULP) of the output's type: 0.5 is a correctly rounded result.",
+        "conditions": conditions(material, material.rows),
         "groups": by_dtype(
             chain(
                 maps(material, "value_ulp", heatmap.error, "Largest error of the value in ULP"),

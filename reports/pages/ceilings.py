@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.conditions import conditions
 from reports.figures import heatmap
 from reports.figures.style import in_order
 from reports.material import Material
@@ -21,6 +22,7 @@ def pages(material: Material) -> list[Page]:
     values = {
         "lead": "How much of the bandwidth that the same process measured does each implementation reach? 100 % is the "
         "limit for the bytes that a case must move. The darkest cells have the most to gain.",
+        "conditions": conditions(material, material.rows),
         "groups": by_dtype(maps(material, "share", heatmap.share, "Percent of the ceiling", LEVEL)),
         "note": "The best size of each memory level. Small inputs cannot fill the memory: overhead rules there. "
         "The ceiling is measured too, so that a few percent above 100 are its noise; a time far above is refused.",

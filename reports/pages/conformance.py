@@ -10,15 +10,18 @@ from typing import Any
 
 import pandas as pd
 
+from reports import wording
+from reports.conditions import conditions
 from reports.figures.style import in_order
 from reports.material import Material
+from reports.ranking import SETUP
 from reports.view import Cell, Page, Table, slug
 
 KEY = ["loss", "case", "implementation", "device", "dtype"]
-COLUMNS = (*KEY, "status", "input", "expected", "got", "source", "reason")
+COLUMNS = (*KEY, *SETUP, "commit", "status", "input", "expected", "got", "source", "reason")
 FAILURES = (
-    ("Case", ""), ("Implementation", ""), ("Where", "dtype and device"), ("Expected", ""), ("Got", ""),
-    ("Reason", ""), ("Source", "who says what is right"),
+    ("Case", ""), ("Implementation", ""), ("Where", "dtype and device"), ("Reason", ""), ("Expected", ""), ("Got", ""),
+    ("Source", "who says what is right"),
 )  # fmt: skip
 MARKS = {"fail": "✗", "error": "!", "unavailable": "–", "pass": "✓"}  # the worst first
 CAUGHT = (("Loss", ""), ("Wrong on purpose", ""), ("Refused by", "the first check that did"), ("Reason", ""))
@@ -33,10 +36,11 @@ def pages(material: Material) -> list[Page]:
     values = {
         "counts": _counts(cases, losses) if losses else None,
         "totals": totals(material),
+        "conditions": conditions(material, cases),
         "mutants": mutants(MUTANTS, tested),
     }
     first = Page("conformance.html", "Conformance", "conformance.html", values)
-    return [first, *(_page(name, cases[cases["loss"] == name]) for name in losses)]
+    return [first, *(_page(material, name, cases[cases["loss"] == name]) for name in losses)]
 
 
 def mutants(path: Path, tested: set[str]) -> Table | None:
@@ -73,10 +77,15 @@ def _names(cases: pd.DataFrame) -> list[str]:
     return in_order(set(cases["implementation"]))
 
 
+def _ran(cases: pd.DataFrame) -> list[str]:
+    """The implementations that could run; the page of a loss has the others, with the reason."""
+    return _names(cases[cases["status"] != "unavailable"])
+
+
 def totals(material: Material) -> dict[str, Counter[str]]:
-    """How often each implementation had each status, over all losses, devices and dtypes."""
+    """How often each implementation that could run had each status, over all losses, devices and dtypes."""
     cases = newest(material.conformance)
-    return {name: Counter(cases.loc[cases["implementation"] == name, "status"]) for name in _names(cases)}
+    return {name: Counter(cases.loc[cases["implementation"] == name, "status"]) for name in _ran(cases)}
 
 
 def file_name(loss: str) -> str:
@@ -84,7 +93,7 @@ def file_name(loss: str) -> str:
 
 
 def _counts(cases: pd.DataFrame, losses: list[str]) -> Table:
-    names = _names(cases)
+    names = _ran(cases)
     rows = [[Cell(loss, link=file_name(loss)), *(_count(cases, loss, name) for name in names)] for loss in losses]
     return Table("Cases passed, of those that could run", (("Loss", ""), *((name, "") for name in names)), rows)
 
@@ -97,25 +106,28 @@ def _count(cases: pd.DataFrame, loss: str, name: str) -> Cell:
     return Cell(f"{count['pass']} / {ran}", sort=count["pass"] / ran, kind="" if count["pass"] == ran else "fail")
 
 
-def _failures(loss: str, cases: pd.DataFrame) -> Table | None:
+def _failures(cases: pd.DataFrame) -> Table | None:
     failed = cases[cases["status"].isin(["fail", "error"])]
     if failed.empty:
         return None
-    return Table(f"What fails on {loss}", FAILURES, [_failure(row) for _, row in failed.iterrows()])
+    counts = Counter(failed["implementation"])
+    told = wording.names([f"{name} fails {counts[name]} times" for name in in_order(set(counts))])
+    return Table(f"What fails: {told}", FAILURES, [_failure(row) for _, row in failed.iterrows()])
 
 
 def _failure(row: pd.Series) -> list[Cell]:
     where = f"{row['dtype']} {row['device'].upper()}"
-    said = [Cell(row[key], kind="long") for key in ("expected", "got", "reason", "source")]
+    said = [Cell(row[key], kind="long") for key in ("reason", "expected", "got", "source")]
     return [Cell(row["case"], kind="long"), Cell(row["implementation"], chip=row["implementation"]), Cell(where), *said]
 
 
-def _page(loss: str, cases: pd.DataFrame) -> Page:
+def _page(material: Material, loss: str, cases: pd.DataFrame) -> Page:
     devices = sorted(set(cases["device"]))
     columns = [(name, device) for device in devices for name in _names(cases[cases["device"] == device])]
     values = {
         "loss": loss,
-        "failures": _failures(loss, cases),
+        "failures": _failures(cases),
+        "conditions": conditions(material, cases),
         "columns": [f"{name} {device.upper()}" if len(devices) > 1 else name for name, device in columns],
         "cases": [_case(str(case), one, columns) for case, one in cases.groupby("case", sort=False)],
     }

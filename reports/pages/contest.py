@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from reports import wording
-from reports.contest import RIVALS, Contest, Score, contests, scores, worst_error
+from reports.answers import worst_error
+from reports.conditions import conditions
+from reports.contest import RIVALS, Contest, Score, contests, scores, slower_words
 from reports.material import Material
 from reports.pages import loss
 from reports.view import Cell, Page, Table
@@ -38,28 +40,28 @@ def pages(material: Material) -> list[Page]:
         for device in ("cpu", "cuda"):
             cases = contests(rows[rows["device"] == device])
             if cases:
-                sections.append({"setup": setup, "device": device.upper(), **tables(cases)})
+                sections.append({"conditions": conditions(material, rows), "device": device.upper(), **tables(cases)})
     return [Page("native.html", "native against torch and torch.compile", "contest.html", {"sections": sections})]
 
 
 def tables(cases: list[Contest]) -> dict[str, object]:
     """The two tables, and the sentence on the cases that native loses."""
     slower = [one.label for one in cases if one.slower]
-    count = f"Native is slower than the best of them, beyond the intervals, in {len(slower)} of {len(cases)} cases"
+    count = slower_words(cases)
     return {
-        "scores": Table("Geometric means over the losses.", SCORES, [score_row(one) for one in scores(cases)]),
-        "cases": Table("Every case in which native was measured.", CASES, [case_row(one) for one in cases]),
+        "scores": Table("Geometric means over the losses", SCORES, [score_row(one) for one in scores(cases)]),
+        "cases": Table(f"All {len(cases)} cases", CASES, [case_row(one) for one in cases]),
         "slower": f"{count}: {'; '.join(slower)}." if slower else f"{count}.",
     }
 
 
 def score_row(one: Score) -> list[Cell]:
-    shares = one.shares
+    least = f"{wording.percent(one.shares[0])} ({one.least})" if one.shares else wording.NOTHING
     return [
         Cell(f"{one.dtype}, {one.mode}"),
         *(Cell(one.gain(rival)) for rival in RIVALS),
-        Cell(wording.percent(shares[len(shares) // 2])) if shares else Cell("–"),
-        Cell(f"{wording.percent(shares[0])} ({one.least})") if shares else Cell("–"),
+        Cell(wording.percent(one.middle)),
+        Cell(least),
     ]
 
 

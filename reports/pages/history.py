@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from reports import wording
+from reports.conditions import conditions
 from reports.figures.history import history
 from reports.figures.style import in_order
 from reports.material import Material
@@ -20,9 +21,9 @@ from reports.view import Cell, Drawing, Page, Table, drawing
 PANEL = ["machine", "shape", "dtype", "device", "mode"]  # what one figure holds of a loss; environments are its lines
 SHOWN = 6  # figures per loss; more only for series with a change point
 STEPS = (
-    ("Loss", ""), ("Implementation", ""), ("Case", "shape, dtype, device and mode"), ("From", "commit before"),
-    ("To", "newest commit"), ("Before", "time per call"), ("Now", "time per call"), ("Ratio", "now over before"),
-    ("Reading", "by the intervals of the two runs alone"),
+    ("Loss", ""), ("Implementation", ""), ("Case", "shape, dtype, device and mode"), ("Ratio", "now over before"),
+    ("Reading", "by the intervals of the two runs alone"), ("Before", "time per call"), ("Now", "time per call"),
+    ("From", "commit before"), ("To", "newest commit"),
 )  # fmt: skip
 
 
@@ -31,10 +32,13 @@ def pages(material: Material) -> list[Page]:
     several = rows[rows.groupby([*PANEL, "loss", "implementation"])["commit"].transform("nunique") > 1]
     by_loss = {name: several[several["loss"] == name] for name in material.loss_names}
     points = ChangePoints(material.results.rows, material.results.nights)
+    pairs = _pairs(several)
     values = {
+        "conditions": conditions(material, several),
         "commits": int(rows["commit"].nunique()),
         "sections": [_section(name, one, points) for name, one in by_loss.items() if len(one)],
-        "steps": _steps(several),
+        "overall": _overall(pairs, material.loss_names),
+        "steps": _steps(pairs),
         **points.tables(),
     }
     return [Page("history.html", "History", "history.html", values)]
@@ -66,12 +70,38 @@ def _figure(name: str, key: list[str], rows: pd.DataFrame, changes: list[str]) -
     return drawing(history(rows, changes), caption, name, *key)
 
 
-def _steps(rows: pd.DataFrame) -> Table | None:
-    """The newest commit of each series against the one before it in the same environment, largest step first."""
+def _pairs(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Of each series the row of its newest commit below that of the commit before it in the same environment."""
     series = ["machine", "env", "loss", "implementation", *PANEL[1:], "version"]
-    pairs = [one.iloc[-2:] for _, one in rows.sort_values("date").groupby(series, dropna=False) if len(one) > 1]
+    return [one.iloc[-2:] for _, one in rows.sort_values("date").groupby(series, dropna=False) if len(one) > 1]
+
+
+def _overall(pairs: list[pd.DataFrame], losses: list[str]) -> Table | None:
+    """Geometric means of now over before: a loss a line, an implementation a column."""
+    if not pairs:
+        return None
+    newest = pd.DataFrame([pair.iloc[1] for pair in pairs])
+    steps = newest.assign(step=[math.log(_ratio(pair)) for pair in pairs]).groupby(["loss", "implementation"])["step"]
+    names = in_order(set(newest["implementation"]))
+    means = steps.agg(["mean", "size"]).to_dict("index")
+    rows = [
+        [Cell(loss, link=file_name(loss)), *(_mean(means.get((loss, name))) for name in names)]
+        for loss in losses
+        if loss in set(newest["loss"])
+    ]
+    columns = (("Loss", ""), *((name, "geometric mean of now over before, and over how many cases") for name in names))
+    return Table("The newest commit over the one before it", columns, rows)
+
+
+def _mean(step: dict[Any, Any] | None) -> Cell:
+    return Cell(f"{math.exp(step['mean']):.2f}× ({step['size']})", sort=step["mean"]) if step else Cell(wording.NOTHING)
+
+
+def _steps(pairs: list[pd.DataFrame]) -> Table | None:
+    """The pairs whose intervals do not overlap, largest step first."""
     apart = sorted((one for one in pairs if _apart(one)), key=lambda one: -abs(math.log(_ratio(one))))
-    return Table("The newest commit against the one before it", STEPS, [_step(one) for one in apart]) if apart else None
+    caption = f"{len(apart)} of {len(pairs)} series whose intervals do not overlap"
+    return Table(caption, STEPS, [_step(one) for one in apart]) if apart else None
 
 
 def _ratio(pair: pd.DataFrame) -> float:
@@ -91,10 +121,10 @@ def _step(pair: pd.DataFrame) -> list[Cell]:
         Cell(now["loss"], link=file_name(now["loss"])),
         Cell(now["implementation"], chip=now["implementation"]),
         Cell(case),
-        Cell(before["commit"]),
-        Cell(now["commit"]),
-        Cell(wording.seconds(before["value"]), sort=before["value"]),
-        Cell(wording.seconds(now["value"]), sort=now["value"]),
         Cell(f"{ratio:.2f}×", sort=ratio),
         Cell(reading, kind=f"reading-{reading}"),
+        Cell(wording.seconds(before["value"]), sort=before["value"]),
+        Cell(wording.seconds(now["value"]), sort=now["value"]),
+        Cell(before["commit"]),
+        Cell(now["commit"]),
     ]

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from reports import wording
-from reports.answers import Answer, answer, answers
+from reports.answers import Answer, answer, answers, worst_error
+from reports.conditions import conditions
 from reports.figures.overview import overview
 from reports.figures.style import in_order
 from reports.material import Material
@@ -22,7 +23,7 @@ SMALL = (
     ("Case", "shape of the input, dtype and mode"),
     ("Fastest", "several where their intervals overlap"),
     ("Median", "time per call"),
-    ("Against", "how many times as fast as torch, or as plain tensor code where torch has none"),
+    ("Against", "how many times as fast as torch, or as compiled tensor code where torch has none"),
 )
 
 
@@ -52,15 +53,14 @@ def _section(material: Material, setup: tuple[str, str], rows: pd.DataFrame) -> 
     device = str(rows["device"].iloc[0])
     cells = [_small_row(one) for one in small]
     return {
-        "setup": setup,
+        "conditions": conditions(material, rows),
         "device": device.upper(),
-        "machine": material.results.machines.get(setup[0], {}),
         "verdict": verdict(found),
         "busy": sum(isinstance(one, str) and bool(one) for one in rows["busy"]),
         "rows": len(rows),
         "cards": [_card(one) for one in found],
         "figure": _overview(found, device, *setup),
-        "names": in_order(set(rows["implementation"])),
+        "names": in_order({name for one in found for name in _right(one)["implementation"]}),
         "small": Table("Small inputs, where overhead rules", SMALL, cells) if cells else None,
     }
 
@@ -103,12 +103,8 @@ def _card(one: Answer) -> dict[str, Any]:
         "interval": wording.interval(best["value"], best["low"], best["high"]),
         "share": best["share"] if wording.known(best["share"]) else None,
         "ceiling": f"{wording.percent(best['share'])} of the {best['ceiling_name']} ceiling",
-        "error": f"value {_short(best['value_ulp'])}, gradient {_short(best['grad_ulp'])} ULP",
+        "error": f"{worst_error(best):.1e} relative" if wording.known(best["value_max_rel"]) else wording.NOTHING,
     }
-
-
-def _short(error: Any) -> str:
-    return f"{error:.2g}" if wording.known(error) else wording.NOTHING
 
 
 def _excluded(row: pd.Series) -> bool:
@@ -126,12 +122,20 @@ def against(one: Answer) -> str:
 
 
 def _overview(found: list[Answer], *name: str) -> Drawing | None:
-    right = [one.rows[(one.rows["status"] == "ok") & one.rows["share"].notna()] for one in found]
+    right = [_right(one) for one in found]
     rows = pd.concat(right) if right else pd.DataFrame()
     if rows.empty:
         return None
-    caption = "How near each implementation comes to what this machine's memory allows, in the case named on each card."
+    caption = (
+        "How near each implementation comes to what this machine's memory allows, in the case named on each card. "
+        "The limit is measured too: a few percent above 100 are its noise."
+    )
     return drawing(overview(rows), caption, "overview", *name)
+
+
+def _right(one: Answer) -> pd.DataFrame:
+    """The rows that the figure shows."""
+    return one.rows[(one.rows["status"] == "ok") & one.rows["share"].notna()]
 
 
 def _small_row(one: Answer) -> list[Cell]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports import wording
+from reports.conditions import conditions
 from reports.figures import loading as figures
 from reports.loading_rows import in_ranks, measurements
 from reports.material import Material
@@ -22,7 +23,7 @@ def pages(material: Material) -> list[Page]:
     datasets: list[tuple[Any, pd.DataFrame]] = list(rows.groupby("dataset")) if len(rows) else []
     raw = {"data/loading.csv": str(rows.to_csv(index=False))} if len(rows) else {}
     values = {
-        "sections": [_section(str(name), one, material.loaders) for name, one in datasets],
+        "sections": [_section(str(name), one, material) for name, one in datasets],
         "failures": loading_tables.failures(),
         "tests": loading_selftest.sections(material),
         "raw": "data/loading.csv" if raw else None,
@@ -38,15 +39,16 @@ def answers(material: Material) -> list[tuple[str, str]]:
     return [(name, answer(one[one["rank"].notna()])) for name, one in ranks]
 
 
-def _section(dataset: str, rows: pd.DataFrame, loaders: pd.DataFrame) -> dict[str, Any]:
+def _section(dataset: str, rows: pd.DataFrame, material: Material) -> dict[str, Any]:
     ordered = in_ranks(rows)
     right = ordered[ordered["rank"].notna()]
     return {
         "dataset": dataset,
         "answer": answer(right),
+        "conditions": conditions(material, rows),
         "figures": list(_figures(dataset, right)),
         "table": loading_tables.configurations(dataset, ordered),
-        "arguments": loading_tables.arguments(loaders, dataset),
+        "arguments": loading_tables.arguments(material.loaders, dataset),
     }
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from reports import wording
 from reports.answers import answers, sentence
+from reports.conditions import conditions
 from reports.figures import throughput
 from reports.figures.error_speed import error_speed
 from reports.figures.style import in_order
@@ -32,9 +33,8 @@ def _page(name: str, material: Material) -> Page:
         "name": name,
         "loss": material.losses.get(name),
         "readings": [sentence(one) for one in answers(rows)],
-        "names": in_order(set(rows["implementation"])),
-        "sections": [_section(name, setup, one) for setup in material.setups for one in _by_device(rows, setup)],
-        "several": rows["machine"].nunique() * rows["env"].nunique() > 1,
+        "names": in_order(set(rows.loc[rows["status"] == "ok", "implementation"])),
+        "sections": [_section(material, setup, one) for setup in material.setups for one in _by_device(rows, setup)],
         "raw": raw if len(rows) else None,
         "again": wording.command(rows.iloc[0]) if len(rows) else f"lossimpl compare {name}",
     }
@@ -46,13 +46,13 @@ def _by_device(rows: pd.DataFrame, setup: tuple[str, str]) -> list[pd.DataFrame]
     return [one for _, one in here.groupby("device", sort=True)]
 
 
-def _section(name: str, setup: tuple[str, str], rows: pd.DataFrame) -> dict[str, Any]:
-    device = rows["device"].iloc[0]
+def _section(material: Material, setup: tuple[str, str], rows: pd.DataFrame) -> dict[str, Any]:
+    name, device = rows.iloc[0][["loss", "device"]]
     right = rows[(rows["status"] == "ok") & rows["value"].gt(0)]
     return {
         "id": slug(device, *setup),
         "device": str(device).upper(),
-        "setup": setup,
+        "conditions": conditions(material, rows),
         "groups": list(_groups(slug(name, device, *setup), right)),
         "table": row_table.table(rows, f"{name} on {str(device).upper()}: every row"),
     }

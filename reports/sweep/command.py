@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from reports.sweep.questions import Grid
+from reports.sweep.store import pack
 
 ROOT = Path(__file__).parents[2]
 # what a row may take for its samples, the first seven apart
@@ -58,7 +59,10 @@ def sweep(
 def check(path: Path, full: bool) -> None:
     """The hard cases of every implementation, into the side-car; float32 alone unless everything is asked for."""
     arguments = ["-m", "lossimpl.cli", "check", "--json", str(path), *([] if full else ["--dtype", "float32"])]
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False)  # its own table says what failed
+    try:
+        subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False)  # its own table says what failed
+    finally:
+        pack(path)
 
 
 def head(console: Console) -> str:

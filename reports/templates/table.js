@@ -22,7 +22,7 @@ for (const table of document.querySelectorAll("table.data")) {
       body.append(...rows);
     });
   });
-  if (body.rows.length < 8) continue;
+  if (body.rows.length < 16) continue;
   const label = document.createElement("label");
   label.className = "filter";
   const input = document.createElement("input");

@@ -1,5 +1,6 @@
 """The sweep: it asks for exactly what it says, loses nothing when it is stopped, and sums up what was measured."""
 
+import gzip
 import io
 import itertools
 import json
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from lossimpl import LOSSES
 from lossimpl.spec import TORCH_COMPILED
-from reports.sweep import machine, questions, summary, warm, watch
+from reports.sweep import command, machine, questions, summary, warm, watch
 from reports.sweep.questions import LOADING, Question
 from reports.sweep.store import Store
 
@@ -38,6 +39,23 @@ def write(store, *rows):
     store.rows_path.parent.mkdir(parents=True, exist_ok=True)
     with store.rows_path.open("a") as file:
         file.writelines(json.dumps(each) + "\n" for each in rows)
+
+
+def test_hard_cases_are_kept_packed(store, monkeypatch):
+    """What `lossimpl check` wrote is there, compressed, also where Ctrl-C stopped it; a second run replaces it."""
+    path = store.conformance_path
+    path.parent.mkdir(parents=True)
+
+    def check(arguments, **options):
+        Path(arguments[arguments.index("--json") + 1]).write_text("one line\n")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", check)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            command.check(path, full=True)
+        assert [one.name for one in path.parent.iterdir()] == [f"{path.name}.gz"]
+    assert gzip.decompress(next(path.parent.iterdir()).read_bytes()) == b"one line\n"
 
 
 @pytest.mark.parametrize("grid", questions.GRIDS)

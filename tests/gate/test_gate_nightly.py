@@ -240,6 +240,15 @@ def test_a_stopped_night_is_gone_on_with(night, capsys):
     assert night(6) == (0, [])
 
 
+def test_a_memory_of_another_tool_is_told_before_anything_is_measured(night, root, capsys):
+    """A line that no night wrote: the file, the line and what is wrong, exit code 2, and nothing was measured."""
+    night(3)
+    path = root / "results" / "bench" / "changes.jsonl"
+    path.write_text('{"commit": "0123abcd"}\n{"version": 2}\n')
+    assert night(6) == (2, [])
+    assert f"{path} line 2: 'commit' is None, expected text" in capsys.readouterr().err
+
+
 def test_a_commit_that_does_not_build_stops_no_other(night, capsys):
     """Commit 4 is broken: 5 and 6 are measured all the same, the night says so and ends with 2, the next goes on."""
     night(3)

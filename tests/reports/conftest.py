@@ -11,17 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # reports/ is run from the c
 
 import synthetic_results
 
-from lossimpl.spec import Loss
 from reports.material import Material, gather
 from reports.site import build
-
-FORMULA = "ℓ(x, y) = −w_y |x|^γ;  x < y"
-
-
-def made_up_losses() -> dict[str, Loss]:
-    """Contracts of two measured losses and one that has no result; nothing here imports torch."""
-    names = (*synthetic_results.SHAPES, "huber_loss")
-    return {name: Loss(name, FORMULA, "Nobody, 1900", (), (), {}, len, len, lambda case: 4_000_000) for name in names}
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +27,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def material(results: Path) -> Material:
-    return gather(results, made_up_losses())
+    return gather(results, synthetic_results.losses())
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +40,7 @@ def site(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of somebody who has measured nothing yet."""
     folder = tmp_path_factory.mktemp("reports")
-    return build(gather(folder / "results", made_up_losses()), folder / "site").parent
+    return build(gather(folder / "results", synthetic_results.losses()), folder / "site").parent
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from reports import readme
 from reports.contest import contests, largest, scores
+from reports.pages import contest
 
 
 def row(implementation: str, value: float, **changes: Any) -> dict[str, Any]:
@@ -61,6 +63,15 @@ def test_scores_take_the_largest_case_of_each_loss() -> None:
     assert score.gain("torch") == "4.0x (2 losses)"
     assert score.gain("compiled") == "-"
     assert (score.shares, score.least) == ((0.25, 0.5), "mse_loss")
+
+
+def test_the_page_and_readme_give_the_same_median_share() -> None:
+    """Of an even count the median is the mean of the middle two: of 25 % and 50 % it is 37.5 %, in both."""
+    one, other = {"share": 0.25}, {"share": 0.5, "loss": "mse_loss"}
+    (score,) = scores(contests(frame(row("native", 1.0, **one), row("native", 1.0, **other))))
+    assert score.middle == 0.375
+    assert contest.score_row(score)[4].text == "38 %"
+    assert readme.share(score) == "median 38 %, least 25 % (l1_loss)"
 
 
 def test_a_smaller_case_never_stands_in_for_the_largest() -> None:

@@ -231,6 +231,40 @@ def test_a_wrong_value_in_any_field_costs_only_its_row(copy: Path, wrong: Any) -
     assert (rows["params"] == tuple(first["params"])).any()
 
 
+PACKED = f"{STEM}.conformance.jsonl.gz"
+
+
+@pytest.mark.parametrize("change", [lambda held: held[:40], lambda held: b"plain text", lambda held: b""])
+def test_a_broken_pack_is_named_and_costs_only_itself(copy: Path, change: Any) -> None:
+    """Half a gzip file, and what is none, are problems as a broken line is; whole it gave four cases."""
+    assert len(read(copy).conformance) == 4
+    path = copy / MACHINE / PACKED
+    path.write_bytes(change(path.read_bytes()))
+    found = read(copy)
+    assert len(found.rows) == 168
+    if path.stat().st_size:
+        assert [problem.place for problem in found.problems] == [f"{MACHINE}/{PACKED}"]
+        assert "not whole gzip" in found.problems[0].what
+    assert found.conformance.empty
+
+
+WRONG_NIGHTS = {
+    '{"commit": 7}': "'commit' is 7, expected text",
+    '{"commit": "0123abcd", "row": ["a"]}': "'row' is ['a'], expected text",
+    '{"commit": "0123abcd", "stands": "no"}': "'stands' is 'no', expected true or false",
+    '["commit"]': "is list, expected a JSON object",
+}
+
+
+@pytest.mark.parametrize("line", WRONG_NIGHTS)
+def test_a_line_that_no_night_wrote_is_named_and_shown_nowhere(copy: Path, line: str) -> None:
+    """Another tool's changes.jsonl costs its own lines only."""
+    (copy / MACHINE / "changes.jsonl").write_text(line + "\n")
+    found = read(copy)
+    assert [problem.what for problem in found.problems] == [WRONG_NIGHTS[line]]
+    assert found.nights == ()
+
+
 def test_unreadable_file_is_named(copy: Path) -> None:
     """A folder in the place of a file cannot be read, and says so."""
     (copy / MACHINE / "ffffffff-env.json").mkdir()

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import synthetic_results
 import typer
-from conftest import made_up_losses
 from synthetic_results import COMMITS, ENV, MACHINE
 
 from reports import asv_results, nightly_memory, readme
@@ -74,7 +73,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 def test_all_pages_exist_empty_or_not(site: Path, empty_site: Path) -> None:
     """The navigation and a page per loss are there from the first day."""
-    names = {name for name, _ in NAVIGATION} | {f"loss-{name}.html" for name in made_up_losses()}
+    names = {name for name, _ in NAVIGATION} | {f"loss-{name}.html" for name in synthetic_results.losses()}
     assert names <= {path.name for path in site.glob("*.html")}
     assert names == {path.name for path in empty_site.glob("*.html") if path.name != "conformance-cross_entropy.html"}
 
@@ -93,6 +92,21 @@ def test_all_pages_exist_empty_or_not(site: Path, empty_site: Path) -> None:
 def test_an_empty_page_says_what_fills_it(empty_site: Path, page: str, command: str) -> None:
     """Whoever has measured nothing yet is told the command."""
     assert command in words(empty_site, page)
+
+
+MEASURED = (
+    *("index", "loss-mse_loss", "native", "ceilings", "agreement", "conformance", "conformance-cross_entropy"),
+    *("loading", "history"),
+)
+
+
+@pytest.mark.parametrize("page", MEASURED)
+def test_numbers_say_where_and_when_they_were_measured(site: Path, page: str) -> None:
+    """Machine, environment and commit stand on every page that shows numbers."""
+    said = words(site, f"{page}.html")
+    assert f"{MACHINE} (" in said
+    assert ENV in said
+    assert f"{COMMITS[-1][:8]} measured 2023-11-15" in said
 
 
 def test_index_answers_first(site: Path) -> None:
@@ -131,6 +145,16 @@ def test_history_shows_the_planted_change_only(site: Path) -> None:
     assert all(">torch</span>" in row and "longer" in row for row in moved)
 
 
+def test_history_is_an_overview_that_opens(site: Path) -> None:
+    """A line per loss with a mean per implementation; every step of a single series is below, folded."""
+    page = text(site, "history.html")
+    overview, steps = page.split("<details")[:2]
+    assert re.search(r"cross_<wbr>entropy</a></th>.*?>1\.\d\d× \(8\)</td>", overview, flags=re.DOTALL)
+    assert "longer" in steps
+    assert "longer" not in overview
+    assert "<details open" not in page
+
+
 def test_loading_ranks_no_wrong_data(site: Path) -> None:
     """The fastest setting delivers other data: the answer names the next one and its tie."""
     page = words(site, "loading.html")
@@ -152,7 +176,8 @@ def test_loading_page_has_what_the_loader_search_found(site: Path) -> None:
 def test_conformance_cells_open_to_their_source(site: Path) -> None:
     """Input, expected, got and source of each cell are on the page of its loss."""
     page = words(site, "conformance-cross_entropy.html")
-    assert "minus infinity ■ torch float32 CPU 1.31326 nan value is nan closed form: log(1 + e)" in page
+    assert "minus infinity ■ torch float32 CPU value is nan 1.31326 nan closed form: log(1 + e)" in page
+    assert page.index("value is nan") < page.index("1.31326")  # why it fails comes before the values
     for part in ("[-inf, 0, 1], target 1", "1.31326", "value is nan", "closed form: log(1 + e)"):
         assert part in page
 
@@ -177,6 +202,12 @@ def test_environment_page_names_what_changed(site: Path) -> None:
     assert "packages.torch : 9.9.8 → 9.9.9" in words(site, "environment.html")
 
 
+def test_environments_stand_newest_first(site: Path) -> None:
+    """Their file names begin with a hash, so that only the dates of the commits tell an order."""
+    page = words(site, "environment.html")
+    assert page.index(f"commit {COMMITS[1][:8]}") < page.index("Changed since") < page.index(f"commit {COMMITS[0][:8]}")
+
+
 def test_manifest_links_lead_somewhere(site: Path) -> None:
     """Every row's manifest is on the environment page."""
     targets = set(re.findall(r'environment\.html#([^"]+)"', text(site, "loss-mse_loss.html")))
@@ -190,7 +221,7 @@ def test_two_machines_and_a_broken_file(tmp_path: Path) -> None:
     folder = synthetic_results.write(tmp_path / "results", COMMITS[:1], ("float32",), ("mse_loss",))
     shutil.copytree(folder / MACHINE, folder / "another-machine")
     (folder / "another-machine" / "0123abcd-env.json").write_text("{")
-    material = gather(folder, made_up_losses())
+    material = gather(folder, synthetic_results.losses())
     assert sorted(machine for machine, _ in material.setups) == ["another-machine", MACHINE]
     site = build(material, tmp_path / "site").parent
     assert text(site, "loss-mse_loss.html").count("<h2>On CPU") == 2
@@ -203,7 +234,7 @@ def test_traffic_of_old_rows_comes_from_the_loss(results: Path, tmp_path: Path) 
     folder = Path(shutil.copytree(results, tmp_path / "results"))
     for path in folder.glob("*/*.rows.jsonl"):
         path.unlink()
-    assert set(gather(folder, made_up_losses()).rows["traffic"]) == {4e6}
+    assert set(gather(folder, synthetic_results.losses()).rows["traffic"]) == {4e6}
 
 
 def test_only_a_site_is_replaced(material: Material, tmp_path: Path) -> None:
@@ -226,7 +257,9 @@ def test_change_points_are_named_and_marked(tmp_path: Path) -> None:
     """torch is slower from the ninth of sixteen commits on: it is found there, and nothing else is."""
     commits = [f"{place:x}" * 40 for place in range(16)]
     folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), ("mse_loss",), changed_at=8)
-    found = {page.name: page for page in history.pages(gather(folder, made_up_losses()))}["history.html"].values
+    found = {page.name: page for page in history.pages(gather(folder, synthetic_results.losses()))}[
+        "history.html"
+    ].values
     table = found["changes"]
     assert {(row[1].text, row[4].text, row[5].text) for row in table.rows} == {("slower", "77777777", "88888888")}
     assert all("'torch'" in row[0].text for row in table.rows)
@@ -278,7 +311,7 @@ def test_a_refuted_step_is_no_finding_and_is_marked_nowhere(tmp_path: Path) -> N
 
 
 def _history(folder: Path) -> Page:
-    (page,) = history.pages(gather(folder, made_up_losses()))
+    (page,) = history.pages(gather(folder, synthetic_results.losses()))
     return page
 
 
@@ -288,7 +321,7 @@ def test_another_environment_is_an_event(results: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(results, tmp_path / "results"))
     for path in (folder / MACHINE).glob(f"{COMMITS[1][:8]}-*"):
         path.rename(path.with_name(path.name.replace("torch9.9.9", "torch9.9.10")))
-    found = history.pages(gather(folder, made_up_losses()))[0].values
+    found = history.pages(gather(folder, synthetic_results.losses()))[0].values
     new = ENV.replace("torch9.9.9", "torch9.9.10")
     assert [[cell.text for cell in row] for row in found["events"].rows] == [[MACHINE, "bbbbbbbb", f"{ENV} -> {new}"]]
     assert found["changes"] is None
