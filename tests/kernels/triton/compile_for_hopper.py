@@ -27,6 +27,8 @@ CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 def report(label, kernel, arguments, constants, warps=4, debug=False, maxnreg=None):
     """Compile and print: registers a thread, bytes of stack (spills), widths of loads and stores of global memory.
 
+    And how many elements each load has that waits for others to write.
+
     `arguments` maps names to Triton types, tuples of them for tuples; what is missing there is a constant, None unless
     `constants` has it. Pointers are taken as 16-byte aligned, as a torch allocation is.
     """
@@ -43,10 +45,9 @@ def report(label, kernel, arguments, constants, warps=4, debug=False, maxnreg=No
     made = triton.compile(source, target=HOPPER, options=options)
     registers, stack = usage(made.asm["cubin"])
     moves = re.findall(r"(?:ld|st)\.global[\w.:]*", made.asm["ptx"])
-    print(
-        json.dumps({"kernel": label, "registers": registers, "stack": stack, "moves": moves, "warps": warps}),
-        flush=True,
-    )
+    waits = [int(count) for count in re.findall(r"isVolatile = true.*?: tensor<(\d+)x!tt.ptr", made.asm["ttir"])]
+    told = {"kernel": label, "registers": registers, "stack": stack, "moves": moves, "warps": warps, "waits": waits}
+    print(json.dumps(told), flush=True)
 
 
 def leaves(place, kinds):

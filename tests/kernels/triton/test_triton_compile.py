@@ -77,3 +77,13 @@ def test_what_the_first_reading_keeps_in_the_cache_the_second_lets_go(usual, dty
     reads = [move for move in one["moves"] if move.startswith("ld") and "v4" in move]
     assert {"evict_last" in move or "evict_first" in move for move in reads} == {True}
     assert sum("evict_last" in move for move in reads) == sum("evict_first" in move for move in reads)
+
+
+@pytest.mark.parametrize("width", [50257, 128256])
+def test_what_a_program_waits_for_is_read_once_by_each_thread_of_a_warp(usual, width):
+    """Of fewer elements than a warp has threads, each is loaded by several threads, and only one of them is looked at.
+
+    The others may have loaded before it was there; PTX orders loads of two threads in no way.
+    """
+    (one,) = (one for one in usual if one["kernel"] == f"class rows fp32 {width}")
+    assert one["waits"] == [32, 32]
