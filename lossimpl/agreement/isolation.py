@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
@@ -59,6 +59,11 @@ class Worker:
         self._stop()
         return Outcome("hung", reason=f"no answer within {seconds:g} s")
 
+    def renew(self) -> None:
+        """End the child, so that the next call has a new one."""
+        if self._process is not None:
+            self._stop()
+
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -85,15 +90,16 @@ class Worker:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A child started here ignores Ctrl-C, which the terminal sends to both: the parent ends it without a traceback."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A child started here never hears Ctrl-C, which the terminal sends to both: the parent ends it without a traceback.
+
+    A blocked signal is inherited as blocked, and the parent hears afterwards what came meanwhile.
+    """
+    resource_tracker.ensure_running()  # when the child started it, it would lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _died(code: int | None) -> str:

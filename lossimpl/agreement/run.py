@@ -20,6 +20,7 @@ from lossimpl.spec import Function, Loss
 
 SECONDS = 60.0  # for one case; the largest takes about a second, a first build of the native kernels is not in it
 COMPILE_SECONDS = 300.0  # compiling takes seconds, and tens of seconds on a busy machine
+LASTING = "CUDA error"  # after one, an assert of a kernel say, its process can use the device no more
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,10 @@ def _rows(worker: Worker, batch: list[Job]) -> list[Row]:
     patient = batch[0].implementation == "compiled" or check_of(batch[0].loss, batch[0].case).slow
     seconds = COMPILE_SECONDS if patient else SECONDS
     outcome = worker.run(answer, batch, seconds=seconds)
-    if outcome.status == "returned":
-        answered: list[Row] = outcome.value
+    answered: list[Row] = outcome.value if outcome.status == "returned" else []
+    if any(LASTING in told for told in (outcome.reason, *(row.got + row.reason for row in answered))):
+        worker.renew()
+    if answered:
         return answered
     if len(batch) > 1:
         return [row for job in batch for row in _rows(worker, [job])]

@@ -47,3 +47,11 @@ def test_every_way_to_fail_is_an_outcome_and_the_worker_goes_on() -> None:
         assert (outcome.status, outcome.reason) == ("crashed", "the process was killed by SIGSEGV")
         assert worker.run(exits, 3, seconds=60).reason == "the process ended with exit code 3"
         assert worker.run(fine, 4, seconds=60).value == 8
+
+
+def test_a_renewed_worker_is_another_process() -> None:
+    with Worker() as worker:
+        worker.renew()  # nobody there yet
+        first = worker.run(os.getpid, seconds=60).value
+        worker.renew()
+        assert worker.run(os.getpid, seconds=60).value != first
