@@ -102,7 +102,7 @@ def usual(dtypes: Dtypes, arguments: tuple[Any, ...]) -> bool:
         if getattr(one, "dtype", None) not in allowed:
             return False
     for one in arguments[len(dtypes) :]:
-        if getattr(one, "requires_grad", False) or getattr(one, "dtype", None) is torch.bool:
+        if isinstance(one, Tensor) and (one.requires_grad or one.dtype is torch.bool):
             return False
     return True
 

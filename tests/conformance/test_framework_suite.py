@@ -100,6 +100,35 @@ def test_every_implementation_composes_with_a_full_graph(name: str, implementati
     torch.testing.assert_close(differentiated(compiled, tensors, {}), differentiated(step, tensors, {}))
 
 
+@pytest.mark.parametrize("implementation", ["auto", "vectorized", "native"])
+@pytest.mark.parametrize(
+    ("name", "option", "values"),
+    [
+        ("cross_entropy", "label_smoothing", (0.1, 0.3)),
+        ("softmax_focal_loss", "gamma", (2.0, 0.5)),
+        ("sigmoid_focal_loss", "alpha", (0.25, 0.75)),
+        ("smooth_l1_loss", "beta", (1.0, 0.25)),
+        ("huber_loss", "delta", (1.0, 0.25)),
+        ("triplet_margin_loss", "margin", (1.0, 0.25)),
+    ],
+)
+def test_an_option_may_change_between_calls_of_a_dynamic_full_graph(
+    name: str, option: str, values: tuple[float, float], implementation: str
+) -> None:
+    """dynamic=True makes a symbol of the number; expected is the call outside of the compiler."""
+    if implementation != "auto":
+        skip_unless_there(name, implementation)
+    loss, function = lossimpl.get(name), getattr(lossimpl, name)
+    tensors = loss.makers["normal"]((4, 6), torch.float32, "cpu", torch.Generator().manual_seed(0))
+    torch.compiler.reset()
+    compiled = torch.compile(function, fullgraph=True, dynamic=True, backend="aot_eager")
+    for value in values:
+        options = {option: value, "implementation": implementation}
+        torch.testing.assert_close(
+            differentiated(compiled, tensors, options), differentiated(function, tensors, options)
+        )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("implementation", ["vectorized", "native"])
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
