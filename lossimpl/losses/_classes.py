@@ -101,7 +101,7 @@ def check_labels(input: Tensor, target: Tensor, ignore_index: int) -> None:
         )
     if not readable(target):
         return
-    classes = input.shape[class_dim(input)]
+    classes, target = input.shape[class_dim(input)], target.long()  # a byte is compared modulo 256
     outside = ((target < 0) | (target >= classes)) & (target != ignore_index)
     if bool(outside.any()):
         worst = target[outside].flatten()[0].item()

@@ -102,8 +102,9 @@ def oracle(
         t, share = class_rows(target), rows.new_ones(len(rows))
         kept = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
     else:
-        kept = target.reshape(-1) != ignore_index
-        labels = torch.where(kept, target.reshape(-1), 0).long()
+        labels = target.reshape(-1).long()
+        kept = labels != ignore_index
+        labels = torch.where(kept, labels, 0)
         t, share = torch.zeros_like(rows), torch.where(kept, w[labels], 0.0)
         t[torch.arange(len(rows)), labels] = 1.0
     t = t * (1 - label_smoothing) + label_smoothing / max(rows.shape[-1], 1)

@@ -65,6 +65,7 @@ def row_losses(rows: Tensor, labels: Tensor, alpha: Alpha, gamma: float, ignore_
     safe_labels = torch.where(kept, labels, 0)
     d, s = split(torch.where(kept.unsqueeze(-1), rows, 0.0), safe_labels)
     surprise, factor = surprise_of(d, s), focus(d, s, gamma)
+    factor = torch.where(surprise.isinf(), factor.detach(), factor)  # p log p is 0 at p = 0, not 0 times infinity
     product = row_alpha(alpha, safe_labels) * factor * surprise.masked_fill((factor == 0) & surprise.isinf(), 0.0)
     return torch.where(kept, product, 0.0), kept.to(rows.dtype)
 
@@ -88,6 +89,7 @@ def oracle(
     gathered = torch.log_softmax(rows, -1).gather(-1, safe).squeeze(-1)
     log_p = torch.where(small, torch.log1p(-torch.where(small, rest, 0.0)), gathered)
     power = torch.where(rest > 0, torch.where(rest > 0, rest, 1.0) ** gamma, float(gamma == 0))
+    power = torch.where(log_p.isinf(), power.detach(), power)
     loss = row_alpha(alpha, safe.squeeze(-1)) * power * -log_p
     return finish(torch.where(kept, loss, 0.0), kept.to(rows.dtype), reduction, rows_shape(input), input.dtype)
 

@@ -5,6 +5,8 @@ Literal numbers come from mpmath at 50 digits unless the source column says othe
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from lossimpl.agreement.cases._classes import (
@@ -57,6 +59,14 @@ OPTIONS = (
         "uint8 targets",
         "torch.nn.functional.cross_entropy: Long or Byte",
         {**BASE, "target": Typed([2, 0, 1, 1], torch.uint8)},
+    ),
+    Check(
+        "uint8 targets of more classes than a byte counts",
+        "closed form: ln(300); -1 is not the byte 255",
+        {"input": [[0.0] * 300] * 2, "target": Typed([191, 255], torch.uint8)},
+        {"ignore_index": -1},
+        {"value": math.log(300)},
+        dtypes=("float64", "float32"),
     ),
     *(
         Check(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from lossimpl.agreement.cases._classes import BASE, SPATIAL, channels_last, every_other_column, logits, sequence_first
@@ -118,8 +120,7 @@ CHECKS = (
         "the target itself is -inf",
         "closed form: -log 0",
         {"input": [[-INF, 0.0, 1.0]], "target": [0]},
-        expected={"value": INF},
-        ignored=("gradient of input",),
+        expected={"value": INF, "gradient of input": [[-1.0, 0.26894142136999512, 0.73105857863000488]]},
     ),
     Check(
         "the mean divides by rows, not by alpha",
@@ -142,6 +143,14 @@ CHECKS = (
         {"value": LN2, "gradient of input": [0.5, -0.5]},
     ),
     Check("uint8 targets", "as cross entropy", {**BASE, "target": Typed([2, 0, 1, 1], torch.uint8)}),
+    Check(
+        "uint8 targets of more classes than a byte counts",
+        "as cross entropy",
+        {"input": [[0.0] * 300] * 2, "target": Typed([191, 255], torch.uint8)},
+        {"gamma": 0.0, "ignore_index": -1},
+        {"value": math.log(300)},
+        dtypes=("float64", "float32"),
+    ),
     *(
         Check(
             f"spatial targets, reduction {reduction}",
