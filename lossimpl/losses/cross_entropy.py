@@ -66,7 +66,8 @@ def index_losses(
     if label_smoothing > 0:
         log_p = log_softmax(safe_rows)
         spread = -(log_p if weight is None else log_p * weight).mean(-1)
-        loss = (1 - label_smoothing) * loss + label_smoothing * spread
+        hard = (1 - label_smoothing) * loss if label_smoothing < 1 else 0.0  # never 0 times an infinite loss
+        loss = hard + label_smoothing * spread
     return torch.where(kept, loss, 0.0), torch.where(kept, share, 0.0)
 
 

@@ -181,6 +181,12 @@ def check(
     require_broadcast(anchor=anchor, positive=positive)
     require_broadcast(anchor=anchor, negative=negative)
     require_broadcast(positive=positive, negative=negative)
+    shapes = [list(one.shape) for one in (anchor, positive, negative)]
+    if any(shape[-1:] == [0] for shape in shapes) and (p < 0 or math.isinf(p)):
+        raise RuntimeError(
+            f"p must be finite and at least 0 for vectors of no element, got p={p}: anchor, positive and negative have "
+            f"shapes {', '.join(map(str, shapes))}"
+        )
 
 
 def traffic(case: Case) -> int:

@@ -109,6 +109,17 @@ def test_ignore_index_may_be_a_class(ignore_index, implementation):
 
 
 @pytest.mark.parametrize("implementation", OURS)
+def test_a_smoothing_of_one_leaves_nothing_of_the_label(implementation):
+    """An impossible class costs infinitely much whether it is the target or not; torch has NaN, 0 times infinity."""
+    logits = torch.tensor([[-torch.inf, 0.0, 1.0]])
+    function = get("cross_entropy").implementations[implementation].load("cpu")
+    for label in range(3):
+        loss, (gradient,) = value_and_gradients(function, (logits, torch.tensor([label])), label_smoothing=1.0)
+        assert loss == torch.inf
+        torch.testing.assert_close(gradient, logits.softmax(1) - 1 / 3)
+
+
+@pytest.mark.parametrize("implementation", OURS)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_softmax_focal_reduces_to_cross_entropy(reduction, implementation):
     """With gamma = 0 and no alpha it is torch's cross entropy; an ignored row leaves the mean's divisor."""

@@ -39,7 +39,7 @@ def row_terms(
     elif SMOOTH:
         own = weight_target * (1.0 - smoothing)
         spread = smoothing / classes
-        loss = -own * log_p + spread * (weight_sum * log_total - deviation)
+        loss = -weight_target * multiply(1.0 - smoothing, log_p) + spread * (weight_sum * log_total - deviation)
         at_target = spread * (weight_sum * (e_target / total) - weight_target) - own * q
         return loss, (own + spread * weight_sum) / total, at_target
     else:
