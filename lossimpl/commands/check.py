@@ -25,7 +25,7 @@ EAGER = "every implementation but those of torch.compile, which take minutes"
 def check(
     loss: Annotated[str, typer.Argument(help="One loss; default: all.")] = "",
     implementation: Annotated[list[str] | None, typer.Option(help=f"Only these; repeat. Default: {EAGER}.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[list[str] | None, typer.Option(help="cpu or cuda; repeat for both. Default: cpu.")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help="Only these; repeat for several.")] = None,
     slow: Annotated[bool, typer.Option("--slow", help="Also tensors of more than 2^31 elements.")] = False,
     mutants: Annotated[bool, typer.Option("--mutants", help="Check the checks: hunt wrong functions instead.")] = False,
@@ -37,7 +37,7 @@ def check(
     if mutants:
         _hunt(loss, json)
         return
-    todo = _asked(loss, implementation or [], device, dtype or [], slow)
+    todo = _asked(loss, implementation or [], device or ["cpu"], dtype or [], slow)
     rows = _run(todo, json)
     _show(rows)
     _audit(todo)
@@ -87,7 +87,7 @@ def _losses(name: str) -> list[Loss]:
     return [lossimpl.get(name)] if name else list(lossimpl.LOSSES.values())
 
 
-def _asked(loss: str, implementations: list[str], device: str, dtypes: list[str], slow: bool) -> list[Job]:
+def _asked(loss: str, implementations: list[str], devices: list[str], dtypes: list[str], slow: bool) -> list[Job]:
     from lossimpl.agreement.run import jobs
     from lossimpl.spec import COMPILING, DEVICES, DTYPES
 
@@ -95,13 +95,14 @@ def _asked(loss: str, implementations: list[str], device: str, dtypes: list[str]
     known = list(dict.fromkeys(name for one in losses for name in one.implementations))
     for option, given, allowed in (
         ("--implementation", implementations, known),
-        ("--device", [device], DEVICES),
+        ("--device", devices, DEVICES),
         ("--dtype", dtypes, DTYPES),
     ):
         for value in given:
             if value not in allowed:
                 raise typer.BadParameter(f"{option} {value!r}: it must be one of {', '.join(allowed)}")
-    return jobs(losses, implementations or [name for name in known if name not in COMPILING], device, dtypes, slow)
+    asked = implementations or [name for name in known if name not in COMPILING]
+    return [job for device in devices for job in jobs(losses, asked, device, dtypes, slow)]
 
 
 def _run(todo: list[Job], json: Path | None) -> list[Row]:

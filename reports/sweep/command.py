@@ -59,6 +59,7 @@ def sweep(
 def check(path: Path, full: bool) -> None:
     """The hard cases of every implementation, into the side-car; float32 alone unless everything is asked for."""
     arguments = ["-m", "lossimpl.cli", "check", "--json", str(path), *([] if full else ["--dtype", "float32"])]
+    arguments += [f"--device={device}" for device in devices()]
     try:
         subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False)  # its own table says what failed
     finally:

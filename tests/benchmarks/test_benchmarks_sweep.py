@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
+from typer.testing import CliRunner
 
 from lossimpl import LOSSES
 from lossimpl.spec import TORCH_COMPILED
@@ -56,6 +58,21 @@ def test_hard_cases_are_kept_packed(store, monkeypatch):
             command.check(path, full=True)
         assert [one.name for one in path.parent.iterdir()] == [f"{path.name}.gz"]
     assert gzip.decompress(next(path.parent.iterdir()).read_bytes()) == b"one line\n"
+
+
+def test_hard_cases_run_on_every_device_of_the_machine(store, monkeypatch):
+    """`lossimpl check` itself reads what the sweep asks of it."""
+    from lossimpl.commands import check
+
+    asked, jobs = [], []
+    monkeypatch.setattr(command, "devices", lambda: ["cpu", "cuda"])
+    monkeypatch.setattr(subprocess, "run", lambda given, **options: asked.append(given[given.index("check") :]))
+    command.check(store.conformance_path, full=False)
+    monkeypatch.setattr(check, "_run", lambda todo, json: jobs.extend(todo) or [])
+    app = typer.Typer()
+    app.command()(check.check)
+    CliRunner().invoke(app, asked[0][1:])
+    assert {(job.device, job.dtype) for job in jobs} == {("cpu", "float32"), ("cuda", "float32")}
 
 
 @pytest.mark.parametrize("grid", questions.GRIDS)
