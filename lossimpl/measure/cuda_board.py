@@ -5,7 +5,6 @@ Read through NVML and never written: no clock, power limit or mode is touched.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,23 +66,21 @@ class NvmlBoard:
 
     def read(self) -> Reading:
         """Some tens of microseconds, spent while the device works."""
-        nvml = self.nvml
         return Reading(
-            self.ask(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
-            self.ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
-            self.ask(nvml.nvmlDeviceGetCurrentClocksEventReasons) or 0,
+            self.ask("nvmlDeviceGetClockInfo", self.nvml.NVML_CLOCK_SM),
+            self.ask("nvmlDeviceGetTemperature", self.nvml.NVML_TEMPERATURE_GPU),
+            self.ask("nvmlDeviceGetCurrentClocksEventReasons") or 0,
         )
 
     def others(self) -> int:
-        """Compute processes that are not this one."""
-        running = self.ask(self.nvml.nvmlDeviceGetComputeRunningProcesses) or []
-        return sum(process.pid != os.getpid() for process in running)
+        """Compute processes but one, this one: a container gives it a number that NVML does not know."""
+        return max(len(self.ask("nvmlDeviceGetComputeRunningProcesses") or []) - 1, 0)
 
-    def ask(self, question: Any, *arguments: Any) -> Any:
-        """The answer, or None where this board or driver has none."""
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """The answer, or None where this board, driver or version of the library has none."""
         try:
-            return question(self.handle, *arguments)
-        except self.nvml.NVMLError:
+            return getattr(self.nvml, question)(self.handle, *arguments)
+        except (self.nvml.NVMLError, AttributeError):
             return None
 
 

@@ -193,6 +193,27 @@ def test_nvml_answers_that_do_not_exist_become_blanks():
     assert board.others() == 0
 
 
+def silent_nvml(**answers):
+    """A board whose library knows these questions alone."""
+    board = cuda_board.NvmlBoard.__new__(cuda_board.NvmlBoard)
+    constants = {"NVMLError": RuntimeError, "NVML_CLOCK_SM": 1, "NVML_TEMPERATURE_GPU": 0}
+    board.nvml, board.handle = SimpleNamespace(**constants, **answers), None
+    return board
+
+
+def test_a_library_that_lacks_a_question_leaves_a_blank():
+    """The reasons of a lower clock have another name in older ones."""
+    board = silent_nvml(nvmlDeviceGetClockInfo=lambda *asked: 1980, nvmlDeviceGetTemperature=lambda *asked: 40)
+    assert board.read() == Reading(1980, 40, 0)
+
+
+@pytest.mark.parametrize(("running", "others"), [((), 0), ((71,), 0), ((71, 72), 1)])
+def test_a_process_of_ours_under_another_number_is_no_neighbour(running, others):
+    """In a container NVML counts us by the host's number, which os.getpid does not give."""
+    processes = [SimpleNamespace(pid=number) for number in running]
+    assert silent_nvml(nvmlDeviceGetComputeRunningProcesses=lambda *asked: processes).others() == others
+
+
 @pytest.fixture
 def h100(monkeypatch):
     """What torch says of an H100's cache, and tensors for "cuda" where there is memory for them."""

@@ -8,7 +8,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from lossimpl.spec import Unavailable
+
 from . import tuning
+
+MOST_PROGRAMS = 2**31 - 1  # CUDA's limit of a grid's first dimension
 
 # Whether the kernels of this process run in Triton's interpreter; Triton fixes it when it is imported.
 INTERPRETED = bool(triton.knobs.runtime.interpret)
@@ -31,6 +35,8 @@ def programs_for(tensor: Tensor, blocks: int) -> int:
 
 def launch(kernel: Any, device: torch.device, programs: int, *arguments: Any, **options: Any) -> None:
     """Start `programs` programs of a kernel. Capital options are the kernel's constants, the others the compiler's."""
+    if programs > MOST_PROGRAMS:
+        raise Unavailable(f"native starts up to {MOST_PROGRAMS} programs of a kernel, these rows need {programs}")
     if INTERPRETED:
         constants = {name: value for name, value in options.items() if name.isupper()}
         kernel[(programs, 1, 1)](*arguments, **constants)

@@ -175,6 +175,15 @@ def test_rows_whose_columns_32_bits_cannot_count_are_refused(native, device):
         native("cross_entropy")(torch.zeros(1, 1, device=device).expand(1, 2**31), torch.zeros(1, device=device).long())
 
 
+def test_more_programs_than_a_grid_counts_are_refused(native, device):
+    """Rows of one class or element, one a program: CUDA's grids end below 2^31, and Triton's own message says less."""
+    from lossimpl.kernels.triton.launch import launch
+    from lossimpl.spec import Unavailable
+
+    with pytest.raises(Unavailable, match="2147483648"):
+        launch(None, torch.device(device, 0), 2**31)
+
+
 def test_the_package_offers_every_loss(native):
     import lossimpl
     from lossimpl.kernels import triton
