@@ -32,8 +32,12 @@ def main(arguments: list[str]) -> None:
         print(f"command: {name!r} is unknown; one of {', '.join(COMMANDS)}", file=sys.stderr)
         sys.exit(2)
     app = typer.Typer(add_completion=False)
-    app.command()(getattr(importlib.import_module(f"reports.{name}"), name))
-    app(args=arguments[1:], prog_name=f"python -m reports {name}")
+    try:
+        app.command()(getattr(importlib.import_module(f"reports.{name}"), name))
+        app(args=arguments[1:], prog_name=f"python -m reports {name}")
+    except ModuleNotFoundError as missing:  # a machine that brings its own torch may bring nothing else
+        wants = f"{missing.name} is not installed for {sys.executable}; the extra `report` of pyproject.toml brings it"
+        terminal.leave(f"reports {name}: {wants}", 2)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,14 @@ def test_hard_cases_run_on_every_device_of_the_machine(store, monkeypatch):
     assert {(job.device, job.dtype) for job in jobs} == {("cpu", "float32"), ("cuda", "float32")}
 
 
+def test_a_machine_without_asv_is_told_so_in_one_line():
+    """A GPU machine may bring torch and nothing of ours."""
+    code = "import sys; sys.modules['asv'] = None; from reports.__main__ import main; main(['sweep'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert re.fullmatch(r"reports sweep: asv\S* is not installed for .*", done.stderr.strip())
+
+
 @pytest.mark.parametrize("grid", questions.GRIDS)
 def test_asv_would_run_exactly_the_rows_asked_for(grid):
     """asv searches `name(param, param)` with each pattern, as asv.benchmarks.Benchmarks does."""
