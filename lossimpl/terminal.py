@@ -6,9 +6,12 @@ question cannot be answered as it was put (an option, a name, a file); 130 inter
 
 from __future__ import annotations
 
+import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 EXIT_CODES = "Exit codes: 0 done; 1 the answer is no; 2 a wrong option, name or file; 130 interrupted."
 
@@ -28,6 +31,25 @@ def run(name: str, command: Callable[[], object]) -> None:
         leave("", 1)
     except OSError as error:
         leave(f"{name}: {error}", 2)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C is heard after this block: code that is imported may swallow it, and a child started here never hears it.
+
+    The terminal sends it to a child too, which would print a traceback; a blocked signal is inherited as blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def import_torch() -> None:
+    """Import torch, which takes seconds, so that a Ctrl-C meanwhile is not lost."""
+    with undisturbed():
+        importlib.import_module("torch")
 
 
 def leave(message: str, code: int) -> None:

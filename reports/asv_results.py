@@ -28,7 +28,8 @@ from typing import Any
 import pandas as pd
 from asv_runner.statistics import compute_stats  # type: ignore[import-untyped]  # it ships no types
 
-from reports.result_files import Malformed, Record, asv_rows, commit_and_env, header, require, side_record, side_row
+from reports.result_files import Malformed as Malformed
+from reports.result_files import Record, asv_rows, commit_and_env, header, require, side_record, side_row
 
 NUMBERS = [
     "value", "low", "high", "number", "threads", "value_max_rel", "value_mean_rel", "value_ulp", "grad_max_rel",
@@ -206,6 +207,19 @@ def _merged(asv: Record, side: Record) -> Record:
         row["low"] = 0.0  # asv fits a law with tails on both sides to few samples, and no time is negative
     row.setdefault("status", "error" if pd.isna(row.get("value")) else "ok")
     return {**row, "date": row.get("date") or row.get("started_at")}  # a commit is older than its measurement
+
+
+def remembered(path: Path) -> list[Record]:
+    """The lines of all nights; one that no night has written raises `Malformed`, since what it hides is unknown."""
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    return [_night(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _night(path: Path, number: int, line: bytes) -> Record:
+    try:
+        return side_record("changes", json.loads(line))
+    except ValueError as error:
+        raise Malformed(f"{path} line {number}: {error}; a night's line is a JSON object, mend or remove it") from error
 
 
 def interval(samples: Sequence[float]) -> tuple[float, float, float]:

@@ -27,8 +27,7 @@ from reports import asv_results
 from reports.changes import Event, Finding, events, findings, histories
 from reports.gate import quality
 from reports.nightly_again import measured_again
-from reports.nightly_memory import event_line, finding_line, finding_lines, is_new, path_of, remember, remembered
-from reports.result_files import Malformed
+from reports.nightly_memory import event_line, finding_line, finding_lines, is_new, path_of, remember
 from reports.sweep.questions import Grid
 from reports.sweep.store import Store, pack
 
@@ -94,14 +93,14 @@ def nightly(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop from outside keeps the rows, as Ctrl-C does
     name = machine.register()
     try:
-        remembered(path_of(ROOT, name))  # a memory that cannot be read is told before hours of measuring
+        asv_results.remembered(path_of(ROOT, name))  # a memory that cannot be read is told before hours of measuring
         failures = sweep_each(new_commits(ROOT, measured(ROOT / "results" / name) - unfinished(ROOT, name)), name, grid)
         agreement_failed = not conforms(name)
         night = judge(ROOT, partial(measured_again, ROOT, name))
         if not (ROOT / "results" / name / SELF_TEST).exists():
             follow(["-m", "reports", "gate", "--self-test"])
         follow(["-m", "reports", "site"])
-    except (Unmeasured, Malformed) as failure:
+    except (Unmeasured, asv_results.Malformed) as failure:
         print(failure, file=sys.stderr)
         raise typer.Exit(UNMEASURED) from None
     except KeyboardInterrupt:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from reports.asv_results import remembered
 from reports.changes import Event, Finding
-from reports.result_files import Malformed, side_record
 
 
 def finding_line(one: Finding) -> dict[str, Any]:
@@ -70,19 +70,6 @@ def is_new(root: Path, line: dict[str, Any], machine: str) -> bool:
 
 def _place(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line.get(name) for name in ("row", "environment", "event", "commit", "text"))
-
-
-def remembered(path: Path) -> list[dict[str, Any]]:
-    """The lines of all nights; one that no night has written raises `Malformed`, since what it hides is unknown."""
-    lines = path.read_bytes().split(b"\n") if path.exists() else []
-    return [_known(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _known(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        return side_record("changes", json.loads(line))
-    except ValueError as error:
-        raise Malformed(f"{path} line {number}: {error}; a night's line is a JSON object, mend or remove it") from error
 
 
 def remember(path: Path, lines: Iterable[dict[str, Any]]) -> None:

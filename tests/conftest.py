@@ -6,5 +6,6 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Ctrl-C is heard again where a shell in the background has switched it off, which children would inherit."""
+    """Ctrl-C and Ctrl-\\ are heard again where a shell in the background has switched them off, for children too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
+
+from lossimpl.terminal import undisturbed
 
 START_SECONDS = 120.0  # a child imports torch first, which takes long on a busy machine
 
@@ -68,7 +70,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _undisturbed():
+        resource_tracker.ensure_running()  # if `start` had to, that would lift the block of signals
+        with undisturbed():
             self._process.start()
         theirs.close()
         if not self._pipe.poll(START_SECONDS):
@@ -86,20 +89,6 @@ class Worker:
         self._process.join()
         self._process, self._pipe = None, None
         return _died(code)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A child started here never hears Ctrl-C, which the terminal sends to both: the parent ends it without a traceback.
-
-    A blocked signal is inherited as blocked, and the parent hears afterwards what came meanwhile.
-    """
-    resource_tracker.ensure_running()  # when the child started it, it would lift the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _died(code: int | None) -> str:

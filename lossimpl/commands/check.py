@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lossimpl.terminal import import_torch
+
 if TYPE_CHECKING:
     from lossimpl.agreement.conformance import Row
     from lossimpl.agreement.run import Job
@@ -34,6 +36,7 @@ def check(
     ] = None,
 ) -> None:
     """Run the hard cases on every implementation, each in a child process with a deadline."""
+    import_torch()
     if mutants:
         _hunt(loss, json)
         return

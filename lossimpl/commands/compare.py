@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lossimpl.terminal import import_torch
+
 if TYPE_CHECKING:
     from lossimpl.measure.row import Row
     from lossimpl.spec import Case, Loss
@@ -31,6 +33,7 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
     """Rank the implementations of one loss: time with its interval, share of the ceiling, error and memory."""
+    import_torch()
     from lossimpl import get
 
     try:

@@ -36,6 +36,7 @@ SILENT = {
     signal.SIGABRT: "aborted by native code",
 }
 TORCH_FILE = re.compile(r"torch/utils/data/(dataloader|sampler)\.py$")
+QUEUE_FILE = re.compile(r"/multiprocessing/(connection|resource_sharer)\.py$")
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>\S+)')
 OUR_FILES = (
     "zygote|job|workers|timing|fingerprint|inspection|stages|memory|consumer|peers|distributed|digest|walk|obstacles"
@@ -113,17 +114,26 @@ def of_error(error: Mapping[str, Any], outcome: Outcome) -> Diagnosis:
 def rejected(error: Mapping[str, Any]) -> bool:
     """Whether torch's own code for loader or sampler raised it, before any sample was asked for."""
     early = error["phase"] in ("loader", "first batch")
-    frames = error.get("frames") or [["", 0, ""]]
     return (
         early
-        and bool(TORCH_FILE.search(frames[-1][0]))
+        and bool(TORCH_FILE.search(innermost(error)))
         and error["type"] in ("ValueError", "TypeError", "AssertionError")
     )
 
 
+def innermost(error: Mapping[str, Any]) -> str:
+    """The file of the line that raised."""
+    frames = error.get("frames") or [["", 0, ""]]
+    return str(frames[-1][0])
+
+
 def lost_worker(error: Mapping[str, Any], outcome: Outcome) -> bool:
-    """Whether a worker died, and what the loader raised is only what it met on that account."""
-    return not error["in_worker"] and any(code not in ENDED_WELL for code in exit_codes(outcome))
+    """Whether a worker died, and what the loader raised is only what it met on that account.
+
+    One that ends well may take along the socket of a batch on its way: then `multiprocessing` finds no file.
+    """
+    died = any(code not in ENDED_WELL for code in exit_codes(outcome))
+    return not error["in_worker"] and (died or bool(QUEUE_FILE.search(innermost(error))))
 
 
 def of_death(said: str, known: Known | None, outcome: Outcome) -> Diagnosis:

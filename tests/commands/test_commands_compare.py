@@ -9,14 +9,13 @@ from lossimpl import cli, plugins
 from lossimpl.commands import compare as command
 from lossimpl.measure.row import Row
 
-if not cli.app.registered_commands:
-    cli.assemble()
+APP = cli.assemble()
 SMALL = ["compare", "mse_loss", "--shape", "32x10", "--implementation", "torch", "--implementation", "vectorized"]
 
 
 def run(*arguments):
     """The command's exit code and output."""
-    result = CliRunner().invoke(cli.app, list(arguments))
+    result = CliRunner().invoke(APP, list(arguments))
     return result.exit_code, result.output
 
 

@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 
 from lossimpl import cli
 
-if not cli.app.registered_commands:
-    cli.assemble()
+APP = cli.assemble()
 TORCH = ["--shape", "3x3", "--implementation", "torch"]
 ROW = {
     "implementation": "torch",
@@ -82,7 +81,7 @@ def odd(tmp_path):
 def test_a_wrong_file_or_name(odd, monkeypatch, arguments, words):
     """Exit code 2 and the word that was wrong; an OSError is what `terminal.run` makes that of."""
     monkeypatch.chdir(odd)
-    result = CliRunner().invoke(cli.app, arguments)
+    result = CliRunner().invoke(APP, arguments)
     if isinstance(result.exception, OSError):
         assert words in str(result.exception)
     else:
@@ -124,9 +123,10 @@ def test_a_cache_that_cannot_be_written():
     assert done.stdout == "tensor(1.)\n", done.stderr
 
 
+@pytest.mark.parametrize("seconds", [0.25, 0.8, 1.2, 1.6, 2.5, 5])
 @pytest.mark.parametrize("arguments", [["check", "l1_loss"], ["compare", "l1_loss"]], ids=" ".join)
-def test_ctrl_c(arguments):
-    """130, without the traceback of a child that the terminal interrupts too."""
+def test_ctrl_c(arguments, seconds):
+    """130 whenever it comes, without the traceback of a child that the terminal interrupts too, and never lost."""
     running = subprocess.Popen(
         [sys.executable, "-m", "lossimpl.cli", *arguments],
         stdout=subprocess.DEVNULL,
@@ -134,7 +134,7 @@ def test_ctrl_c(arguments):
         text=True,
         start_new_session=True,
     )
-    time.sleep(5)
+    time.sleep(seconds)
     os.killpg(running.pid, signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from lossimpl.loading.advice import diagnose
+from lossimpl.loading.launcher import Outcome
 from lossimpl.loading.settings import Settings
 
 ONE = Settings(batch_size=8)
@@ -236,3 +238,16 @@ def test_unpicklable_under_spawn_is_an_error_and_works_under_fork(bench):
     assert bench("Unpicklable").measure(TWO, budget=0.05)["status"] == "ok"
     row = bench("Unpicklable").measure(SPAWN, budget=0.05)
     assert (row["status"], "cannot be sent" in row["reason"]) == ("error", True), row
+
+
+def test_a_file_that_a_dead_worker_took_along_is_its_death():
+    """A worker that ends well takes the socket of its batch along; the dataset's own missing file stays that."""
+    away = {"event": "error", "type": "FileNotFoundError", "in_worker": False, "phase": "first batch"}
+    trace = 'Traceback (most recent call last):\n  File "{}", line 1, in f\nFileNotFoundError: [Errno 2] No such file\n'
+
+    def told(file):
+        error = {**away, "trace": trace.format(file), "frames": [[file, 1, "f"]]}
+        return diagnose(Outcome((error,), exit=0)).status
+
+    assert told("/usr/lib/python3.11/multiprocessing/connection.py") == "crashed"
+    assert told("/home/someone/dataset.py") == "error"
