@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     from lossimpl.loading.settings import Settings
     from lossimpl.loading.workload import Workload
 
-SCENARIOS: dict[str, dict[str, Any]] = {
-    f"workers{workers}-pin{int(pin)}-batch{size}": {"num_workers": workers, "pin_memory": pin, "batch_size": size}
-    for workers in (0, 1, 2)
-    for pin in (False, True)
-    for size in (4, 16)
-}
-"""The literal scenarios whose history is kept: names are never changed, new ones are appended."""
-
-SCENARIO_DATASETS = ("photographs", "digits")
-
 _WHERE = {
     "measure": "row",
     "SampleRNG": "sample_rng",
@@ -39,7 +29,7 @@ _WHERE = {
     "Settings": "settings",
     "Workload": "workload",
 }
-__all__ = ["SCENARIOS", "SCENARIO_DATASETS", "SampleRNG", "Settings", "Workload", "measure", "sample_generator"]
+__all__ = ["SampleRNG", "Settings", "Workload", "measure", "sample_generator"]
 
 
 def __getattr__(name: str) -> Any:
