@@ -44,6 +44,12 @@ BAD = [
     ("cross_entropy", (torch.zeros(2, 3, 4), torch.zeros(2, 5).long()), {}, r"Expected target size \[2, 4\]"),
     ("triplet_margin_loss", (X, Y, Y), {"margin": 0.0}, "margin must be greater than 0, got 0.0"),
     ("triplet_margin_loss", (X, Y[0], Y), {}, "anchor 2D, positive 1D, and negative 2D"),
+    (
+        "triplet_margin_loss",
+        (X[:, :0], Y[:, :1], Y[:, :0]),
+        {"p": float("inf")},
+        r"p must be finite.*got p=inf.*\[3, 0\]",
+    ),
     ("triplet_margin_loss", (X, Y[:, :4], Y), {}, r"anchor has shape \[3, 5\] and positive \[3, 4\]"),
 ]
 OWN = [

@@ -53,6 +53,14 @@ INFINITE = (
         ignored=("gradient of input",),
     ),
     Check(
+        "the target itself is -inf, smoothing 1",
+        "closed form: -log 0 / C",
+        {"input": [[-INF, 0.0, 1.0]], "target": [0]},
+        {"label_smoothing": 1.0},
+        {"value": INF},
+        ignored=("gradient of input",),
+    ),
+    Check(
         "a NaN row leaves the others alone",
         "definition, reduction none",
         {"input": [[NAN, 0.0], [0.0, 0.0]], "target": [0, 1]},

@@ -27,9 +27,10 @@ def elementwise(*arguments: Any) -> Tensor:
 
 
 def elementwise_step(*arguments: Any) -> tuple[Tensor, ...]:
-    """The loss, the gradients of input and target."""
-    input, target, want_input, want_target = *arguments[1:3], *arguments[8:10]
-    return elementwise(*arguments), wanted(input, want_input), wanted(target, want_target)
+    """The loss, which backward of reduction "none" has no use for; the gradients of input and target."""
+    input, target, reduction, want_input, want_target, upstream = *arguments[1:3], *arguments[7:11]
+    loss = input.new_empty(0) if reduction == NONE and upstream is not None else elementwise(*arguments)
+    return loss, wanted(input, want_input), wanted(target, want_target)
 
 
 def classes(*arguments: Any) -> Tensor:

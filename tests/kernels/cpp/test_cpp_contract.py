@@ -242,3 +242,65 @@ def test_refusals(name: str, args: tuple[Tensor, ...], kwargs: dict[str, Any], e
     """Wrong arguments raise torch's error type; what the room allows and the kernels lack raises Unavailable."""
     with pytest.raises(error):
         cpp.load(name)(*args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "softmax_focal_loss", "triplet_margin_loss"])
+def test_vmap_rounds_two_bytes_once(name: str) -> None:
+    """What stands in for a kernel under vmap computes bf16 in float32, too; expected: the float32 result, rounded."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 5).bfloat16()
+    others = [torch.randint(5, (6,))] if name != "triplet_margin_loss" else [torch.randn(6, 5).bfloat16()] * 2
+    wide = [one.float() if one.is_floating_point() else one for one in others]
+
+    def loss(one: Tensor, rest: list[Tensor]) -> Tensor:
+        value = cpp.load(name)(one, *rest, reduction="none")
+        assert isinstance(value, Tensor)
+        return value
+
+    expected = torch.stack([loss(one.float(), wide).bfloat16() for one in x])
+    torch.testing.assert_close(torch.vmap(lambda one: loss(one, others))(x), expected, rtol=0, atol=0)
+
+
+def test_an_infinite_distance_has_no_gradient() -> None:
+    """In an open hinge it is NaN where the difference is infinite, and zero beside it, as in torch."""
+    anchor, negative = torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 1.0]])
+    ours, theirs = (torch.tensor([[INF, 0.0]], requires_grad=True) for _ in range(2))
+    cpp.load("triplet_margin_loss")(anchor, ours, negative).backward()
+    F.triplet_margin_loss(anchor, theirs, negative).backward()
+    torch.testing.assert_close(gradient_of(ours), gradient_of(theirs), equal_nan=True)
+
+
+@pytest.mark.parametrize("p", [INF, -1.0])
+def test_vectors_of_no_element_have_no_extreme(p: float) -> None:
+    """Refused where torch refuses: an empty maximum has no value."""
+    empty, one = torch.zeros(4, 0), torch.zeros(4, 1)
+    for triple in [(empty, empty, empty), (one, empty, empty)]:
+        with pytest.raises(RuntimeError):
+            F.triplet_margin_loss(*triple, p=p)
+        with pytest.raises(RuntimeError, match="order"):
+            torch.ops.lossimpl.triplet_margin_loss(*triple, p=p)
+
+
+def test_smoothing_of_one_ignores_an_impossible_target() -> None:
+    """The target's own share is zero then, however unlikely it is; its logit still counts among all: infinite."""
+    x = torch.tensor([[-INF, 0.0, 1.0]])
+    assert cpp.load("cross_entropy")(x, torch.tensor([0]), label_smoothing=1.0) == INF
+
+
+def test_focal_of_an_impossible_target_differentiates() -> None:
+    """vmap's stand-in has the kernel's own gradient where the target's logit is -inf."""
+    x, target = torch.tensor([[-INF, 0.0, 1.0]]), torch.tensor([0])
+    leaf = x.clone().requires_grad_()
+    cpp.load("softmax_focal_loss")(leaf, target).backward()
+    ours = torch.func.grad(lambda one: cpp.load("softmax_focal_loss")(one, target))(x)
+    torch.testing.assert_close(ours, gradient_of(leaf))
+
+
+@pytest.mark.parametrize("count", [2000, 65536, 1_000_001])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_sums_of_float64_keep_their_digits(count: int, reduction: str) -> None:
+    """Equal terms, whose rounding errors do not average out; expected: math.fsum, to two units in the last place."""
+    x = torch.full((count,), 1e4 + 0.1, dtype=torch.float64) * 1.1
+    value = cpp.load("l1_loss")(x, torch.zeros_like(x), reduction=reduction).item()
+    expected = math.fsum(x.tolist()) / (count if reduction == "mean" else 1)
+    assert abs(value - expected) <= 2 * math.ulp(expected)

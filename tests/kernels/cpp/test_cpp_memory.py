@@ -132,3 +132,16 @@ def test_no_more_than_a_gibibyte_is_kept():
     assert resident() - before > 1.5 * GIB
     gradients.clear()
     assert resident() - before <= GIB + (64 << 20)
+
+
+def test_backward_of_every_element_writes_no_loss_again():
+    """With reduction none: the loss, its gradient's weights (ones), the gradient, and nothing else of that size."""
+    x, y = torch.randn(ROWS // 8, 2, requires_grad=True), torch.randn(ROWS // 8, 2)
+
+    def step():
+        lossimpl.mse_loss(x, y, reduction="none", implementation="native").backward(ones)
+        x.grad = None
+
+    ones = torch.ones_like(y)
+    taken = sum(1 for size in memory.allocations(step) if size >= ones.nbytes)
+    assert taken == 2

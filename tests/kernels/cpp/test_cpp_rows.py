@@ -1,8 +1,8 @@
 """Claims about rows of classes: whatever a row's length and the order of its logits, value and gradient are right.
 
 A row is summed in blocks of 2048 about a reference that moves up where a block exceeds it, its terms are kept for the
-gradient up to 2^17 classes, and taken four vectors at a time. Expected values are torch's in float64, of the same
-float32 inputs.
+gradient up to 2^17 classes, and taken four vectors at a time; those e^61 below the reference, and all of a row beyond
+100,000, go another way. Expected values are torch's in float64, of the same inputs.
 """
 
 from __future__ import annotations
@@ -46,6 +46,24 @@ def normal(classes: int) -> Tensor:
     return 3 * torch.randn(classes)
 
 
+def spread(classes: int) -> Tensor:
+    """Terms from 1 to what no float holds, side by side."""
+    return 20 * torch.randn(classes)
+
+
+def high(classes: int) -> Tensor:
+    """About as far from zero as a short way goes."""
+    return normal(classes) + 99_990
+
+
+def beyond(classes: int) -> Tensor:
+    """Farther."""
+    return normal(classes) - 300_000
+
+
+MAKERS = (normal, falling, rising, cliff, masked, spread, high, beyond)
+
+
 def check(x: Tensor, target: Tensor, atol: float = 1e-37, **options: float) -> None:
     """Value and gradient of native agree with float64."""
     x.requires_grad_()
@@ -58,7 +76,7 @@ def check(x: Tensor, target: Tensor, atol: float = 1e-37, **options: float) -> N
     torch.testing.assert_close(slope.double(), expected_slope, rtol=4e-6, atol=atol)
 
 
-@pytest.mark.parametrize("make", [normal, falling, rising, cliff, masked])
+@pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("classes", LENGTHS)
 def test_rows_of_every_length(classes: int, make: object) -> None:
     """Value and gradient, with the target first, last and in the middle of rows that start at odd places."""
@@ -66,6 +84,26 @@ def test_rows_of_every_length(classes: int, make: object) -> None:
     assert callable(make)
     x = torch.stack([make(classes)] * 3)
     check(x, torch.tensor([classes - 1, classes - classes // 8 - 1, classes - 1]))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("make", [normal, falling, spread, masked])
+@pytest.mark.parametrize("classes", [2, 16, 70, 2049, 50257])
+def test_rows_of_two_bytes(classes: int, make: object, dtype: torch.dtype) -> None:
+    """Value and gradient are what float64 makes of the same numbers, rounded once: to half a unit and 2^-17 more."""
+    torch.manual_seed(0)
+    assert callable(make)
+    x = torch.stack([make(classes)] * 3).to(dtype).requires_grad_()
+    target = torch.tensor([classes - 1, classes - classes // 8 - 1, classes - 1])
+    value = cpp.load("cross_entropy")(x, target, reduction="none")
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    wide = x.detach().double().requires_grad_()
+    expected = functional.cross_entropy(wide, target, reduction="none")
+    (expected_slope,) = torch.autograd.grad(expected.sum(), wide)
+    number = torch.finfo(dtype)
+    half, least = number.eps / 2 + 2**-17, number.tiny * number.eps * (0.5 + 2**-9)  # half the least step
+    torch.testing.assert_close(value.double(), expected, rtol=half, atol=0)
+    torch.testing.assert_close(slope.double(), expected_slope, rtol=half, atol=least)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 5, 16, 70, 133])

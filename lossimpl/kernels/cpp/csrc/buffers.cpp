@@ -70,7 +70,7 @@ Tensor scalar(double value, at::ScalarType dtype) {
 }
 
 double pairwise_sum(const double* values, int64_t n) {
-  if (n <= 32) {
+  if (n <= 4) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += values[i];
     return sum;

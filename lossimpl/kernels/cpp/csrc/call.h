@@ -33,7 +33,17 @@ struct Call {
   // Loss and gradients in one pass, the gradients times `upstream` (of the loss's shape; undefined: one).
   virtual Step step(const std::vector<Tensor>& tensors, Wanted wanted, const Tensor& upstream) const = 0;
   // The same loss from torch's differentiable operations: for derivatives that the kernels do not have.
-  virtual Tensor formula(const std::vector<Tensor>& tensors) const = 0;
+  virtual Tensor wide_formula(const std::vector<Tensor>& tensors) const = 0;
+
+  // It, of two-byte tensors in float and rounded once: as the kernels compute.
+  Tensor formula(const std::vector<Tensor>& tensors) const {
+    auto dtype = tensors[0].scalar_type();
+    if (!c10::isReducedFloatingType(dtype)) return wide_formula(tensors);
+    std::vector<Tensor> wide(tensors);
+    for (auto& one : wide)
+      if (one.defined() && one.is_floating_point()) one = one.to(at::kFloat);
+    return wide_formula(wide).to(dtype);
+  }
 };
 
 // The loss with its autograd node, if gradients are asked for.

@@ -34,7 +34,7 @@ struct Classes {
   double upstream_of(int64_t row) const { return a.scale * (a.upstream ? a.upstream[row] : 1.0); }
 
   // The sum over classes of factor_c (x_c - reference) with factor_c = weight_c probability_c, where 0 times infinity
-  // is 0; and the sum of the factors.
+  // is 0; and the sum of the factors. What rounding takes from the reference goes the same way for all.
   void weighted_row(const E* x, const E* probability, double reference, double& products, double& factors) const {
     Total total, mass;
     V at = splat((Scalar)reference, V{});
@@ -46,7 +46,7 @@ struct Classes {
       total.add(factor == 0 ? V{} : product);
       mass.add(factor);
     }
-    products = total.total(), factors = mass.total();
+    factors = mass.total(), products = total.total() + ((double)at[0] - reference) * factors;
   }
 
   // weight_c, times the smoothed probability where there is one.
@@ -67,7 +67,8 @@ struct Classes {
   // With smoothing s: (1 - s) w_t (-log p_t) + s / C sum_c w_c (-log p_c)
   RowResult cross_entropy(const E* x, int64_t target, const RowSum& sum) const {
     double w = weight_of(target), hard = (1 - a.smoothing) * w, total = sum.all();
-    RowResult out{hard * sum.surprise(), hard, 0, -hard * sum.others / total};
+    double loss = a.smoothing == 1 ? 0 : hard * sum.surprise();  // also where a surprise is infinite
+    RowResult out{loss, hard, 0, -hard * sum.others / total};
     if (a.smoothing == 0) return out;
     double products, factors, share = a.smoothing / a.classes;
     weighted_row(x, nullptr, sum.reference, products, factors);
@@ -92,21 +93,29 @@ struct Classes {
   // Calls f(i, n, v) over the row, written at g, with v = factor * softmax of the n elements from i.
   template <class F>
   void each_probability(const E* x, const E* g, const RowSum& sum, double factor, F f) const {
-    for (int64_t begin = 0; begin < a.classes; begin += kBlock) {
+    for (int64_t begin = 0, end; begin < a.classes; begin = end) {
+      end = terms.same_until(begin, a.classes);
       double reference = terms.reference_of(begin, sum.reference);
       double moved = reference == sum.reference ? 1 : std::exp(reference - sum.reference);
-      V at = splat((Scalar)anchor(reference), V{}), scale = splat((Scalar)(factor / sum.all() * moved), V{});
-      int64_t n = std::min(kBlock, a.classes - begin);
+      V scale = splat((Scalar)(factor / sum.all() * moved), V{});
       if (terms.kept)
-        aligned_walk<S>(g + begin, n, [&](int64_t i, int n, bool) INLINE_LAMBDA {
+        aligned_walk<S>(g + begin, end - begin, [&](int64_t i, int n, bool) INLINE_LAMBDA {
           f(begin + i, n, terms.load(begin + i) * scale);
         });
       else
-        aligned_walk<S>(g + begin, n, [&](int64_t i, int n, bool whole) INLINE_LAMBDA {
-          V v = whole ? S::load(x + begin + i) : S::load(x + begin + i, n);
-          f(begin + i, n, exp(v - at) * scale);
-        });
+        each_term(x, g, begin, end, reference, [&](int64_t i, int n, V e) INLINE_LAMBDA { f(i, n, e * scale); });
     }
+  }
+
+  // Calls f(i, n, e) with e = exp(x - reference) of the n elements from i, computed anew.
+  template <class F>
+  INLINE void each_term(const E* x, const E* g, int64_t begin, int64_t end, double reference, F f) const {
+    Anchor<S> anchor(reference);
+    aligned_walk<S>(g + begin, end - begin, [&](int64_t i, int n, bool whole) INLINE_LAMBDA {
+      V v[1] = {whole ? S::load(x + begin + i) : S::load(x + begin + i, n)}, e[1];
+      anchor.terms(v, e);
+      f(begin + i, n, e[0]);
+    });
   }
 
   void write_label_gradient(const E* x, E* g, int64_t target, const RowSum& sum, const RowResult& row,
@@ -121,7 +130,7 @@ struct Classes {
           // A later store to what has left for memory would fetch it back.
           if (stream && target >= i && target < i + n) v[target - i] = own;
           if (stream && kNarrow) __builtin_prefetch(x + a.classes + i, 0, 2);  // the next row
-          put<S>(g + i, v, n, stream);
+          put<Inexact<S>>(g + i, v, n, stream);
         });
       });
     });
@@ -148,22 +157,24 @@ struct Classes {
   void probability_row(int64_t row) {
     int64_t start = row * a.classes;
     const E *x = (const E*)a.input + start, *probability = (const E*)a.probabilities + start;
+    E* g = a.grad_input ? (E*)a.grad_input + start : nullptr;
     RowSum sum = sum_row<S>(x, a.classes, -1, terms);
     double products, factors, log_sum = std::log(sum.others), scale = upstream_of(row);
     weighted_row(x, probability, sum.reference, products, factors);
     if (a.losses) a.losses[row] = factors * log_sum - products;
-    V at = splat((Scalar)sum.reference, V{}), shift = splat((Scalar)log_sum, V{}), unit = splat((Scalar)scale, V{});
-    if (a.grad_input) {
-      E* g = (E*)a.grad_input + start;
+    V at = splat((Scalar)sum.reference, V{}), shift = splat((Scalar)(log_sum + sum.reference - at[0]), V{});
+    V unit = splat((Scalar)scale, V{});
+    if (g) {
       each_probability(x, g, sum, scale * factors, [&](int64_t i, int n, V v) INLINE_LAMBDA {
-        put<S>(g + i, v - unit * factor_at(probability, i, n), n, a.stream);
+        put<Inexact<S>>(g + i, v - unit * factor_at(probability, i, n), n, a.stream);
       });
     }
     if (a.grad_target) {
       V mix = splat((Scalar)(scale * (1 - a.smoothing)), V{});
       auto one = [&](int64_t i, int n, bool whole) INLINE_LAMBDA {
         V v = whole ? S::load(x + i) : S::load(x + i, n);
-        put<S>((E*)a.grad_target + start + i, mix * factor_at(nullptr, i, n) * (shift - (v - at)), n, a.stream);
+        V slope = mix * factor_at(nullptr, i, n) * (shift - (v - at));
+        put<Inexact<S>>((E*)a.grad_target + start + i, slope, n, a.stream);
       };
       aligned_walk<S>((E*)a.grad_target + start, a.classes, one);
     }

@@ -191,7 +191,7 @@ struct ClassesCall : Call {
     return {loss, {first, second, Tensor()}};
   }
 
-  Tensor formula(const std::vector<Tensor>& t) const override {
+  Tensor wide_formula(const std::vector<Tensor>& t) const override {
     if (p.focal) return softmax_focal(t[0], t[1], t[2], p.alpha, p.gamma, p.ignore_index, p.reduction);
     return at::cross_entropy_loss(t[0], t[1], optional(t[2]), p.reduction, p.ignore_index, p.smoothing);
   }

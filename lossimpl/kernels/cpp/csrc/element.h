@@ -49,8 +49,9 @@ struct Element {
     return S::load(p, n...);
   }
 
-  INLINE void put(E* p, V v, bool stream) { stream ? S::stream(p, v) : S::store(p, v); }
-  INLINE void put(E* p, V v, bool, int n) { S::store(p, v, n); }
+  using Out = std::conditional_t<Formula::kHeavy, Inexact<S>, S>;
+  INLINE void put(E* p, V v, bool stream) { stream ? Out::stream(p, v) : Out::store(p, v); }
+  INLINE void put(E* p, V v, bool, int n) { Out::store(p, v, n); }
 
   INLINE V scaled(V slope) const {
     bool divides = Formula::kDivides && scale_rest != 0;

@@ -52,7 +52,7 @@ struct Elementwise : Element<S, Formula, STEP> {
     }
     Ease found = Formula::ease(glance, given.want_target);
     if (found < EASE) return found;
-    const int64_t together = is_short ? kLanes : 8 * kLanes;
+    const int64_t together = is_short || sizeof(E) == 8 ? kLanes : 8 * kLanes;
     for (int64_t i = begin, j = 0; i < stop;) {
       V sum{};
       for (int64_t pause = std::min(stop, i + together); i < pause; i += kLanes, j++) {

@@ -78,17 +78,7 @@ struct ElementwiseCall : Call {
     }
   }
 
-  // In float at least, rounded once: as the kernels compute.
-  Tensor formula(const std::vector<Tensor>& t) const override {
-    auto dtype = t[0].scalar_type();
-    if (!c10::isReducedFloatingType(dtype)) return wide_formula(t);
-    std::vector<Tensor> wide(t);
-    for (auto& one : wide)
-      if (one.defined()) one = one.to(at::kFloat);
-    return wide_formula(wide).to(dtype);
-  }
-
-  Tensor wide_formula(const std::vector<Tensor>& t) const {
+  Tensor wide_formula(const std::vector<Tensor>& t) const override {
     Tensor loss = unreduced(t[0], t[1], t[3]);
     if (!t[2].defined()) return reduce(loss, p.reduction);
     loss = loss * t[2];

@@ -52,13 +52,14 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
   int64_t n = x.numel();
   Repeated w = repeated(weight, x), pw = repeated(pos_weight, x);
   LaidOutGradient grad_input(want_input, input, x), grad_target(want_target, target, x);
-  Tensor out = p.reduction == kNone ? fresh_like(x) : Tensor();
+  bool every = p.reduction == kNone && !has_value(upstream);  // what backward asks for has no use for the losses again
+  Tensor out = every ? fresh_like(x) : Tensor();
   double count = p.reduction == kMean ? mean_divisor(p, w, n) : 1, scale = 1 / count;
   if (has_value(upstream) && upstream->dim() == 0 && p.reduction != kNone)
     scale *= upstream->item<double>();
   else if (has_value(upstream))
     incoming = laid_out_like(upstream->expand(x.sizes()), x);
-  int64_t written = n * x.element_size() * (want_input + want_target + (p.reduction == kNone));
+  int64_t written = n * x.element_size() * (want_input + want_target + every);
   ElementwiseArguments a{p.loss,
                          dtype_of(x),
                          x.const_data_ptr(),
@@ -81,7 +82,8 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
   check_unit_interval(a, x, y, sum);
   grad_input.finish();
   grad_target.finish();
-  return {out.defined() ? out : scalar(sum / count, x.scalar_type()), grad_input.result, grad_target.result};
+  if (p.reduction != kNone) out = scalar(sum / count, x.scalar_type());
+  return {out.defined() ? out : at::empty({0}, x.options()), grad_input.result, grad_target.result};
 }
 
 inline Tensor elementwise_forward(int64_t loss, const Tensor& input, const Tensor& target, const OptionalTensor& weight,

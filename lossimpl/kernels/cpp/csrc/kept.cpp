@@ -1,5 +1,5 @@
-// A fresh buffer of n bytes costs n / 4096 page faults, at 64 MiB several times what a loss costs. A training loop frees
-// a gradient and asks for as much again in the next step, so the last freed buffers are worth keeping.
+// A fresh buffer of n bytes costs n / 4096 page faults, at 64 MiB several times what a loss costs. A training loop
+// frees a gradient and asks for as much again in the next step, so the last freed buffers are worth keeping.
 #include "kept.h"
 
 #include <c10/core/CPUAllocator.h>

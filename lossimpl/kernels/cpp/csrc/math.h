@@ -116,20 +116,6 @@ INLINE Float exp_plain(Float x) {
 }
 INLINE Double exp_plain(Double x) { return exp(x); }
 
-// exp of some vectors, as exp of each.
-template <class V, int N>
-INLINE void exp_each(const V (&x)[N], V (&out)[N]) {
-#if LOSSIMPL_BYTES == 64
-  if constexpr (std::is_same_v<V, Float>) {
-    V least = x[0];
-    for (int i = 1; i < N; i++) least = _mm512_min_ps(x[i], least);  // of a NaN, only x[0] stays
-    if (__builtin_expect(_mm512_cmp_ps_mask(least, splat(-87.0f, least), _CMP_NGT_UQ) == 0, 1))
-      return exp_normal(x, out);
-  }
-#endif
-  for (int i = 0; i < N; i++) out[i] = exp(x[i]);
-}
-
 // exp(x) - 1 for x <= 0; below -87 it is -1 in float. n lands in the low bits of t, from where it moves into 2^n.
 INLINE Float expm1(Float x) {
   x = at_least(x, splat(-87.0f, x));

@@ -1,16 +1,13 @@
-// The sum of exp over a row of classes, read once from memory: a reference value near the row's maximum is carried
-// along, block by block, and moved only where a block exceeds it by more than kSlack, so that exp(x - reference) neither
+// The sum of exp over a row of classes, read once from memory: a reference near the row's maximum is carried along,
+// block by block, and moved only where a block exceeds it by more than kSlack, so that exp(x - reference) neither
 // overflows nor loses digits.
 #pragma once
-#include "math.h"
-#include "storage.h"
+#include "anchor.h"
 
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kSlack = 8;
+constexpr double kSlack = 25;
 constexpr int64_t kBlock = 2048;
 constexpr int64_t kGlance = 64;        // classes whose maximum is a row's first reference
 constexpr int64_t kLongest = 1 << 17;  // classes whose terms are kept: 512 KiB of floats, half a second-level cache
@@ -24,8 +21,8 @@ struct RowSum {
   double surprise() const { return others < own ? std::log1p(others / own) : std::log(all()) - own_shift; }
 };
 
-// The terms exp(x - reference) of a row for its gradient: kept, which spares a step half of its exponentials, or computed
-// anew, to the same bits. Each block has the reference of its time, in rows of kLongest classes at most.
+// The terms exp(x - reference) of a row for its gradient: kept, which spares a step half of its exponentials, or
+// computed anew, to the same bits. Each block has the reference of its time, in rows of kLongest classes at most.
 template <class T>
 struct Terms {
   using Plain = std::conditional_t<sizeof(T) == 8, F64, F32>;
@@ -52,10 +49,13 @@ struct Terms {
     if (blocks) references[begin / kBlock] = reference;
   }
   double reference_of(int64_t begin, double last) const { return blocks ? references[begin / kBlock] : last; }
+  // The end of the blocks from `begin` on that have one reference.
+  int64_t same_until(int64_t begin, int64_t classes) const {
+    int64_t end = begin + kBlock;
+    while (end < classes && (!blocks || references[end / kBlock] == references[begin / kBlock])) end += kBlock;
+    return std::min(end, classes);
+  }
 };
-
-// What is subtracted in a block: of one that has only -inf so far, any number does.
-inline double anchor(double reference) { return reference == -kInfinity ? 0 : reference; }
 
 template <class S>
 struct RowSummer {
@@ -64,6 +64,7 @@ struct RowSummer {
   using Scalar = typename S::Math::Scalar;
   static constexpr int kLanes = S::kLanes;
   static constexpr int64_t kGroup = kAtOnce * kLanes;
+  static constexpr int64_t kTogether = sizeof(E) == 2 ? 4 * kGroup : kGroup;  // are added as floats
 
   const E* x;
   int64_t classes, target;
@@ -85,51 +86,63 @@ struct RowSummer {
     return horizontal_max(best);
   }
 
-  // Adds exp(x - reference) over kGroup elements from i, or up to `end`, to the total and folds x into `best`.
+  // Adds exp(x - reference) over kGroup elements from i, or up to `end`, to `sum`, and folds x into `best` where it may
+  // lie far from the reference.
   template <bool KEEP, bool WHOLE>
-  INLINE void add_group(int64_t i, int64_t end, V reference, V& best) {
+  INLINE void add_group(int64_t i, int64_t end, const Anchor<S>& anchor, V& best, V& sum) {
     V v[kAtOnce], e[kAtOnce];
-    for (int j = 0; j < kAtOnce; j++)
-      v[j] = WHOLE ? S::load(x + i + j * kLanes) : load(i + j * kLanes, end, lowest());
-    for (int j = 0; j < kAtOnce; j++) best = max(best, v[j]);
-    for (int j = 0; j < kAtOnce; j++) v[j] = v[j] - reference;
-    exp_each(v, e);
+    V filler = anchor.reference == -kInfinity ? lowest() : anchor.at;
+    for (int j = 0; j < kAtOnce; j++) v[j] = WHOLE ? S::load(x + i + j * kLanes) : load(i + j * kLanes, end, filler);
+    if (!anchor.terms(v, e))
+      for (int j = 0; j < kAtOnce; j++) best = max(best, v[j]);
+    auto at = iota<typename S::Math>();
+    if (!WHOLE)
+      for (int j = 0; j < kAtOnce; j++) e[j] = at < (int)(end - i) - j * kLanes ? e[j] : V{};
     if (KEEP)
       for (int j = 0; j < kAtOnce; j++) terms.keep(i + j * kLanes, e[j]);
     int64_t own = target - i;
-    if (own >= 0 && own < kGroup) e[own / kLanes][own % kLanes] = 0;
-    for (int j = 1; j < kAtOnce; j++) e[0] += e[j];
-    total.add(e[0]);
+    if (own >= 0 && own < kGroup)
+      for (int j = 0; j < kAtOnce; j++) e[j] = at == (int)own - j * kLanes ? V{} : e[j];
+    for (int j = 0; j < kAtOnce; j++) sum += e[j];
   }
 
-  // Returns the block's maximum.
+  // Returns the largest of what may lie far from the reference.
   template <bool KEEP>
-  double add_block(int64_t begin, int64_t end, double reference) {
-    V best = lowest(), at = splat((Scalar)reference, V{});
-    for (; begin + kGroup <= end; begin += kGroup) add_group<KEEP, true>(begin, end, at, best);
-    if (begin < end) add_group<KEEP, false>(begin, end, at, best);
+  double add_block(int64_t begin, int64_t end, const Anchor<S>& anchor) {
+    V best = lowest();
+    while (begin < end) {
+      V sum{};
+      int64_t pause = std::min(end, begin + kTogether);
+      for (; begin + kGroup <= pause; begin += kGroup) add_group<KEEP, true>(begin, end, anchor, best, sum);
+      if (begin < pause) add_group<KEEP, false>(begin, end, anchor, best, sum);
+      begin = pause;
+      total.add(sum);
+    }
     return horizontal_max(best);
   }
-  double add_block(int64_t begin, int64_t end, double reference) {
-    return terms.kept ? add_block<true>(begin, end, reference) : add_block<false>(begin, end, reference);
+  double add_block(int64_t begin, int64_t end, const Anchor<S>& anchor) {
+    return terms.kept ? add_block<true>(begin, end, anchor) : add_block<false>(begin, end, anchor);
+  }
+
+  // The anchor of a block that may lie far from the one before.
+  Anchor<S> add_anchored(int64_t begin, int64_t end, const Anchor<S>& anchor) {
+    Total before = total;
+    double best = add_block(begin, end, anchor);
+    if (!(best > anchor.reference + kSlack)) return anchor;
+    Anchor<S> moved(best);
+    total = before;
+    if (anchor.reference != -kInfinity) total.scale(std::exp(anchor.reference - moved.reference));
+    add_block(begin, end, moved);
+    return moved;
   }
 
   RowSum run() {
-    double reference = -kInfinity;
+    Anchor<S> anchor(maximum(0, std::min(classes, kGlance)));
     for (int64_t begin = 0; begin < classes; begin += kBlock) {
-      int64_t end = std::min(begin + kBlock, classes);
-      if (begin == 0) reference = maximum(0, std::min(end, kGlance));
-      if (reference == -kInfinity) reference = maximum(begin, end);
-      Total before = total;
-      double best = add_block(begin, end, anchor(reference));
-      if (best > reference + kSlack) {
-        total = before;
-        total.sum *= std::exp(reference - best);
-        reference = best;
-        add_block(begin, end, reference);
-      }
-      terms.remember(begin, reference);
+      anchor = add_anchored(begin, std::min(begin + kBlock, classes), anchor);
+      terms.remember(begin, anchor.reference);
     }
+    double reference = anchor.reference;
     if (reference == -kInfinity || reference == kInfinity) return {kNaN, kNaN, kNaN, kNaN};
     double shift = target < 0 ? -kInfinity : (double)S::load(x + target, 1)[0] - reference;
     return {reference, total.total(), std::exp(shift), shift};

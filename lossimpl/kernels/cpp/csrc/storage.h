@@ -83,17 +83,22 @@ INLINE Float widen_bf16(Half16 h) {
 #endif
 }
 
+INLINE Half16 upper_half(Uint32 v) {
+#if LOSSIMPL_BYTES == 64
+  __m512i upper = _mm512_permutexvar_epi16(_mm512_load_si512(kUpper), bits<__m512i>(v));
+  return bits<Half16>(_mm512_castsi512_si256(upper));
+#else
+  return __builtin_convertvector(v >> 16, Half16);
+#endif
+}
 // To nearest even, by a carry into the upper half. A NaN stays one: its lower half is zero, since it was widened from
 // bf16 or made by the processor, and does not carry.
 INLINE Half16 narrow_bf16(Float v) {
-  Uint32 u = bits<Uint32>(v), rounded = u + ((u >> 16 & 1) + 0x7fff);
-#if LOSSIMPL_BYTES == 64
-  __m512i upper = _mm512_permutexvar_epi16(_mm512_load_si512(kUpper), bits<__m512i>(rounded));
-  return bits<Half16>(_mm512_castsi512_si256(upper));
-#else
-  return __builtin_convertvector(rounded >> 16, Half16);
-#endif
+  Uint32 u = bits<Uint32>(v);
+  return upper_half(u + ((u >> 16 & 1) + 0x7fff));
 }
+// To nearest, and what is halfway away from zero.
+INLINE Half16 narrow_bf16_away(Float v) { return upper_half(bits<Uint32>(v) + 0x8000); }
 
 // How each dtype lies in memory: load and store whole vectors, or the first n lanes (0 < n < kLanes).
 template <class M, class S>
@@ -179,6 +184,10 @@ struct Sixteen : Storage<Single, uint16_t> {
 };
 using BF16 = Sixteen<widen_bf16, narrow_bf16>;
 using F16 = Sixteen<widen_f16, narrow_f16>;
+
+// How what comes of an exp or a log is written: that it lies halfway is an accident, which bf16 then need not look for.
+template <class S>
+using Inexact = std::conditional_t<std::is_same_v<S, BF16>, Sixteen<widen_bf16, narrow_bf16_away>, S>;
 
 template <class S>
 INLINE bool aligned(const typename S::Element* p) {

@@ -5,6 +5,7 @@
 //
 // The coefficients are minimax fits of the function's relative error (weighted least squares, Lawson's iteration) of
 //   (exp(r) - 1 - r) / r^2     on |r| <= ln(2) / 32
+//   (2^(r/16) - 1) / r         on |r| <= 1/2
 //   (log1p(d) - d) / d^2       on |d| <= 1/30, and on -1/64 <= d <= 1/32
 // and of the floats near the inverse that a line names, its table holds that whose logarithm lies nearest to a float.
 #pragma once
@@ -13,10 +14,10 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-// 2^(j/16), as bits, less j 2^19: what adding k 2^19 for k = 16 n + j adds beside the exponent n.
+// 2^(j/16 - 88), as bits, less j 2^19: what adding (k + 1408) 2^19 for k = 16 n + j adds beside the exponent n.
 alignas(64) constexpr uint32_t kPowers[16] = {
-    0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
-    0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
+    0x13800000, 0x137daac3, 0x137b95c2, 0x1379c3d3, 0x137837f0, 0x1376f532, 0x1375fed7, 0x1375583f,
+    0x137504f3, 0x137508a4, 0x1375672a, 0x1376248c, 0x137744fd, 0x1378ccdf, 0x137ac0c7, 0x137d257d};
 // 1 / (1 + j/15), and the logarithm of its inverse.
 alignas(64) constexpr float kInverses[16] = {
     1.0f, 0.937355638f, 0.882430851f, 0.83336246f, 0.789557159f, 0.749934256f, 0.71426338f, 0.681747198f,
@@ -37,29 +38,47 @@ alignas(64) constexpr float kMantissaLogs[16] = {
 
 INLINE Float look_up(const float* table, __m512i j) { return _mm512_permutexvar_ps(j, _mm512_load_ps(table)); }
 
-// exp(x) for -87 < x < 88, where it is neither subnormal nor infinite: x = k ln(2)/16 + r. One step is taken for all
+constexpr float kMiddle = 0x1.8p23f + 1408;  // adding it rounds to a whole number, which lands in the low bits
+constexpr float kUnits = 23.08312f;          // 16 / ln(2)
+
+// 2^(k/16) for t = k + kMiddle.
+INLINE Float power_of(Float t) {
+  __m512i power = _mm512_permutexvar_epi32(bits<__m512i>(t), _mm512_load_si512(kPowers));
+  return bits<Float>((Int32)power + (bits<Int32>(t) << 19));
+}
+
+// exp(x) for -87 < x < 88, where it is neither subnormal nor infinite: x = k ln(2)/16 + r.
+INLINE Float exp_normal(Float x) {
+  Float t = x * kUnits + kMiddle, k = t - kMiddle, scale = power_of(t);
+  Float r = (x - k * 0.0433197021f) - k * 1.99663656e-06f;
+  return scale * ((r * 0.1666706161f + 0.5000168429f) * (r * r) + r) + scale;
+}
+
+// exp(x - reference) where reference is a whole number K of units, of which kUnits make 1: then nothing need be
+// subtracted before, and nothing is rounded but what is left over. `base` is kMiddle - K. What lies outside of
+// [-1408, 640) units, or is NaN, is strange.
+INLINE Float in_units(Float x, Float base) { return x * kUnits + base; }
+INLINE Int32 strange(Float t) { return (bits<Int32>(t) ^ 0x4b400000) & ~0x7ff; }
+
+// Of some vectors; whether none is strange. SHORT: to 2^-21, which is plenty for two bytes. One step is taken for all
 // vectors before the next: a core looks only a few vectors ahead, and one chain of steps after another would leave it
 // waiting (measured on Zen 4).
-template <int N>
-INLINE void exp_normal(const Float (&x)[N], Float (&out)[N]) {
-  constexpr float shift = 0x1.8p23f;  // adding it rounds to an integer, in the low bits
-  Float t[N], k[N], r[N], scale[N];
-  for (int i = 0; i < N; i++) t[i] = x[i] * 23.0831207f + shift;
-  for (int i = 0; i < N; i++) k[i] = t[i] - shift;
-  for (int i = 0; i < N; i++) r[i] = x[i] - k[i] * 0.0433197021f;
-  for (int i = 0; i < N; i++) r[i] = r[i] - k[i] * 1.99663656e-06f;
+template <bool SHORT, int N>
+INLINE bool exp_anchored(const Float (&x)[N], Float base, Float (&out)[N]) {
+  Float t[N], r[N], scale[N];
+  __m512i odd = _mm512_setzero_si512();
+  for (int i = 0; i < N; i++) t[i] = in_units(x[i], base);
+  for (int i = 0; i < N; i++)  // odd |= t ^ 0x4b400000
+    odd = _mm512_ternarylogic_epi32(odd, bits<__m512i>(t[i]), _mm512_set1_epi32(0x4b400000), 0xf6);
+  for (int i = 0; i < N; i++) r[i] = x[i] * kUnits - (t[i] - base);
+  for (int i = 0; i < N; i++) scale[i] = power_of(t[i]);
   for (int i = 0; i < N; i++) {
-    __m512i power = _mm512_permutexvar_epi32(bits<__m512i>(t[i]), _mm512_load_si512(kPowers));
-    scale[i] = bits<Float>((Int32)power + (bits<Int32>(t[i]) << 19));
+    out[i] = SHORT ? r[i] * 0.00093838456f + 0.043324243f
+                   : (r[i] * 1.3550324e-05f + 0.0009384153f) * r[i] + 0.0433217f;
+    out[i] = out[i] * r[i];
   }
-  for (int i = 0; i < N; i++) out[i] = r[i] * 0.1666706161f + 0.5000168429f;
-  for (int i = 0; i < N; i++) out[i] = out[i] * (r[i] * r[i]) + r[i];
   for (int i = 0; i < N; i++) out[i] = scale[i] * out[i] + scale[i];
-}
-INLINE Float exp_normal(Float x) {
-  Float in[1] = {x}, out[1];
-  exp_normal(in, out);
-  return out[0];
+  return _mm512_test_epi32_mask(odd, _mm512_set1_epi32(~0x7ff)) == 0;
 }
 
 // log1p(e) for 0 <= e <= 1: 1 + e = (1 + d) / inverse, and inverse - 1 is exact.

@@ -38,7 +38,11 @@ inline Tensor softmax_focal(const Tensor& x, const Tensor& target, const Tensor&
   Tensor log_p = at::log_softmax(x, dim), own = at::zeros_like(log_p).scatter(dim, labels, 1);
   Tensor rest = (log_p.exp() * (1 - own)).sum(dim), loss = -(log_p.gather(dim, labels).squeeze(dim));
   Tensor certain = rest == 0;
-  if (gamma != 0) loss = at::where(certain, 0, at::where(certain, 1, rest).pow(gamma) * loss);
+  if (gamma != 0) {
+    Tensor power = at::where(certain, 1, rest).pow(gamma);
+    power = at::where(loss.isinf(), power.detach(), power);  // whose slope is 0 there, faster than the loss grows
+    loss = at::where(certain, 0, power * loss);
+  }
   loss = class_alpha.defined() ? loss * class_alpha.index({labels.squeeze(dim)}) : loss * alpha;
   loss = at::where(kept, loss, 0);
   return reduction == kMean ? loss.sum() / kept.sum() : reduce(loss, reduction);

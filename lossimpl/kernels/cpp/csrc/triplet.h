@@ -79,21 +79,22 @@ struct Triplet {
     return out_of_range ? slow_norm(u, v) : Distance{norm, 1};
   }
 
-  // The gradient of one distance with respect to its difference, element by element, times `coefficient`.
+  // The gradient of one distance with respect to its difference, element by element, times `coefficient`; none where
+  // the distance does not count. An infinite one does: 0 times infinity is NaN, as in torch.
   struct Slope {
     const E *u, *v;
     double coefficient, norm;
+    bool none;
   };
 
   Slope slope(const E* u, const E* v, const Distance& d, double coefficient) const {
-    if (absolute) return {u, v, coefficient, d.norm};
-    if (extreme) return {u, v, coefficient / d.ties, d.norm};
-    if (d.norm == 0 || a.p == 0) return {u, v, 0, d.norm};
-    return {u, v, euclidean ? coefficient / d.norm : coefficient, d.norm};
+    bool none = coefficient == 0 || (!absolute && !extreme && (d.norm == 0 || a.p == 0));
+    if (extreme) coefficient /= d.ties;
+    return {u, v, euclidean ? coefficient / d.norm : coefficient, d.norm, none};
   }
 
   INLINE V at(const Slope& s, int64_t i, int n) const {
-    if (s.coefficient == 0) return V{};
+    if (s.none) return V{};
     if (!euclidean && !absolute) return general(s, i, n);
     V d = difference(s.u, s.v, i, n), factor = splat((Scalar)s.coefficient, d);
     if (euclidean) return factor * d;

@@ -92,6 +92,8 @@ struct TripletCall : Call {
     TORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(), "dimensions differ");
     TORCH_CHECK(anchor.dim() > 0, "a triplet needs vectors");
     if (!same_shape(anchor, positive) || !same_shape(anchor, negative)) tensors = at::broadcast_tensors(tensors);
+    TORCH_CHECK(tensors[0].sym_size(-1) != 0 || (p.p >= 0 && !std::isinf(p.p)), "no norm of order ", p.p,
+                " over vectors of no element");
     auto dtype =
         c10::promoteTypes(c10::promoteTypes(anchor.scalar_type(), positive.scalar_type()), negative.scalar_type());
     if (at::isIntegralType(dtype, true)) dtype = c10::typeMetaToScalarType(at::get_default_dtype());
@@ -114,7 +116,7 @@ struct TripletCall : Call {
     return {loss, {a, b, c}};
   }
 
-  Tensor formula(const std::vector<Tensor>& t) const override {
+  Tensor wide_formula(const std::vector<Tensor>& t) const override {
     return at::triplet_margin_loss(t[0], t[1], t[2], p.margin, p.p, p.eps, p.swap, p.reduction);
   }
 };

@@ -163,10 +163,15 @@ INLINE auto horizontal_max(Float v) {
 }
 #endif
 
-// A sum in double, lane by lane.
+// A sum in double, lane by lane. Of doubles, what rounding takes is kept beside (Knuth's two-sum); floats leave digits
+// to spare.
 struct Total {
-  Double sum{};
-  INLINE void add(Double v) { sum += v; }
+  Double sum{}, rest{};
+  INLINE void add(Double v) {
+    Double before = sum, added;
+    sum += v, added = sum - before;
+    rest += (before - (sum - added)) + (v - added);
+  }
   INLINE void add(Float v) {
 #if LOSSIMPL_BYTES == 64
     sum += (Double)_mm512_cvtps_pd(_mm512_castps512_ps256(v)) + (Double)_mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
@@ -176,7 +181,11 @@ struct Total {
     sum += Double{v[0], v[1]} + Double{v[2], v[3]};
 #endif
   }
-  INLINE double total() const { return horizontal_sum(sum); }
+  INLINE void scale(double factor) { sum *= factor, rest *= factor; }
+  INLINE double total() const {
+    double all = horizontal_sum(sum);
+    return std::isfinite(all) ? all + horizontal_sum(rest) : all;  // of an infinite sum, the rest is NaN
+  }
 };
 
 }  // namespace LOSSIMPL_ISA
