@@ -21,7 +21,7 @@ class CrossEntropy:
         ),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
-        ("step", "forward", "reuse"),
+        ("step", "forward", "reuse", "graph"),
     )
     param_names = PARAM_NAMES
     unit = "seconds"

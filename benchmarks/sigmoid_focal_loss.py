@@ -11,7 +11,7 @@ class SigmoidFocalLoss:
         ("32x10", "128x1000", "16384x1024", "256x1000", "131072x1024"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
-        ("step", "forward", "reuse"),
+        ("step", "forward", "reuse", "graph"),
     )
     param_names = PARAM_NAMES
     unit = "seconds"

@@ -11,7 +11,7 @@ class SoftmaxFocalLoss:
         ("32x10", "128x1000", "512x32000", "256x1000", "8192x32000"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
-        ("step", "forward", "reuse"),
+        ("step", "forward", "reuse", "graph"),
     )
     param_names = PARAM_NAMES
     unit = "seconds"

@@ -11,7 +11,7 @@ class TripletMarginLoss:
         ("32x10", "128x1000", "65536x128", "256x1000", "1048576x128"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
-        ("step", "forward", "reuse"),
+        ("step", "forward", "reuse", "graph"),
     )
     param_names = PARAM_NAMES
     unit = "seconds"

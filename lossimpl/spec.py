@@ -11,7 +11,7 @@ from typing import Any
 
 DEVICES = ("cpu", "cuda")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
-MODES = ("forward", "step", "reuse", "backward")
+MODES = ("forward", "step", "reuse", "backward", "graph")
 REDUCTIONS = ("none", "mean", "sum")
 TORCH_COMPILED = "torch-compiled"  # torch.compile of what people write themselves
 COMPILING = ("compiled", TORCH_COMPILED)  # implementations whose first call takes seconds

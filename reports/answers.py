@@ -55,6 +55,7 @@ def case_words(case: pd.Series) -> str:
         "forward": "a forward pass",
         "reuse": "a training step into kept memory",
         "backward": "a backward pass",
+        "graph": "a training step replayed from a graph",
     }
     mode = modes.get(case["mode"], str(case["mode"]))
     return f"{mode} of {wording.shape(case['shape'])} in {case['dtype']} on {str(case['device']).upper()}"

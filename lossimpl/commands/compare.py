@@ -26,7 +26,9 @@ def compare(
     ] = "",
     dtype: Annotated[str, typer.Option(help="float64, float32, bfloat16 or float16.")] = "float32",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    mode: Annotated[str, typer.Option(help="forward, step, reuse (a step into kept memory) or backward.")] = "step",
+    mode: Annotated[
+        str, typer.Option(help="forward, step, reuse (a step into kept memory), backward, or graph (CUDA).")
+    ] = "step",
     implementation: Annotated[list[str] | None, typer.Option(help="Only these; repeat for several.")] = None,
     maker: Annotated[str, typer.Option(help="How the inputs are drawn: normal, heavy_tailed, ...")] = "normal",
     reduction: Annotated[str, typer.Option(help="mean, sum or none.")] = "mean",

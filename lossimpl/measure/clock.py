@@ -71,8 +71,8 @@ class Timing:
 DEFAULT_RULE = Rule()
 
 
-def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE) -> Timing:
-    """Time `call()` on `device` by `rule`.
+def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE, graph: bool = False) -> Timing:
+    """Time `call()` on `device` by `rule`; with `graph`, on CUDA, the replay of a graph that records it once.
 
     `call` takes no arguments and leaves nothing behind, so that every call does the same work.
 
@@ -82,7 +82,7 @@ def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE) -> Ti
     """
     if device.startswith("cuda"):
         cuda = import_module("lossimpl.measure.cuda")  # events, not a wall clock; late, for it needs a GPU's libraries
-        timing: Timing = cuda.time_calls(call, rule)
+        timing: Timing = cuda.time_calls(call, rule, graph=graph)
         return timing
     import torch
 

@@ -174,9 +174,9 @@ def first_call(function: Function, loss: Loss, case: Case) -> Ready:
 
 def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
     """The row with the samples of a call, and with its memory."""
-    timing = clock.time_calls(ready.call, row.device, rule)
+    timing = clock.time_calls(ready.call, row.device, rule, graph=row.mode == "graph")
     peak_bytes, saved_bytes = memory.peak_and_saved(ready.call, row.device, ready.tensors)
-    made = workload.REUSE if row.mode == "reuse" else workload.PROTOCOL
+    made = workload.MADE.get(row.mode, workload.AFRESH)
     beside = {name: value for name, value in vars(timing).items() if name not in clock.Timing.__dataclass_fields__}
     return replace(
         row,

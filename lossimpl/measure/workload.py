@@ -6,6 +6,7 @@ step      inputs that need one, one call, backward; results and gradients are al
 reuse     a step while malloc keeps freed memory, so that every implementation writes into pages that it has written
           before; on CUDA the same as a step, for torch's allocator there always keeps it
 backward  the backward pass alone, again and again over one kept graph
+graph     a step recorded once as a CUDA graph and replayed, without the host's share
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lossimpl.measure import allocator
-from lossimpl.spec import MODES, Case, Function, Loss
+from lossimpl.spec import MODES, Case, Function, Loss, Unavailable
 
 if TYPE_CHECKING:
     import torch
 
-PROTOCOL = "results and gradients allocated afresh in every call"
-REUSE = "results and gradients in memory that malloc kept"
+AFRESH = "results and gradients allocated afresh in every call"
+MADE = {
+    "reuse": "results and gradients in memory that malloc kept",
+    "graph": "recorded once as a CUDA graph and replayed, into the graph's own memory",
+}
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,14 @@ def inputs_of(loss: Loss, case: Case) -> Inputs:
 def prepare(function: Function, given: Inputs, mode: str) -> Callable[[], object]:
     """The call without arguments that does the work of `mode`.
 
-    A result that is not reduced is taken backward from its sum. Raises ValueError for a mode that does not exist.
+    A result that is not reduced is taken backward from its sum. Raises ValueError for a mode that does not exist,
+    Unavailable for one that the device does not have.
     """
     if mode not in MODES:
         raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
+    on_cuda = any(tensor.is_cuda for tensor in given.tensors)
+    if mode == "graph" and not on_cuda:
+        raise Unavailable("mode 'graph' needs CUDA: nothing else records a graph of what a device does")
 
     def forward() -> Any:
         return function(*given.tensors, **given.options)
@@ -58,9 +66,9 @@ def prepare(function: Function, given: Inputs, mode: str) -> Callable[[], object
     leaves = [tensor for tensor in given.tensors if tensor.requires_grad]
     if mode == "forward":
         return forward
-    if mode == "reuse" and not any(tensor.is_cuda for tensor in given.tensors):
+    if mode == "reuse" and not on_cuda:
         allocator.keep_freed()
-    if mode in ("step", "reuse"):
+    if mode in ("step", "reuse", "graph"):
         upstream = ones_like(forward())
         return lambda: backward(forward(), upstream, leaves)
     kept = with_kept_buffers(forward)

@@ -22,7 +22,11 @@ CASES = (
     ("Loss", ""),
     ("Shape", "of the first tensor"),
     ("Dtype", "of the first tensor"),
-    ("Mode", "forward: without gradient; step: forward and backward; reuse: a step where malloc keeps freed memory"),
+    (
+        "Mode",
+        "forward: without gradient; step: forward and backward; reuse: a step where malloc keeps freed memory; "
+        "graph: a step replayed as a CUDA graph",
+    ),
     ("native", "median time of a call"),
     ("torch", "median time of a call, and how many times native's"),
     ("compiled", "torch.compile of our vectorized form: median time of a call, and how many times native's"),

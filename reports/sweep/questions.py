@@ -5,7 +5,7 @@ sweep only selects, in float32, training steps at three sizes: tiny, where the o
 the caches hold; and what people train with, which only memory holds. There `naive` takes seconds a call and is left
 out, and so is `vectorized` of the losses over 16 Mi elements; `compiled` is asked there alone, because each of its
 graphs costs seconds to make. The table compares `native` with `torch` and `compiled` at every size and dtype, and with
-`torch-compiled` at the largest.
+`torch-compiled` at the largest; on CUDA also replayed as graphs, where the host's share is what small sizes take.
 """
 
 from __future__ import annotations
@@ -125,6 +125,8 @@ def table_loss(loss: str, implementation: str, shape: str, dtype: str, device: s
     largest = large(loss, device)
     if implementation not in (*TABLE, *peers(device)) or shape not in (TINY, CACHED[device], *largest):
         return False
+    if mode == "graph":
+        return shape not in largest and dtype in ("float32", "bfloat16") and implementation != TORCH_COMPILED
     if dtype not in ("float32", "bfloat16"):
         return mode == "step" and implementation not in COMPILING and shape not in largest[1:]
     if mode == "forward":
@@ -151,7 +153,12 @@ def select(losses: Iterable[str], devices: Iterable[str], name: Grid) -> list[Qu
     absent = {"cpu", "cuda"} - set(devices)
     benchmarks = sorted([*map(benchmark_of, losses), LOADING])
     rows = itertools.chain.from_iterable(map(grid, benchmarks))
-    return [row for row in rows if not absent & set(row.values) and GRIDS[name](row)]
+    return [row for row in rows if not absent & set(row.values) and recordable(row) and GRIDS[name](row)]
+
+
+def recordable(question: Question) -> bool:
+    """Whether there is a device that could: only CUDA's work is recorded as a graph."""
+    return not {"graph", "cpu"} <= set(question.values)
 
 
 def patterns(questions: Iterable[Question]) -> list[str]:

@@ -25,8 +25,8 @@ def needs_warmth(question: Question) -> bool:
     """Whether a compiler runs before this row can be measured: a graph for each shape, a kernel for all of them."""
     if question.stem == "loading":
         return False
-    if question.values[-1] == "reuse":
-        return False  # the graph of the step
+    if question.values[-1] in ("reuse", "graph"):
+        return False  # compiled for the step
     return question.values[0] in COMPILING or question.values[:2] == ("native", TINY)
 
 

@@ -105,6 +105,14 @@ def test_a_quick_sweep_covers_every_loss_and_implementation():
     assert len(quick) < 200
 
 
+def test_graphs_are_asked_of_cuda_alone():
+    """No grid asks a CPU; the table asks at the sizes where the host's share counts, of us and of every rival."""
+    rows = {grid: questions.select(LOSSES, ["cpu", "cuda"], grid) for grid in questions.GRIDS}
+    assert not any({"graph", "cpu"} <= set(q.values) for asked in rows.values() for q in asked)
+    asked = {q.values[:2] for q in rows["table"] if q.values[-1] == "graph" and q.stem == "cross_entropy"}
+    assert asked == set(itertools.product(["native", "torch", "compiled", "liger", "quack"], ["32x10", "256x1000"]))
+
+
 def test_only_what_a_compiler_makes_is_warmed():
     """A graph for each compiled row, one build for the kernels of a loss; the work is dealt out by loss."""
     quick = questions.select(LOSSES, ["cpu"], "quick")

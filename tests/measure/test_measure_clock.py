@@ -118,3 +118,9 @@ def test_a_rule_that_cannot_be_followed_is_refused(fields):
     """The message names the fields and what is allowed."""
     with pytest.raises(ValueError, match="expected"):
         Rule(**fields)
+
+
+def test_a_graph_is_for_the_gpu_clock_to_record(monkeypatch):
+    """On CUDA the wish goes to the clock of the device, whose own tests say what becomes of it."""
+    monkeypatch.setattr("lossimpl.measure.cuda.time_calls", lambda call, rule, graph: (call, graph))
+    assert clock.time_calls(print, "cuda", graph=True) == (print, True)

@@ -48,6 +48,13 @@ def test_every_mode_is_timed(planted, mode):
     assert (found.status, found.ceiling_name) == ("ok", "read" if mode == "forward" else "copy")
 
 
+def test_no_graph_is_recorded_on_a_cpu(planted):
+    """The row says so; it is not a step under another name."""
+    found = planted(F.mse_loss, dataclasses.replace(SMALL, mode="graph"))
+    assert (found.status, found.samples) == ("unavailable", ())
+    assert "needs CUDA" in found.reason
+
+
 @pytest.mark.slow
 def test_a_compiled_backward_pass_is_timed_after_a_step():
     """torch.compile gives saved memory away after one pass, and the step before has compiled it so."""
@@ -136,7 +143,8 @@ def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
         cold: bool = True
 
     wall = clock.time_calls
-    monkeypatch.setattr(clock, "time_calls", lambda call, device, rule: Told(**vars(wall(call, device, rule))))
+    told = lambda call, device, rule, graph: Told(**vars(wall(call, device, rule, graph)))
+    monkeypatch.setattr(clock, "time_calls", told)
     found = planted(F.mse_loss)
     assert found.beside == {"host_samples": (1.0,), "cold": True}
     assert found.protocol.startswith("cold cache; ")

@@ -304,3 +304,12 @@ def test_sums_of_float64_keep_their_digits(count: int, reduction: str) -> None:
     value = cpp.load("l1_loss")(x, torch.zeros_like(x), reduction=reduction).item()
     expected = math.fsum(x.tolist()) / (count if reduction == "mean" else 1)
     assert abs(value - expected) <= 2 * math.ulp(expected)
+
+
+@pytest.mark.parametrize("label", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("count", [5, 700])
+def test_probabilities_of_float64_near_the_ends_are_clamped(count: int, label: float) -> None:
+    """From 1e-17 to 1e-10, and as far from one: torch's slope divides by 1e-12 at least; a float has nothing there."""
+    small = torch.logspace(-17, -10, count, dtype=torch.float64)
+    for p in (small, 1 - small):
+        same_as_torch("binary_cross_entropy", (p.requires_grad_(), torch.full_like(p, label)), reduction="none")

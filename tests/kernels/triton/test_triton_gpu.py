@@ -67,6 +67,18 @@ def test_a_step_can_be_captured_and_replayed(native, shape):
         torch.testing.assert_close(x.grad, torch.autograd.grad(expected, x)[0])
 
 
+@pytest.mark.parametrize("implementation", ["native", "torch"])
+def test_a_row_of_mode_graph_is_measured(implementation):
+    """The replay of a whole step has samples and is said to be a graph's."""
+    from lossimpl.measure import row
+    from lossimpl.spec import Case
+
+    found = row.measure(Case("cross_entropy", (32, 10), device="cuda", mode="graph"), implementation)
+    assert (found.status, found.reason) == ("ok", "")
+    assert found.beside["graph"]
+    assert "graph" in found.protocol
+
+
 def test_more_elements_than_32_bits_count(native):
     """The last elements of 2**31 + 5 count as much as the first, in sums, gradients and rows."""
     n = 2**31 + 5

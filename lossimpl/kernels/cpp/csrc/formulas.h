@@ -100,10 +100,10 @@ struct Bce {
   static INLINE void look(Glance<Math>& glance, V p, V y) {
     glance.see(p - constant<V>(0.5)), glance.see_label(y);
   }
-  // Plain: well inside of (0, 1), so that nothing is clamped.
+  // Plain: so far inside of (0, 1) that nothing is clamped, 2e-12 at least; to a float near one half, that is nothing.
   template <class Math>
   static INLINE Ease ease(const Glance<Math>& glance, bool want_target) {
-    if (!glance.below(0.5) || !glance.shares()) return Ease::any;
+    if (!glance.below(0.5 - 2e-12) || !glance.shares()) return Ease::any;
     return glance.hard() ? easiest(want_target) : Ease::plain;
   }
   static INLINE Ease easiest(bool want_target) { return want_target ? Ease::plain : Ease::hard; }

@@ -34,15 +34,27 @@ struct Triplet {
     return (double)S::load(u + i, 1)[0] - (double)S::load(v + i, 1)[0] + a.eps;
   }
 
-  // ||u - v + eps|| by vectors, for p = 1 and 2.
+  // The terms of a norm with p = 1 or 2: |d| or its square.
+  INLINE V term(const E* u, const E* v, int64_t i, int n) const {
+    V d = abs(difference(u, v, i, n));
+    return euclidean ? d * d : d;
+  }
+
+  // ||u - v + eps|| by vectors. Those of two bytes are added as floats, eight at a time, before they enter the double
+  // sum.
   double fast_norm(const E* u, const E* v) const {
     Total total;
-    for (int64_t i = 0; i < a.width; i += kLanes) {
-      int n = (int)std::min<int64_t>(kLanes, a.width - i);
-      V d = abs(difference(u, v, i, n));
-      if (n < kLanes) d = iota<Math>() < n ? d : V{};
-      total.add(euclidean ? d * d : d);
+    V part{};
+    int64_t i = 0;
+    for (; i + kLanes <= a.width; i += kLanes) {
+      V one = term(u, v, i, kLanes);
+      if (sizeof(E) != 2) total.add(one);
+      if (sizeof(E) == 2) part += one;
+      if (sizeof(E) == 2 && i % (8 * kLanes) == 0) total.add(part), part = V{};
     }
+    int rest = (int)(a.width - i);
+    if (rest) total.add(iota<Math>() < rest ? term(u, v, i, rest) : V{});
+    total.add(part);
     return euclidean ? std::sqrt(total.total()) : total.total();
   }
 
@@ -136,13 +148,15 @@ struct Triplet {
     E *anchor = (E*)a.grad_anchor, *positive = (E*)a.grad_positive, *negative = (E*)a.grad_negative;
     bool stream =
         a.stream && aligned<S>(anchor + start) && aligned<S>(positive + start) && aligned<S>(negative + start);
-    for (int64_t i = 0; i < a.width; i += kLanes) {
-      int n = (int)std::min<int64_t>(kLanes, a.width - i);
+    auto some = [&](int64_t i, int n) INLINE_LAMBDA {
       V to_positive = at(near, i, n), to_negative = at(far, i, n), between = a.swap ? at(cross, i, n) : V{};
-      if (anchor) put<S>(anchor + start + i, to_positive + to_negative, n, stream);
-      if (positive) put<S>(positive + start + i, between - to_positive, n, stream);
-      if (negative) put<S>(negative + start + i, -to_negative - between, n, stream);
-    }
+      if (anchor) put<Inexact<S>>(anchor + start + i, to_positive + to_negative, n, stream);
+      if (positive) put<Inexact<S>>(positive + start + i, between - to_positive, n, stream);
+      if (negative) put<Inexact<S>>(negative + start + i, -to_negative - between, n, stream);
+    };
+    int64_t i = 0;
+    for (; i + kLanes <= a.width; i += kLanes) some(i, kLanes);
+    if (i < a.width) some(i, (int)(a.width - i));
   }
 
   void run(int64_t begin, int64_t end) const {
