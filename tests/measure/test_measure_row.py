@@ -143,7 +143,10 @@ def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
         cold: bool = True
 
     wall = clock.time_calls
-    told = lambda call, device, rule, graph: Told(**vars(wall(call, device, rule, graph)))
+
+    def told(*arguments, **given):
+        return Told(**vars(wall(*arguments, **given)))
+
     monkeypatch.setattr(clock, "time_calls", told)
     found = planted(F.mse_loss)
     assert found.beside == {"host_samples": (1.0,), "cold": True}
