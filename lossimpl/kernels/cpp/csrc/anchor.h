@@ -6,9 +6,6 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
 // With AVX-512, floats are anchored at a whole number of exp_anchored's units, up to such a size as leaves room for
 // them. What is strange there, and all elsewhere, goes another way: by exp(x - at), times what rounding the reference
 // to `at` took.

@@ -83,8 +83,6 @@ struct LogCosh : Uniform {
   }
 };
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
 // max(log(p), -100) for p in [0, 1], NaN outside.
 template <class V>
 INLINE V clamped_log(V p, V correction) {

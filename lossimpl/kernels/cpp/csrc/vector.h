@@ -7,6 +7,8 @@ namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
 constexpr int kBytes = LOSSIMPL_BYTES;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 typedef float Float __attribute__((vector_size(LOSSIMPL_BYTES)));
 typedef double Double __attribute__((vector_size(LOSSIMPL_BYTES)));
 typedef int32_t Int32 __attribute__((vector_size(LOSSIMPL_BYTES)));
