@@ -19,8 +19,7 @@ from pathlib import Path
 
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-from lossimpl import environment, registry
-from lossimpl.measure import row
+from lossimpl import environment, registry, row
 from lossimpl.measure.clock import Rule
 
 from .calls import case_of

@@ -29,16 +29,28 @@ if TYPE_CHECKING:
         softmax_focal_loss,
         triplet_margin_loss,
     )
-    from lossimpl.plugins import register
-    from lossimpl.registry import LOSSES, get
-    from lossimpl.spec import Case, Implementation, Loss, Unavailable
+    from lossimpl.registry import LOSSES, get, register, register_loss
+    from lossimpl.spec import (
+        ELEMENTWISE,
+        OVER_CLASSES,
+        OVER_VECTORS,
+        Case,
+        Implementation,
+        Loss,
+        Shapes,
+        Unavailable,
+    )
 
 __all__ = [
+    "ELEMENTWISE",
     "LOSSES",
+    "OVER_CLASSES",
+    "OVER_VECTORS",
     "Case",
     "Choice",
     "Implementation",
     "Loss",
+    "Shapes",
     "Unavailable",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -51,6 +63,7 @@ __all__ = [
     "mse_loss",
     "nn",
     "register",
+    "register_loss",
     "sigmoid_focal_loss",
     "smooth_l1_loss",
     "softmax_focal_loss",
@@ -59,9 +72,17 @@ __all__ = [
 
 HOMES = {
     "lossimpl.dispatch": ("Choice", "choose"),
-    "lossimpl.plugins": ("register",),
-    "lossimpl.registry": ("LOSSES", "get"),
-    "lossimpl.spec": ("Case", "Implementation", "Loss", "Unavailable"),
+    "lossimpl.registry": ("LOSSES", "get", "register", "register_loss"),
+    "lossimpl.spec": (
+        "ELEMENTWISE",
+        "OVER_CLASSES",
+        "OVER_VECTORS",
+        "Case",
+        "Implementation",
+        "Loss",
+        "Shapes",
+        "Unavailable",
+    ),
 }
 
 

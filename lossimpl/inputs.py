@@ -15,7 +15,7 @@ def make(case: Case) -> dict[str, Any]:
     """Name -> tensor for the loss's tensors, then its options.
 
     The seed follows from the case's loss, shape, maker and seed: other modes, precisions, devices and options see the
-    same draw. An option with the value "random" becomes one positive random weight a class (or an element).
+    same draw. An option with the value "random" becomes one positive random weight per class (or per element).
 
     >>> from lossimpl.spec import Case
     >>> make(Case("mse_loss", (2, 3)))["input"].shape
@@ -31,12 +31,6 @@ def make(case: Case) -> dict[str, Any]:
     options = dict(case.options)
     for name, value in options.items():
         if value == "random":
-            options[name] = weights(case, generator).to(case.device, dtype)
+            weights = torch.rand(loss.shapes.weight(case.shape), generator=generator) + 0.5
+            options[name] = weights.to(case.device, dtype)
     return dict(zip(loss.tensors, tensors, strict=True)) | options
-
-
-def weights(case: Case, generator: torch.Generator) -> torch.Tensor:
-    """Positive weights: one a class for the losses over classes, one an element elsewhere."""
-    over_classes = case.loss in ("cross_entropy", "softmax_focal_loss")
-    shape = case.shape[1:2] or case.shape if over_classes else case.shape
-    return torch.rand(shape, generator=generator) + 0.5

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-import lossimpl
+from lossimpl import functional
 
 __all__ = [
     "BCELoss",
@@ -44,7 +44,7 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits and targets."""
-        return lossimpl.cross_entropy(
+        return functional.cross_entropy(
             input,
             target,
             self.weight,
@@ -64,7 +64,7 @@ class BCELoss(torch.nn.BCELoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of probabilities and targets."""
-        return lossimpl.binary_cross_entropy(
+        return functional.binary_cross_entropy(
             input, target, self.weight, self.reduction, implementation=self.implementation
         )
 
@@ -85,7 +85,7 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits and targets."""
-        return lossimpl.binary_cross_entropy_with_logits(
+        return functional.binary_cross_entropy_with_logits(
             input, target, self.weight, self.reduction, self.pos_weight, implementation=self.implementation
         )
 
@@ -102,7 +102,7 @@ class SigmoidFocalLoss(torch.nn.Module):
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits and targets."""
-        return lossimpl.sigmoid_focal_loss(
+        return functional.sigmoid_focal_loss(
             inputs, targets, self.alpha, self.gamma, self.reduction, implementation=self.implementation
         )
 
@@ -130,7 +130,7 @@ class SoftmaxFocalLoss(torch.nn.Module):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits and class indices."""
-        return lossimpl.softmax_focal_loss(
+        return functional.softmax_focal_loss(
             input,
             target,
             self.alpha,
@@ -150,7 +150,7 @@ class L1Loss(torch.nn.L1Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return lossimpl.l1_loss(input, target, self.reduction, implementation=self.implementation)
+        return functional.l1_loss(input, target, self.reduction, implementation=self.implementation)
 
 
 class MSELoss(torch.nn.MSELoss):
@@ -162,7 +162,7 @@ class MSELoss(torch.nn.MSELoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return lossimpl.mse_loss(input, target, self.reduction, implementation=self.implementation)
+        return functional.mse_loss(input, target, self.reduction, implementation=self.implementation)
 
 
 class SmoothL1Loss(torch.nn.SmoothL1Loss):
@@ -174,7 +174,7 @@ class SmoothL1Loss(torch.nn.SmoothL1Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return lossimpl.smooth_l1_loss(input, target, self.reduction, self.beta, implementation=self.implementation)
+        return functional.smooth_l1_loss(input, target, self.reduction, self.beta, implementation=self.implementation)
 
 
 class HuberLoss(torch.nn.HuberLoss):
@@ -186,7 +186,7 @@ class HuberLoss(torch.nn.HuberLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return lossimpl.huber_loss(input, target, self.reduction, self.delta, implementation=self.implementation)
+        return functional.huber_loss(input, target, self.reduction, self.delta, implementation=self.implementation)
 
 
 class LogCoshLoss(torch.nn.Module):
@@ -198,7 +198,7 @@ class LogCoshLoss(torch.nn.Module):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return lossimpl.log_cosh_loss(input, target, self.reduction, implementation=self.implementation)
+        return functional.log_cosh_loss(input, target, self.reduction, implementation=self.implementation)
 
 
 class TripletMarginLoss(torch.nn.TripletMarginLoss):
@@ -219,7 +219,7 @@ class TripletMarginLoss(torch.nn.TripletMarginLoss):
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """The loss of triplets."""
-        return lossimpl.triplet_margin_loss(
+        return functional.triplet_margin_loss(
             anchor,
             positive,
             negative,

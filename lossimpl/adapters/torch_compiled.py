@@ -1,13 +1,12 @@
-"""torch.compile of what people write themselves: torch's own function, or the formula where torch has none.
+"""torch.compile of what people write themselves: torch's own function, or the textbook's formula where torch has none.
 
-`compiled` is torch.compile of our careful `vectorized`. This is its rival: the same compiler over less careful code.
+`compiled` is torch.compile of our `vectorized`, which keeps digits that these forms lose.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lossimpl.compiled import compiled
+from lossimpl.losses import MODULES
 from lossimpl.spec import Function
 
 
@@ -59,11 +59,8 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 
 
 TEXTBOOK = {one.__name__: one for one in (log_cosh_loss, sigmoid_focal_loss, softmax_focal_loss)}
-
-
-def written(room: ModuleType) -> Function | None:
-    """What people write for a room's loss, or None where neither torch nor the list above has it."""
-    return TEXTBOOK.get(room.LOSS.name) or getattr(room, "framework", None)
+FRAMEWORK = {module.LOSS.name: module.framework for module in MODULES if hasattr(module, "framework")}
+PLAIN: dict[str, Function] = FRAMEWORK | TEXTBOOK
 
 
 def of(function: Function) -> Function:

@@ -57,10 +57,10 @@ def compare(loss: Loss, function: Function, case: Case) -> Agreement:
         return _useless(
             f"value has shape {tuple(got.shape)} and dtype {got.dtype}, expected {tuple(want.shape)}, floating"
         )
-    unit = incoming(checked, want)[1]
+    unit = incoming(loss, checked, want)[1]
     grads = {name: distance(grad, want_grads[name], FLOOR * unit) for name, grad in got_grads.items()}
     note = "" if checked == case else f" (checked at {checked.shape_text})"
-    value = distance(got, want, FLOOR * value_unit(case.loss, arguments))
+    value = distance(got, want, FLOOR * loss.value_unit(arguments))
     agreement = _verdict(value, grads, TOLERANCES[case.dtype], note)
     return agreement if agreement.verdict != "ok" else _stale(loss, function, checked, got, got_grads) or agreement
 
@@ -73,23 +73,6 @@ def exact(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def terms(case: Case) -> int:
-    """How many terms the loss sums: rows for the losses over classes and the triplet loss, else elements."""
-    elements = math.prod(case.shape)
-    if case.loss in ("cross_entropy", "softmax_focal_loss"):
-        return max(elements // max(case.shape[min(1, len(case.shape) - 1)], 1), 1)
-    return max(elements // max(case.shape[-1], 1), 1) if case.loss == "triplet_margin_loss" else max(elements, 1)
-
-
-def value_unit(loss: str, arguments: Mapping[str, Any]) -> float:
-    """The size of the numbers that a value is the difference of: distances for the triplet loss, else 1."""
-    if loss != "triplet_margin_loss":
-        return 1.0
-    anchor, negative = arguments["anchor"].double(), arguments["negative"].double()
-    distances = torch.linalg.vector_norm(anchor - negative, ord=arguments.get("p", 2.0), dim=-1)
-    return max(1.0, float(distances.max())) if distances.numel() else 1.0
-
-
 def _bounded(case: Case) -> Case:
     elements = math.prod(case.shape)
     if elements <= LIMIT or len(case.shape) < 1:
@@ -98,7 +81,7 @@ def _bounded(case: Case) -> Case:
     return replace(case, shape=(rows, *case.shape[1:]))
 
 
-def incoming(case: Case, value: Tensor) -> tuple[Tensor, float]:
+def incoming(loss: Loss, case: Case, value: Tensor) -> tuple[Tensor, float]:
     """The incoming gradient for a result like `value`, and the resulting gradient's unit.
 
     An averaging loss gets the power of two next to the number of its terms (at most 2^15), which every dtype holds
@@ -110,8 +93,9 @@ def incoming(case: Case, value: Tensor) -> tuple[Tensor, float]:
         return (0.5 + steps / 64).reshape(value.shape), 1.0
     if dict(case.options).get("reduction", "mean") == "sum":
         return torch.ones_like(value), 1.0
-    factor = float(1 << min(terms(case).bit_length() - 1, 15))
-    return torch.full_like(value, factor), factor / terms(case)
+    terms = max(loss.shapes.terms(case.shape), 1)
+    factor = float(1 << min(terms.bit_length() - 1, 15))
+    return torch.full_like(value, factor), factor / terms
 
 
 def _fresh_call(
@@ -152,7 +136,7 @@ def _call(loss: Loss, function: Function, case: Case, arguments: dict[str, Any])
             return function(**arguments), {}
     leaves = {name: arguments[name].detach().requires_grad_() for name in loss.differentiable}
     value = function(**(arguments | leaves))
-    gradient = incoming(case, value.detach())[0].to(value.dtype)
+    gradient = incoming(loss, case, value.detach())[0].to(value.dtype)
     if not value.requires_grad:  # it looked at no differentiable input: its gradient is zero
         return value, {name: torch.zeros_like(one) for name, one in leaves.items()}
     grads = torch.autograd.grad(value, list(leaves.values()), gradient, allow_unused=True, materialize_grads=True)

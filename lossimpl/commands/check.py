@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lossimpl.spec import OURS
 from lossimpl.terminal import import_torch
 
 if TYPE_CHECKING:
-    from lossimpl.agreement.conformance import Row
-    from lossimpl.agreement.run import Job
+    from lossimpl.agreement.judge import Result
+    from lossimpl.conformance.run import Job
     from lossimpl.spec import Loss
 
 STATUSES = ("pass", "fail", "unavailable", "error")
@@ -30,7 +31,9 @@ def check(
     device: Annotated[list[str] | None, typer.Option(help="cpu or cuda; repeat for both. Default: cpu.")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help="Only these; repeat for several.")] = None,
     slow: Annotated[bool, typer.Option("--slow", help="Also tensors of more than 2^31 elements.")] = False,
-    mutants: Annotated[bool, typer.Option("--mutants", help="Check the checks: hunt wrong functions instead.")] = False,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Check the checks: which of them refuses each of our mutants?")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option(help="Write one JSON object per row to this file.", dir_okay=False)
     ] = None,
@@ -38,7 +41,7 @@ def check(
     """Run the hard cases on every implementation, each in a child process with a deadline."""
     import_torch()
     if mutants:
-        _hunt(loss, json)
+        _detect_mutants(loss, json)
         return
     todo = _asked(loss, implementation or [], device or ["cpu"], dtype or [], slow)
     rows = _run(todo, json)
@@ -51,7 +54,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _hunt(name: str, json: Path | None) -> None:
+def _detect_mutants(name: str, json: Path | None) -> None:
     """Which check caught each mutant; exit code 1 when one survives."""
     import warnings
 
@@ -59,20 +62,20 @@ def _hunt(name: str, json: Path | None) -> None:
     from rich.progress import track
     from rich.table import Table
 
-    from lossimpl.agreement.mutants import hunt
-    from lossimpl.agreement.mutants import mutants as wrong
+    from lossimpl.conformance.mutants import detect
+    from lossimpl.conformance.mutants import mutants as mutants_of
 
-    warnings.simplefilter("ignore")  # broadcasting warns by contract, once a case
-    todo = [(loss, mutant) for loss in _losses(name) for mutant in wrong(loss)]
+    warnings.simplefilter("ignore")  # broadcasting warns by contract, once per case
+    todo = [(loss, mutant) for loss in _losses(name) for mutant in mutants_of(loss)]
     found = []
     with json.open("w") if json else nullcontext() as file:
-        for loss, mutant in track(todo, description="hunting", console=Console(stderr=True)):
-            found.append(hunt(loss, mutant))
+        for loss, mutant in track(todo, description="checking mutants", console=Console(stderr=True)):
+            found.append(detect(loss, mutant))
             if file:
                 print(json_module.dumps(asdict(found[-1])), file=file, flush=True)
     table = Table("loss", "mutant", "caught by", title="Mutants")
     for one in found:
-        table.add_row(one.loss, one.mutant, one.by or "nothing: it survived")
+        table.add_row(one.loss, one.mutant, one.by or "not detected")
     Console().print(table)
     Console().print(
         ", ".join(f"{count} by {by or 'nothing'}" for by, count in Counter(one.by for one in found).items())
@@ -91,7 +94,7 @@ def _losses(name: str) -> list[Loss]:
 
 
 def _asked(loss: str, implementations: list[str], devices: list[str], dtypes: list[str], slow: bool) -> list[Job]:
-    from lossimpl.agreement.run import jobs
+    from lossimpl.conformance.run import jobs
     from lossimpl.spec import COMPILING, DEVICES, DTYPES
 
     losses = _losses(loss)
@@ -108,12 +111,12 @@ def _asked(loss: str, implementations: list[str], devices: list[str], dtypes: li
     return [job for device in devices for job in jobs(losses, asked, device, dtypes, slow)]
 
 
-def _run(todo: list[Job], json: Path | None) -> list[Row]:
-    """The rows; each is in the file as soon as it is known, so that a run that is stopped keeps what it found."""
+def _run(todo: list[Job], json: Path | None) -> list[Result]:
+    """The results; each is written as soon as it is known, so that a run that is stopped keeps them."""
     from rich.console import Console
     from rich.progress import track
 
-    from lossimpl.agreement.run import run
+    from lossimpl.conformance.run import run
 
     rows = []
     with json.open("w") if json else nullcontext() as file:
@@ -128,22 +131,22 @@ def _audit(todo: list[Job]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from lossimpl.agreement.run import audits
+    from lossimpl.conformance.run import audits
 
-    table = Table("loss", "implementation", "20 calls", "1 and 2 threads", "alone, among others", title="Same bits")
+    table = Table(
+        "loss", "implementation", "20 calls", "1 and 2 threads", "alone and in a batch", title="Bitwise the same"
+    )
     for loss, name, found in audits(todo):
-        shown = [found, "", ""] if isinstance(found, str) else [found.repeated, found.threads, found.company]
+        shown = [found, "", ""] if isinstance(found, str) else [found.repeated, found.threads, found.batch]
         table.add_row(loss, name, *(one if isinstance(one, str) else "same" if one else "differ" for one in shown))
     Console().print(table)
 
 
-def _is_ours(row: Row) -> bool:
-    from lossimpl.agreement.conformance import OURS
-
+def _is_ours(row: Result) -> bool:
     return row.implementation in OURS
 
 
-def _show(rows: Iterable[Row]) -> None:
+def _show(rows: Iterable[Result]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -11,11 +11,9 @@ import typer
 from lossimpl.terminal import import_torch
 
 if TYPE_CHECKING:
-    from lossimpl.measure.row import Row
-    from lossimpl.spec import Case, Loss
+    from lossimpl.row import Row
+    from lossimpl.spec import Case, Loss, Shape
 
-SHAPES = {"triplet_margin_loss": "65536x128", "cross_entropy": "512x32000", "softmax_focal_loss": "512x32000"}
-ELEMENTWISE = "16384x1024"
 BUDGET = 40.0  # seconds for all implementations, which leaves a third of a minute for compiling
 
 
@@ -40,7 +38,7 @@ def compare(
 
     try:
         one = get(loss)
-        case = case_of(one, shape or SHAPES.get(loss, ELEMENTWISE), dtype, device, mode, maker, reduction)
+        case = case_of(one, shape or shape_text(one.shapes.default), dtype, device, mode, maker, reduction)
         names = chosen(one, implementation or [])
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
@@ -55,6 +53,11 @@ def compare(
         raise typer.Exit(1)
 
 
+def shape_text(shape: Shape) -> str:
+    """A shape as the option takes it: `512x32000`."""
+    return "x".join(map(str, shape))
+
+
 def case_of(loss: Loss, shape: str, dtype: str, device: str, mode: str, maker: str, reduction: str) -> Case:
     """The case that the options describe; ValueError names the option that does not fit."""
     from lossimpl.spec import DEVICES, DTYPES, MODES, REDUCTIONS, Case
@@ -67,8 +70,11 @@ def case_of(loss: Loss, shape: str, dtype: str, device: str, mode: str, maker: s
     sizes = shape.split("x")
     if not all(size.isdigit() and int(size) > 0 for size in sizes):
         raise ValueError(f"--shape {shape!r}: it must be positive numbers joined by x, such as 512x32000")
-    if loss.name in ("cross_entropy", "softmax_focal_loss", "triplet_margin_loss") and len(sizes) < 2:
-        raise ValueError(f"--shape {shape!r}: {loss.name} needs rows x columns, such as {SHAPES[loss.name]}")
+    if len(sizes) < loss.shapes.least_dimensions:
+        example = shape_text(loss.shapes.default)
+        raise ValueError(
+            f"--shape {shape!r}: {loss.name} needs {loss.shapes.least_dimensions} dimensions, such as {example}"
+        )
     return Case(loss.name, tuple(map(int, sizes)), dtype, device, mode, (("reduction", reduction),), maker)
 
 
@@ -85,8 +91,8 @@ def measure_all(case: Case, names: list[str], quiet: bool) -> list[Row]:
     """Measure one implementation after the other, saying which."""
     from rich.console import Console
 
-    from lossimpl.measure.clock import Rule
-    from lossimpl.measure.row import measure
+    from lossimpl.measure.types import Rule
+    from lossimpl.row import measure
 
     rule = Rule(max_seconds=BUDGET / len(names) / 2)
     rows = []

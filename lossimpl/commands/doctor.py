@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lossimpl.measure.fitness import Finding
+    from lossimpl.fitness import Finding
 
 MARKS = {"good": "[green]good[/green]", "poor": "[yellow]poor[/yellow]", "unknown": "[dim]unknown[/dim]"}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False) -> None:
     """Say what is installed, what is unavailable and why, and whether this machine is fit for measuring."""
-    from lossimpl import LOSSES, environment
-    from lossimpl.measure import fitness
+    from lossimpl import LOSSES, environment, fitness
 
     manifest = environment.manifest()
     missing = unavailable({name: loss.available for name, loss in LOSSES.items()})

@@ -13,7 +13,7 @@ def list_(
 ) -> None:
     """Show every implementation of every loss, and why one cannot run here."""
     from lossimpl import LOSSES
-    from lossimpl.plugins import FAILED
+    from lossimpl.registry import FAILED
     from lossimpl.spec import DEVICES
 
     found = {name: {device: loss.available(device) for device in DEVICES} for name, loss in LOSSES.items()}

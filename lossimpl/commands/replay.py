@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lossimpl.measure.row import Row
+    from lossimpl.row import Row
     from lossimpl.spec import Case
 
 Record = dict[str, Any]
@@ -98,11 +98,11 @@ def case_of(record: Record) -> Case:
 
 def measure_again(record: Record, seconds: float) -> Row:
     """The same case and implementation, measured now."""
-    from lossimpl.measure import clock
-    from lossimpl.measure.row import measure
+    from lossimpl.measure.types import Rule
+    from lossimpl.row import measure
 
     try:
-        return measure(case_of(record), record["implementation"], clock.Rule(max_seconds=seconds))
+        return measure(case_of(record), record["implementation"], Rule(max_seconds=seconds))
     except (KeyError, ValueError) as error:
         raise typer.BadParameter(f"this row cannot be measured here: {error}") from error
 

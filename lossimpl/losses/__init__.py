@@ -18,7 +18,7 @@ from lossimpl.losses import (
     triplet_margin_loss,
 )
 
-ROOMS: tuple[ModuleType, ...] = (
+MODULES: tuple[ModuleType, ...] = (
     cross_entropy,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

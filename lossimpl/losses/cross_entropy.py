@@ -46,7 +46,7 @@ from lossimpl.losses._classes import (
 )
 from lossimpl.losses._common import compute_dtype, each, promote
 from lossimpl.losses._makers import class_makers
-from lossimpl.spec import Loss
+from lossimpl.spec import OVER_CLASSES, Loss
 
 
 def has_probabilities(input: Tensor, target: Tensor) -> bool:
@@ -230,4 +230,5 @@ LOSS = Loss(
     oracle=oracle,
     check=check,
     traffic=class_traffic,
+    shapes=OVER_CLASSES,
 )

@@ -35,7 +35,7 @@ from lossimpl.losses._classes import (
 from lossimpl.losses._common import compute_dtype
 from lossimpl.losses._makers import class_makers
 from lossimpl.losses.cross_entropy import finish
-from lossimpl.spec import Loss
+from lossimpl.spec import OVER_CLASSES, Loss
 
 Alpha = float | Tensor | None
 
@@ -158,4 +158,5 @@ LOSS = Loss(
     oracle=oracle,
     check=check,
     traffic=class_traffic,
+    shapes=OVER_CLASSES,
 )

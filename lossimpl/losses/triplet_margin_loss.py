@@ -18,6 +18,8 @@ torch       torch.nn.functional.triplet_margin_loss
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +42,7 @@ from lossimpl.losses._common import (
     result_elements,
 )
 from lossimpl.losses._makers import regression_makers
-from lossimpl.spec import Case, Loss
+from lossimpl.spec import OVER_VECTORS, Case, Loss
 
 
 def together(anchor: Tensor, positive: Tensor, negative: Tensor) -> tuple[list[Tensor], torch.dtype]:
@@ -196,6 +198,13 @@ def traffic(case: Case) -> int:
     return (moved + result_elements(case, math.prod(case.shape[:-1]))) * ITEM_BYTES[case.dtype]
 
 
+def largest_distance(arguments: Mapping[str, Any]) -> float:
+    """The largest of the distances whose difference the loss is, and at least 1."""
+    difference = arguments["anchor"].double() - arguments["negative"].double()
+    distances = plain_norm(difference, arguments.get("p", 2.0))
+    return max(1.0, float(distances.max())) if distances.numel() else 1.0
+
+
 LOSS = Loss(
     name="triplet_margin_loss",
     formula="ℓ(a, p, n) = max(m + ‖a − p + ε‖ − ‖a − n + ε‖, 0);  with swap ‖a − n‖ is min(‖a − n‖, ‖p − n‖)",
@@ -206,4 +215,6 @@ LOSS = Loss(
     oracle=oracle,
     check=check,
     traffic=traffic,
+    shapes=OVER_VECTORS,
+    value_unit=largest_distance,
 )

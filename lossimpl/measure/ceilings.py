@@ -14,31 +14,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 
 from lossimpl.measure import caches, threads
+from lossimpl.measure.types import Ceilings
 
 MIB = 1 << 20
 LARGEST = 256 * MIB  # beyond any cache of one socket, and made in a tenth of a second
 ROUGHLY_A_BATCH = 4 * MIB  # bytes to move between two readings of the clock
-
-
-@dataclass(frozen=True)
-class Ceilings:
-    """Bytes per second of a copy (read and written) and of a read, for a working set of a size on a device."""
-
-    device: str
-    copy: float
-    read: float
-    level: str
-    working_set: int
-    threads: int
-
-    def of(self, mode: str) -> tuple[str, float]:
-        """The ceiling of a mode, with its name: a forward pass reads, anything with a gradient writes as much."""
-        return ("read", self.read) if mode == "forward" else ("copy", self.copy)
 
 
 def measure(device: str = "cpu", working_set: int = LARGEST, seconds: float = 0.02) -> Ceilings:
@@ -47,9 +30,9 @@ def measure(device: str = "cpu", working_set: int = LARGEST, seconds: float = 0.
     `seconds` is what each kernel of a probe may take.
     """
     if device.startswith("cuda"):
-        cuda = import_module("lossimpl.measure.cuda")  # late, for it needs a GPU's libraries
-        limits: Ceilings = cuda.ceilings(working_set)
-        return limits
+        from lossimpl.measure import cuda  # late, for it needs a GPU's libraries
+
+        return cuda.ceilings(working_set)
     level = caches.level_of(working_set)
     probes = [min(LARGEST, max(MIB, working_set // MIB * MIB))]
     if level != caches.MEMORY:

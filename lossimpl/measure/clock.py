@@ -10,65 +10,14 @@ meanwhile, as in `timeit`.
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from itertools import pairwise
 from math import ceil
 
 from lossimpl.measure.busy import Watch
 from lossimpl.measure.summary import precision
-
-Call = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """When to stop: `precision` is half the width of the median's 95 percent interval over the median.
-
-    `max_seconds` caps warm-up and sampling together, but `min_samples` are taken whatever they cost: with seven, two
-    sets of samples can be told apart by a rank test at all.
-    """
-
-    precision: float = 0.01
-    max_seconds: float = 1.0
-    min_samples: int = 7
-    max_samples: int = 100
-    batch_seconds: float = 2e-3
-    warmup_seconds: float = 0.02
-
-    def __post_init__(self) -> None:
-        if self.min_samples < 2 or self.max_samples < self.min_samples:
-            raise ValueError(
-                f"min_samples, max_samples: expected 2 <= min_samples <= max_samples, "
-                f"got {self.min_samples} and {self.max_samples}"
-            )
-        if min(self.precision, self.max_seconds, self.batch_seconds) <= 0:
-            raise ValueError(f"precision, max_seconds, batch_seconds: expected positive numbers, got {self}")
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The samples of one call, in seconds per call, and how they were taken.
-
-    `number` is the calls in a batch; `stop` is `precise`, `time-cap` or `sample-cap`; `precision` is what was reached;
-    `busy` is a warning in words, or empty.
-    """
-
-    samples: tuple[float, ...]
-    number: int
-    stop: str
-    precision: float
-    warmup_seconds: float
-    threads: int
-    busy: str
-
-
-DEFAULT_RULE = Rule()
+from lossimpl.measure.types import DEFAULT_RULE, Call, Rule, Timing, garbage_collection_off
 
 
 def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE, graph: bool = False) -> Timing:
@@ -81,13 +30,13 @@ def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE, graph
     (True, True)
     """
     if device.startswith("cuda"):
-        cuda = import_module("lossimpl.measure.cuda")  # events, not a wall clock; late, for it needs a GPU's libraries
-        timing: Timing = cuda.time_calls(call, rule, graph=graph)
-        return timing
+        from lossimpl.measure import cuda  # late, for it needs a GPU's libraries
+
+        return cuda.time_calls(call, rule, graph=graph)
     import torch
 
     watch = Watch()
-    with collector_at_rest():
+    with garbage_collection_off():
         warmup, seconds = warm_up(call, rule)
         number = calls_per_batch(seconds, rule)
         samples, stop = sample(call, number, rule, rule.max_seconds - warmup)
@@ -150,16 +99,3 @@ def resolution() -> float:
     readings = [time.perf_counter() for _ in range(1000)]
     steps = [later - earlier for earlier, later in pairwise(readings) if later > earlier]
     return max(time.get_clock_info("perf_counter").resolution, min(steps, default=1e-6))
-
-
-@contextmanager
-def collector_at_rest() -> Iterator[None]:
-    """Collect garbage once, then switch the collector off for the block and put it back as it was."""
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from lossimpl.measure import cuda_board
-from lossimpl.measure.ceilings import Ceilings
-from lossimpl.measure.clock import DEFAULT_RULE, Call, Rule, Timing, collector_at_rest
 from lossimpl.measure.cuda_board import Board, Reading
 from lossimpl.measure.cuda_device import Device, TorchDevice
 from lossimpl.measure.summary import precision
+from lossimpl.measure.types import DEFAULT_RULE, Call, Ceilings, Rule, Timing, garbage_collection_off
 
 HEAD_START = 2.0  # the device is kept busy for so many times what the calls took from the host's start to their end
 LEAST_HEAD_START = 50e-6  # seconds; an event and a launch cost the host some ten microseconds
@@ -71,7 +70,7 @@ def time_calls(
     `device` and `board` stand for the machine, and tests bring their own.
     """
     device, board = device or TorchDevice(), board or cuda_board.current()
-    with collector_at_rest():
+    with garbage_collection_off():
         first = wall_seconds(call, device)
         if graph:
             call = device.capture(call)

@@ -12,10 +12,17 @@ from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     import torch
 
 Call = Callable[[], object]
+
+# Memory at the peak, in multiples of the input's size: a fused kernel reads it, torch stores log-softmax beside it, and
+# tensor expressions keep several copies, in float32 where the input is half precision.
+COPIES = {"native": 1.25, "torch": 2.5}
+OTHER_COPIES = 12.0
 
 
 def peak_and_saved(call: Call, device: str = "cpu", inputs: Iterable[torch.Tensor] = ()) -> tuple[int, int]:
@@ -68,3 +75,17 @@ def saved(call: Call, inputs: Iterable[torch.Tensor] = ()) -> int:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         call()
     return sum(storage.nbytes() for storage in found.values())
+
+
+def shortage(elements: int, implementation: str, dtype: str, device: str) -> str | None:
+    """Why there is not enough memory for a case of so many elements, or None.
+
+    Asked before its tensors are made, since the system kills a process that takes too much.
+    """
+    import torch
+
+    size = elements * getattr(torch, dtype).itemsize * COPIES.get(implementation, OTHER_COPIES)
+    free = torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
+    if size <= free:
+        return None
+    return f"it needs about {size / 2**30:.0f} GiB ({size:.0f} bytes) of memory, {free / 2**30:.0f} GiB are free"

@@ -70,7 +70,7 @@ def stop(processes: Sequence[subprocess.Popen[str]]) -> None:
 def warm(loss: str, implementation: str, *params: str) -> None:
     """Do what the row will do, up to its clock. What goes wrong is told by the row, later."""
     from benchmarks.calls import case_of
-    from lossimpl.measure import row
+    from lossimpl import row
 
     with contextlib.suppress(Exception):
         row.warm(case_of(loss, *params), implementation)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 import lossimpl
-from lossimpl import dispatch, nn, plugins, registry
+from lossimpl import dispatch, nn, registry
 
 DROPPED = {"size_average", "reduce"}  # deprecated in torch; our API does not take them
 TORCHS = [name for name, loss in lossimpl.LOSSES.items() if "torch" in loss.implementations]
@@ -39,12 +39,12 @@ def test_signature_is_torchs(name):
 
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
 def test_every_implementation_has_the_public_signature(name):
-    """Rooms repeat the public signature, so that benchmarks may call them raw."""
+    """Every form has the public signature, so that benchmarks may call it directly."""
     public = [key for key in inspect.signature(getattr(lossimpl, name)).parameters if key != "implementation"]
-    room = next(room for room in registry.ROOMS if room.LOSS.name == name)
+    module = next(module for module in registry.MODULES if module.LOSS.name == name)
     for function in ("oracle", "naive", "vectorized", "check", "framework"):
-        if hasattr(room, function):
-            assert list(inspect.signature(getattr(room, function)).parameters) == public
+        if hasattr(module, function):
+            assert list(inspect.signature(getattr(module, function)).parameters) == public
 
 
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
@@ -125,12 +125,12 @@ def test_modules_share_torchs_state(module):
 
 def test_register_adds_an_implementation_everywhere():
     """A registered function is called by name, listed, and refused a second time."""
-    plugins.register("mse_loss", "mine", lambda x, y, reduction, weight: (x - y).square().sum(), ["cpu"])
+    registry.register("mse_loss", "mine", lambda x, y, reduction, weight: (x - y).square().sum(), ["cpu"])
     try:
         assert lossimpl.mse_loss(torch.ones(3), torch.zeros(3), implementation="mine").item() == 3.0
         assert lossimpl.get("mse_loss").available("cuda")["mine"] == "mine serves cpu only"
         with pytest.raises(ValueError, match="name 'mine' is taken"):
-            plugins.register("mse_loss", "mine", lambda: None)
+            registry.register("mse_loss", "mine", lambda: None)
     finally:
         lossimpl.get("mse_loss").implementations.pop("mine")
 
@@ -146,7 +146,7 @@ def test_register_adds_an_implementation_everywhere():
 def test_register_refuses_bad_arguments(arguments, message):
     """The argument, the value and what is allowed are in the message."""
     with pytest.raises(ValueError, match=message):
-        plugins.register(*arguments)
+        registry.register(*arguments)
 
 
 def test_a_plugin_that_fails_stays_visible(monkeypatch):
@@ -164,10 +164,10 @@ def test_a_plugin_that_fails_stays_visible(monkeypatch):
         raise ImportError("operator torchvision::nms does not exist")
 
     found = [Entry("broken", broken), Entry("fine", lambda: loaded.append("fine"))]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: found)
-    monkeypatch.setattr(plugins, "FAILED", {})
-    plugins.load_entry_points()
-    assert plugins.FAILED == {"broken": "ImportError: operator torchvision::nms does not exist"}
+    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+    monkeypatch.setattr(registry, "FAILED", {})
+    registry.load_entry_points()
+    assert registry.FAILED == {"broken": "ImportError: operator torchvision::nms does not exist"}
     assert loaded == ["fine"]
 
 
@@ -184,6 +184,6 @@ def test_readmes_example_runs_as_it_stands():
 
 
 def test_a_loss_without_a_kernel_lacks_native_alone():
-    """A room's native says so, where `auto` would have ended in a KeyError."""
+    """Loading it raises Unavailable, where `auto` would have ended in a KeyError."""
     with pytest.raises(lossimpl.Unavailable, match="native"):
-        registry.native_loader("loss_of_tomorrow").load("cpu")
+        registry.native("loss_of_tomorrow").load("cpu")

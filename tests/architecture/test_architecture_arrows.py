@@ -46,7 +46,7 @@ def clock_reads(path: pathlib.Path) -> list[str]:
 INSIDE_A_REVISION = {*ROOT.glob("reports/gate/worker/*.py"), ROOT / "reports/gate/plants.py"}
 
 
-def test_only_the_measuring_room_reads_a_clock():
+def test_only_the_measuring_package_reads_a_clock():
     """One place knows what a clock is; the others use lossimpl.measure.wall."""
     files = {*ROOT.glob("lossimpl/**/*.py"), *ROOT.glob("reports/**/*.py"), *ROOT.glob("benchmarks/**/*.py")}
     files -= INSIDE_A_REVISION

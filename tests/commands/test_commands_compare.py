@@ -5,9 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from lossimpl import cli, plugins
+from lossimpl import cli, registry
 from lossimpl.commands import compare as command
-from lossimpl.measure.row import Row
+from lossimpl.row import Row
 
 APP = cli.assemble()
 SMALL = ["compare", "mse_loss", "--shape", "32x10", "--implementation", "torch", "--implementation", "vectorized"]
@@ -48,7 +48,7 @@ def test_compare_prints_a_ranking():
 
 def test_a_wrong_implementation_is_shown_and_not_ranked():
     """A function that returns zeros is wrong: exit 1, named, no place in the table."""
-    plugins.register("mse_loss", "zeros", lambda input, target, **options: (input * 0).sum(), ["cpu"])
+    registry.register("mse_loss", "zeros", lambda input, target, **options: (input * 0).sum(), ["cpu"])
     try:
         code, output = run("compare", "mse_loss", "--shape", "32x10", "--implementation", "zeros")
     finally:
@@ -73,7 +73,7 @@ def test_naive_is_not_asked_for_millions_of_samples():
         (["no_such_loss"], "unknown loss 'no_such_loss'"),
         (["mse_loss", "--shape", "3xx"], "--shape '3xx'"),
         (["mse_loss", "--shape", "0x3"], "--shape '0x3'"),
-        (["cross_entropy", "--shape", "5"], "needs rows x columns"),
+        (["cross_entropy", "--shape", "5"], "needs 2 dimensions"),
         (["mse_loss", "--dtype", "int8"], "float64, float32, bfloat16, float16"),
         (["mse_loss", "--mode", "backwards"], "forward, step, reuse, backward"),
         (["mse_loss", "--maker", "uniform"], "normal, heavy_tailed"),

@@ -7,9 +7,9 @@ import pytest
 import lossimpl
 from lossimpl.agreement.cases import checks
 from lossimpl.agreement.check import Check
-from lossimpl.agreement.conformance import Row, expectation, run_check
-from lossimpl.agreement.run import answer, entry, jobs
+from lossimpl.agreement.judge import Result, expectation, run_check
 from lossimpl.agreement.uses import REFERENCE
+from lossimpl.conformance.run import answer, entry, jobs
 from lossimpl.spec import Loss
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using a target size")  # broadcasting is what some cases are about
@@ -62,7 +62,7 @@ def test_ours_keep_every_case(name: str, implementation: str) -> None:
         if light(loss, check)
         for dtype in check.dtypes
     ]
-    assert [told(row) for row in rows if row.status in ("fail", "error")] == []
+    assert [described(row) for row in rows if row.status in ("fail", "error")] == []
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_ours_keep_the_large_cases(name: str, implementation: str) -> None:
     function = entry(name, implementation, "cpu")
     table = [check for check in checks(loss) if not light(loss, check) and not check.slow]
     rows = [run_check(loss, implementation, function, check, dtype) for check in table for dtype in check.dtypes]
-    assert [told(row) for row in rows if row.status in ("fail", "error")] == []
+    assert [described(row) for row in rows if row.status in ("fail", "error")] == []
 
 
 def test_some_compiled_cases_pass_together() -> None:
@@ -91,10 +91,10 @@ def test_some_compiled_cases_pass_together() -> None:
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
 def test_compiled_keeps_every_case(name: str) -> None:
     """All that `lossimpl check --implementation compiled` asks, for one loss."""
-    from lossimpl.agreement.run import run
+    from lossimpl.conformance.run import run
 
     rows = list(run(jobs([lossimpl.get(name)], ["compiled"])))
-    assert [told(row) for row in rows if row.status in ("fail", "error")] == []
+    assert [described(row) for row in rows if row.status in ("fail", "error")] == []
 
 
 def test_torchs_weak_spots_are_seen_as_failures() -> None:
@@ -109,6 +109,6 @@ def test_torchs_weak_spots_are_seen_as_failures() -> None:
         assert (row.status, bool(row.got), bool(row.source)) == ("fail", True, True)
 
 
-def told(row: Row) -> str:
+def described(row: Result) -> str:
     """A row in one line."""
     return f"{row.case} [{row.dtype}]: {row.reason}; got {row.got}; expected {row.expected}"

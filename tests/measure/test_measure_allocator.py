@@ -1,4 +1,4 @@
-"""Claims about steps into kept memory; each in a process of its own, for malloc cannot be told to forget it."""
+"""Claims about steps into kept memory; each in a process of its own, for malloc cannot release it again."""
 
 import platform
 import subprocess
@@ -6,11 +6,13 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc can be told to keep")
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc's malloc can be set to keep freed memory"
+)
 
 FAULTS = """
 import resource, sys
-from lossimpl.measure import row, workload
+from lossimpl.measure import workload
 from lossimpl.registry import get, function
 from lossimpl.spec import Case
 
@@ -40,7 +42,7 @@ def test_a_step_into_kept_memory_has_no_page_faults():
 def test_the_row_says_whose_memory_it_was():
     """`protocol` names the allocator, so that no two kinds of row are taken for one."""
     code = """
-from lossimpl.measure import row
+from lossimpl import row
 from lossimpl.spec import Case
 for mode in ("step", "reuse"):
     print(row.measure(Case("l1_loss", (32, 10), mode=mode), "torch").protocol)

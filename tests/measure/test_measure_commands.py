@@ -7,10 +7,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lossimpl import environment
+from lossimpl import environment, fitness, row
 from lossimpl.commands.doctor import doctor
 from lossimpl.commands.replay import replay
-from lossimpl.measure import clock, fitness, row
+from lossimpl.measure.types import Rule
 from lossimpl.spec import Case
 
 
@@ -23,7 +23,7 @@ def call(command, *arguments):
 @pytest.fixture(scope="module")
 def measured():
     """One honest row of this machine, as a side-car keeps it."""
-    return dataclasses.asdict(row.measure(Case("mse_loss", (16, 8)), "torch", clock.Rule(max_seconds=0.05)))
+    return dataclasses.asdict(row.measure(Case("mse_loss", (16, 8)), "torch", Rule(max_seconds=0.05)))
 
 
 @pytest.fixture

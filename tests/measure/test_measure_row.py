@@ -7,11 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lossimpl import registry
-from lossimpl.measure import clock, row
+from lossimpl import registry, row
+from lossimpl.measure import clock
+from lossimpl.measure.types import Rule, Timing
 from lossimpl.spec import Case, Implementation, Unavailable
 
-FAST = clock.Rule(max_seconds=0.02)
+FAST = Rule(max_seconds=0.02)
 SMALL = Case("mse_loss", (8, 4))
 
 
@@ -93,7 +94,7 @@ def test_a_wrong_gradient_is_wrong(planted):
 
 
 def test_an_error_is_a_row_with_its_first_line(planted):
-    """Whatever an implementation raises is told, by type and first line."""
+    """Whatever an implementation raises is reported, by type and first line."""
 
     def function(input, target, reduction="mean"):
         raise RuntimeError("\n  shape not served\nlong trace")
@@ -138,16 +139,16 @@ def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
     """A GPU's timing has more fields than a wall clock's; none of them may get lost on the way to the side-car."""
 
     @dataclasses.dataclass(frozen=True)
-    class Told(clock.Timing):
+    class WithClock(Timing):
         host_samples: tuple[float, ...] = (1.0,)
         cold: bool = True
 
     wall = clock.time_calls
 
-    def told(*arguments, **given):
-        return Told(**vars(wall(*arguments, **given)))
+    def time_calls(*arguments, **given):
+        return WithClock(**vars(wall(*arguments, **given)))
 
-    monkeypatch.setattr(clock, "time_calls", told)
+    monkeypatch.setattr(clock, "time_calls", time_calls)
     found = planted(F.mse_loss)
     assert found.beside == {"host_samples": (1.0,), "cold": True}
     assert found.protocol.startswith("cold cache; ")

@@ -1,6 +1,6 @@
 """One more implementation of a loss, and a new loss, added to lossimpl through an entry point."""
 
-from lossimpl.plugins import register, register_loss
+from lossimpl.registry import register, register_loss
 from lossimpl_extra.cauchy import LOSS
 from lossimpl_extra.mse import addcmul
 

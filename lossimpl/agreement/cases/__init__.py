@@ -12,7 +12,6 @@ from lossimpl.agreement.check import ALL_DTYPES, Builder, Check
 from lossimpl.agreement.uses import Backward, Times
 from lossimpl.spec import Loss
 
-ROWS = ("cross_entropy", "softmax_focal_loss", "triplet_margin_loss")  # their mean is over rows
 SHAPE = (6, 10)  # several rows and an odd vector, small enough for the sample-by-sample form
 # 1 / 255 lies in the middle between two bfloat16 numbers, 1 / 2047 between two float16 numbers: where a slope is
 # divided in half precision, it is rounded twice.
@@ -41,7 +40,7 @@ def _from_makers(loss: Loss) -> list[Check]:
         Check(
             f"{count + 1} times the mean of {count}: rounded once",
             "losses.md d18",
-            _made(loss, next(iter(loss.makers)), (count, 2) if loss.name in ROWS else (count,)),
+            _made(loss, next(iter(loss.makers)), loss.shapes.of_terms(count)),
             {"reduction": "mean"},
             use=Backward(Times(count + 1.0)),
             dtypes=(dtype,),

@@ -9,7 +9,7 @@ import torch
 
 import lossimpl
 from lossimpl.agreement.cases import checks
-from lossimpl.agreement.conformance import run_check
+from lossimpl.agreement.judge import run_check
 
 SHARE = 12
 INTERPRETED_ELEMENTS = 20_000

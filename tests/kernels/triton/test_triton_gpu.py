@@ -70,7 +70,7 @@ def test_a_step_can_be_captured_and_replayed(native, shape):
 @pytest.mark.parametrize("implementation", ["native", "torch"])
 def test_a_row_of_mode_graph_is_measured(implementation):
     """The replay of a whole step has samples and is said to be a graph's."""
-    from lossimpl.measure import row
+    from lossimpl import row
     from lossimpl.spec import Case
 
     found = row.measure(Case("cross_entropy", (32, 10), device="cuda", mode="graph"), implementation)

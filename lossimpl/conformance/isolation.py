@@ -101,7 +101,7 @@ def _serve(pipe: Connection) -> None:
     import torch  # here, so that no call's deadline pays for it
 
     torch.set_num_threads(1)  # small tensors: a second thread costs more than it computes
-    warnings.simplefilter("ignore")  # broadcasting warns by contract, once a case
+    warnings.simplefilter("ignore")  # broadcasting warns by contract, once per case
     with suppress(EOFError, ConnectionError):  # the parent has what it wanted, or has given up
         pipe.send("ready")
         while True:

@@ -1,6 +1,6 @@
-"""The conformance run: every case on every implementation in a child process with a deadline, one row each.
+"""The conformance run: every case on every implementation, in a child process with a deadline.
 
-Cases go in the order of the table, all implementations of a case together, so that the child computes the oracle once.
+Cases run in the order of the table, all implementations of a case together, so that the oracle is computed once.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ import functools
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lossimpl.agreement import batches
-from lossimpl.agreement.audit import Audit, audit
 from lossimpl.agreement.cases import checks
 from lossimpl.agreement.check import Check
-from lossimpl.agreement.conformance import OURS, Row, run_check, unmeasured
-from lossimpl.agreement.isolation import Worker
-from lossimpl.agreement.room import shortage
-from lossimpl.spec import Function, Loss
+from lossimpl.agreement.judge import Result, run_check, without_outcome
+from lossimpl.conformance import batches
+from lossimpl.conformance.determinism import Audit, audit
+from lossimpl.conformance.isolation import Worker
+from lossimpl.measure.memory import shortage
+from lossimpl.spec import OURS, Function, Loss
 
 SECONDS = 60.0  # for one case; the largest takes about a second, a first build of the native kernels is not in it
 COMPILE_SECONDS = 300.0  # compiling takes seconds, and tens of seconds on a busy machine
-LASTING = "CUDA error"  # after one, an assert of a kernel say, its process can use the device no more
+LASTING = "CUDA error"  # after one, such as a kernel's assert, its process can no longer use the device
 
 
 @dataclass(frozen=True)
@@ -54,40 +54,43 @@ def jobs(
     ]
 
 
-def run(todo: Sequence[Job]) -> Iterator[Row]:
-    """One row for each job; what raises, hangs or kills its process is a row like any other.
+def run(todo: Sequence[Job]) -> Iterator[Result]:
+    """One result per job, also for one that raises, hangs or kills its process.
 
-    Plain cases of `compiled` are compiled some dozens together, since each compilation costs seconds.
+    Plain cases of `compiled` are compiled together, some dozens at a time, since each compilation costs seconds.
     """
     alone = [job for job in todo if not batches.fits(job.implementation, check_of(job.loss, job.case))]
     with Worker() as worker:
         for loss, name, device in dict.fromkeys((job.loss, job.implementation, job.device) for job in alone):
             worker.run(prepare, loss, name, device, seconds=COMPILE_SECONDS)
         for job in alone:
-            yield from _rows(worker, [job])
+            yield from _results(worker, [job])
         for batch in batches.of([job for job in todo if job not in set(alone)], kind):
-            yield from _rows(worker, batch)
+            yield from _results(worker, batch)
 
 
-def _rows(worker: Worker, batch: list[Job]) -> list[Row]:
-    patient = batch[0].implementation == "compiled" or check_of(batch[0].loss, batch[0].case).slow
-    seconds = COMPILE_SECONDS if patient else SECONDS
+def _results(worker: Worker, batch: list[Job]) -> list[Result]:
+    slow = batch[0].implementation == "compiled" or check_of(batch[0].loss, batch[0].case).slow
+    seconds = COMPILE_SECONDS if slow else SECONDS
     outcome = worker.run(answer, batch, seconds=seconds)
-    answered: list[Row] = outcome.value if outcome.status == "returned" else []
-    if any(LASTING in told for told in (outcome.reason, *(row.got + row.reason for row in answered))):
+    answered: list[Result] = outcome.value if outcome.status == "returned" else []
+    messages = (outcome.reason, *(one.got + one.reason for one in answered))
+    if any(LASTING in message for message in messages):
         worker.renew()
     if answered:
         return answered
     if len(batch) > 1:
-        return [row for job in batch for row in _rows(worker, [job])]
+        return [row for job in batch for row in _results(worker, [job])]
     job = batch[0]
     return [
-        unmeasured(check_of(job.loss, job.case), job.loss, job.implementation, job.dtype, job.device, outcome.reason)
+        without_outcome(
+            check_of(job.loss, job.case), job.loss, job.implementation, job.dtype, job.device, outcome.reason
+        )
     ]
 
 
 def audits(todo: Sequence[Job]) -> Iterator[tuple[str, str, Audit | str]]:
-    """The determinism of every implementation asked for: (loss, implementation, what was found or why it was not)."""
+    """The determinism of every implementation asked for: (loss, implementation, the audit or why there is none)."""
     with Worker() as worker:
         for loss, name, device in dict.fromkeys((job.loss, job.implementation, job.device) for job in todo):
             outcome = worker.run(audited, loss, name, device, seconds=COMPILE_SECONDS)
@@ -95,7 +98,7 @@ def audits(todo: Sequence[Job]) -> Iterator[tuple[str, str, Audit | str]]:
 
 
 def audited(loss: str, implementation: str, device: str) -> Audit | str:
-    """The audit of one implementation, computed here, or the reason why it is unavailable."""
+    """The audit of one implementation, computed in this process, or the reason why it is unavailable."""
     import lossimpl
 
     one = lossimpl.get(loss)
@@ -111,8 +114,8 @@ def prepare(loss: str, implementation: str, device: str) -> None:
         lossimpl.get(loss).implementations[implementation].load(device)
 
 
-def answer(batch: list[Job]) -> list[Row]:
-    """The rows of some jobs of one loss and implementation, computed here."""
+def answer(batch: list[Job]) -> list[Result]:
+    """The results of some jobs of one loss and implementation, computed in this process."""
     import lossimpl
 
     job = batch[0]
@@ -124,7 +127,7 @@ def answer(batch: list[Job]) -> list[Row]:
     )
     if reason is not None:
         return [
-            unmeasured(check, loss.name, job.implementation, dtype, job.device, reason, "unavailable")
+            without_outcome(check, loss.name, job.implementation, dtype, job.device, reason, "unavailable")
             for check, dtype in asked
         ]
     function = entry(loss.name, job.implementation, job.device)
@@ -134,13 +137,13 @@ def answer(batch: list[Job]) -> list[Row]:
 
 
 def kind(job: Job) -> Hashable:
-    """What the job's compiled code depends on."""
+    """What the compiled code of the job depends on."""
     return batches.kind_of(check_of(job.loss, job.case), job.dtype, job.device)
 
 
 @functools.cache
 def entry(loss: str, implementation: str, device: str) -> Function:
-    """What a user calls: ours through the public function, which checks arguments; others raw, as they come."""
+    """The function to call: ours through the public function, which checks arguments; others directly."""
     import lossimpl
     from lossimpl import registry
 

@@ -6,19 +6,18 @@ each of them is a row all the same, so that nothing goes missing from a table.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from math import prod
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lossimpl.measure import ceilings, clock, memory, roofline, threads, workload
+from lossimpl import environment, registry
+from lossimpl.agreement import Agreement, compare
+from lossimpl.measure import ceilings, clock, memory, roofline, threads, wall, workload
+from lossimpl.measure.types import DEFAULT_RULE, Ceilings, Rule, Timing
 from lossimpl.spec import Case, Function, Implementation, Loss, Unavailable
-
-if TYPE_CHECKING:
-    from lossimpl.agreement import Agreement
 
 EFFORTS = (0.02, 0.03, 0.3, 1.0)  # seconds for a probe of the ceiling: before the time, and as often as needed after it
 CHECKED_ELEMENTS = 1 << 20  # a float64 oracle of a million elements costs a tenth of a second; of 100 million, many
@@ -69,14 +68,11 @@ class Row:
     started_at: str = ""
 
 
-def measure(case: Case, implementation: str, rule: clock.Rule = clock.DEFAULT_RULE) -> Row:
+def measure(case: Case, implementation: str, rule: Rule = DEFAULT_RULE) -> Row:
     """Check and measure one implementation on one case.
 
     Raises ValueError for a loss or an implementation that does not exist; whatever goes wrong later becomes a row.
     """
-    from lossimpl import environment, registry
-    from lossimpl.agreement.room import shortage
-
     loss = registry.get(case.loss)
     if implementation not in loss.implementations:
         known = ", ".join(loss.implementations)
@@ -99,7 +95,7 @@ def measure(case: Case, implementation: str, rule: clock.Rule = clock.DEFAULT_RU
     )
     try:
         reason = chosen.available(case.device) or chosen.serves(case)
-        reason = reason or shortage(prod(case.shape), implementation, case.dtype, case.device)
+        reason = reason or memory.shortage(prod(case.shape), implementation, case.dtype, case.device)
         if reason:
             return replace(row, status="unavailable", reason=reason)
         return check_and_time(row, loss, chosen, case, rule)
@@ -109,11 +105,11 @@ def measure(case: Case, implementation: str, rule: clock.Rule = clock.DEFAULT_RU
         return replace(row, status="error", reason=f"{type(error).__name__}: {first_line(error)}")
 
 
-def check_and_time(row: Row, loss: Loss, chosen: Implementation, case: Case, rule: clock.Rule) -> Row:
+def check_and_time(row: Row, loss: Loss, chosen: Implementation, case: Case, rule: Rule) -> Row:
     """The row with its agreement and, if that is good, its time, memory and share of the ceiling."""
-    started = time.perf_counter()
+    started = wall.now()
     function = chosen.load(case.device)
-    load_seconds = time.perf_counter() - started
+    load_seconds = wall.now() - started
     agreement, ready = check(function, loss, case)
     row = replace(row, agreement=asdict(agreement), checked_shape=bounded(case).shape_text)
     if agreement.verdict != "ok":
@@ -127,8 +123,6 @@ def warm(case: Case, implementation: str) -> None:
 
     Raises whatever goes wrong: who measures later makes a row of it.
     """
-    from lossimpl import registry
-
     threads.fix()
     loss = registry.get(case.loss)
     check(registry.function(case.loss, implementation, case.device), loss, case)
@@ -139,8 +133,6 @@ def check(function: Function, loss: Loss, case: Case) -> tuple[Agreement, Ready]
 
     The first call comes before the check where both have one shape, so that its compilation is seen in its time.
     """
-    from lossimpl.agreement import compare
-
     checked = bounded(case)
     if checked == case:
         ready = first_call(function, loss, case)
@@ -162,22 +154,22 @@ class Ready:
 def first_call(function: Function, loss: Loss, case: Case) -> Ready:
     """Make the inputs, then call for the first time: a compiled implementation compiles here."""
     given = workload.inputs_of(loss, case)
-    started = time.perf_counter()
+    started = wall.now()
     call = workload.prepare(function, given, case.mode)
     call()
     if case.device == "cuda":
         import torch
 
         torch.cuda.synchronize()
-    return Ready(call, given.tensors, time.perf_counter() - started)
+    return Ready(call, given.tensors, wall.now() - started)
 
 
-def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
+def timed(row: Row, ready: Ready, load_seconds: float, rule: Rule) -> Row:
     """The row with the samples of a call, and with its memory."""
     timing = clock.time_calls(ready.call, row.device, rule, graph=row.mode == "graph")
     peak_bytes, saved_bytes = memory.peak_and_saved(ready.call, row.device, ready.tensors)
     made = workload.MADE.get(row.mode, workload.AFRESH)
-    beside = {name: value for name, value in vars(timing).items() if name not in clock.Timing.__dataclass_fields__}
+    beside = {name: value for name, value in vars(timing).items() if name not in Timing.__dataclass_fields__}
     return replace(
         row,
         samples=timing.samples,
@@ -195,7 +187,7 @@ def timed(row: Row, ready: Ready, load_seconds: float, rule: clock.Rule) -> Row:
     )
 
 
-def held_against_ceiling(row: Row, before: ceilings.Ceilings) -> Row:
+def held_against_ceiling(row: Row, before: Ceilings) -> Row:
     """The row with its share of the ceiling, refused if it is impossible; a ceiling that says so is looked at again.
 
     It is measured before the time and after, for a machine that others use may be twice as fast a second later.

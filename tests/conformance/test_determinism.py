@@ -1,4 +1,4 @@
-"""The determinism audit sees what differs, and our fused kernels differ in nothing."""
+"""The determinism audit detects each kind of difference, and finds none in our fused kernels."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import torch
 from torch import Tensor
 
 import lossimpl
-from lossimpl.agreement.audit import audit
+from lossimpl.conformance.determinism import audit
 
 
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
-def test_native_is_bitwise_the_same_in_every_circumstance(name: str) -> None:
-    """Again, on 1 and 2 threads, and for rows alone and among others."""
+def test_native_is_bitwise_the_same_under_all_circumstances(name: str) -> None:
+    """Repeated, on 1 and 2 threads, and for rows alone and within a batch."""
     loss = lossimpl.get(name)
     reason = loss.available("cpu")["native"]
     if reason is not None:
         pytest.skip(f"native: {reason}")
     found = audit(loss, loss.implementations["native"].load("cpu"))
-    assert (found.repeated, found.threads, found.company) == (True, True, True)
+    assert (found.repeated, found.threads, found.batch) == (True, True, True)
 
 
-def test_each_kind_of_difference_is_seen() -> None:
+def test_each_kind_of_difference_is_detected() -> None:
     """One function that counts its calls, one that reads the thread count, one that reads the batch size."""
     calls = 0
 
@@ -39,4 +39,4 @@ def test_each_kind_of_difference_is_seen() -> None:
     loss = lossimpl.get("mse_loss")
     assert not audit(loss, counting).repeated
     assert not audit(loss, threading).threads
-    assert not audit(loss, crowded).company
+    assert not audit(loss, crowded).batch

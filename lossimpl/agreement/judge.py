@@ -1,4 +1,4 @@
-"""Running the conformance table: every check on every implementation gives one row, whatever happens."""
+"""Judging one conformance check: every check on every implementation gives one result, whatever happens."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from lossimpl.agreement.check import Check, literal
 from lossimpl.agreement.distance import distance
 from lossimpl.agreement.tolerances import CONTRACT, EPS, FLOOR
 from lossimpl.agreement.uses import REFERENCE, call
-from lossimpl.spec import Function, Loss, Unavailable
+from lossimpl.spec import OURS, Function, Loss, Unavailable
 
 Produce = Callable[[dict[str, Tensor]], dict[str, Tensor]]
-OURS = ("naive", "vectorized", "compiled", "native")
-ASSERTED = "device-side assert"  # how CUDA tells that a kernel refused a value, when the host next waits for it
-RECENT = 4  # the implementations of one check follow each other, and large cases must not pile up
+ASSERTED = "device-side assert"  # how CUDA reports, at the next synchronisation, that a kernel refused a value
+RECENT = 4  # the implementations of one check follow each other; more would keep the tensors of large cases alive
 _recent: dict[tuple[Check, str, str], dict[str, Tensor]] = {}
-CLEAR_REFUSALS = {  # what a message says -> what it means
+CLEAR_REFUSALS = {  # pattern in the message -> its meaning
     r"differentiat\w+ (it )?twice|twice differentiable|double backward|once_differentiable": "differentiates once only",
     r"donated buffers": "its graph can be walked once only",
     r"functorch|torch\.func|vmap": "does not compose with torch.func",
@@ -29,8 +28,8 @@ CLEAR_REFUSALS = {  # what a message says -> what it means
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one implementation did with one check. `status` is pass, fail, unavailable or error."""
+class Result:
+    """The outcome of one check on one implementation. `status` is pass, fail, unavailable or error."""
 
     loss: str
     case: str
@@ -45,10 +44,11 @@ class Row:
     reason: str
 
 
-def run_check(loss: Loss, name: str, function: Function, check: Check, dtype: str, device: str = "cpu") -> Row:
-    """One row of the table: `function`, known as `name`, on one check in one dtype.
+def run_check(loss: Loss, name: str, function: Function, check: Check, dtype: str, device: str = "cpu") -> Result:
+    """The result of `function`, known as `name`, on one check in one dtype.
 
-    `function` has the loss's signature and is expected to check its arguments. Nothing that it raises gets out.
+    `function` has the loss's signature and is expected to check its arguments. Whatever it raises becomes part of the
+    result.
     """
 
     def produce(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -58,36 +58,44 @@ def run_check(loss: Loss, name: str, function: Function, check: Check, dtype: st
     return judged(loss, name, produce, check, dtype, device)
 
 
-def judged(loss: Loss, name: str, produce: Produce, check: Check, dtype: str, device: str = "cpu") -> Row:
-    """One row of the table, from the results that `produce` makes of the check's tensors."""
+def judged(loss: Loss, name: str, produce: Produce, check: Check, dtype: str, device: str = "cpu") -> Result:
+    """The result of a check, from what `produce` computes from its tensors."""
     tensors = check.tensors(dtype, device)
     expected: dict[str, Tensor] = {}
 
-    def row(status: str, got: object = "", reason: str = "") -> Row:
-        told = (_shown_call(tensors, check.options), _shown_expected(check, expected), show(got), check.source, reason)
-        return Row(loss.name, check.name, name, device, dtype, status, *told)
+    def result(status: str, got: object = "", reason: str = "") -> Result:
+        described = (
+            _shown_call(tensors, check.options),
+            _shown_expected(check, expected),
+            show(got),
+            check.source,
+            reason,
+        )
+        return Result(loss.name, check.name, name, device, dtype, status, *described)
 
     try:
         expected = {} if check.raises else expectation(loss, check, dtype, device)
     except Exception as error:
-        return row("error", reason=f"the oracle failed: {type(error).__name__}: {error}")
+        return result("error", reason=f"the oracle failed: {type(error).__name__}: {error}")
     try:
         got = produce(tensors)
         if device == "cuda":
             torch.cuda.synchronize()
     except Unavailable as error:
-        return row("unavailable", reason=str(error))
+        return result("unavailable", reason=str(error))
     except Exception as error:
-        return row(*_judge_error(check, name, error))
+        return result(*_judge_error(check, name, error))
     if check.raises:
-        return row("fail", got, "no error was raised")
+        return result("fail", got, "no error was raised")
     reason = _difference(check, dtype, got, expected)
-    return row("fail" if reason else "pass", got, reason)
+    return result("fail" if reason else "pass", got, reason)
 
 
-def unmeasured(check: Check, loss: str, name: str, dtype: str, device: str, reason: str, status: str = "error") -> Row:
-    """The row of a check that gave no result at all."""
-    return Row(loss, check.name, name, device, dtype, status, "", "", "", check.source, reason)
+def without_outcome(
+    check: Check, loss: str, name: str, dtype: str, device: str, reason: str, status: str = "error"
+) -> Result:
+    """The result of a check that ended without an outcome."""
+    return Result(loss, check.name, name, device, dtype, status, "", "", "", check.source, reason)
 
 
 def wanted(loss: Loss, tensors: Mapping[str, Any]) -> tuple[str, ...]:
@@ -96,7 +104,7 @@ def wanted(loss: Loss, tensors: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def expectation(loss: Loss, check: Check, dtype: str, device: str) -> dict[str, Tensor]:
-    """What must come out: the check's literal numbers, and the float64 oracle's for what it leaves open."""
+    """The expected results: the check's literal numbers, and the float64 oracle's for those that it does not name."""
     key = (check, dtype, device)
     if key not in _recent:
         if len(_recent) >= RECENT:
@@ -140,13 +148,13 @@ def _judge_error(check: Check, name: str, error: Exception) -> tuple[str, str, s
 
 def _difference(check: Check, dtype: str, got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
     for name, want in expected.items():
-        reason = _unlike(check, dtype, name, got[name], want)
+        reason = _mismatch(check, dtype, name, got[name], want)
         if reason:
             return f"{name}: {reason}"
     return ""
 
 
-def _unlike(check: Check, dtype: str, name: str, got: Tensor, want: Tensor) -> str:
+def _mismatch(check: Check, dtype: str, name: str, got: Tensor, want: Tensor) -> str:
     if got.shape != want.shape:
         return f"shape {tuple(got.shape)}, expected {tuple(want.shape)}"
     result = getattr(torch, check.result or dtype)

@@ -15,6 +15,7 @@ import psutil
 
 from lossimpl import environment
 from lossimpl.measure import busy, clock, threads, wall
+from lossimpl.measure.types import Rule
 
 CPU = Path("/sys/devices/system/cpu")
 CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
@@ -168,9 +169,9 @@ def scatter() -> Finding:
 
     threads.fix()
     data = torch.ones(1 << 18)
-    samples = clock.time_calls(lambda: data.mul_(1.0), rule=clock.Rule(max_seconds=0.3, min_samples=30)).samples
+    samples = clock.time_calls(lambda: data.mul_(1.0), rule=Rule(max_seconds=0.3, min_samples=30)).samples
     low, middle, high = quantiles(samples, n=4)
     text = f"the same work takes {middle * 1e6:.0f} us, its middle half scatters by {(high - low) / middle:.1%}"
     if (high - low) / middle > SCATTER_ALLOWED:
-        return Finding("repeatability", "poor", text, "close the distance to the points above, then look again")
+        return Finding("repeatability", "poor", text, "fix the items above and rerun `lossimpl doctor`")
     return Finding("repeatability", "good", text)

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from lossimpl.agreement.isolation import Worker
+from lossimpl.conformance.isolation import Worker
 
 
 def fine(number: int) -> int:

@@ -1,6 +1,6 @@
-"""Is the same call bitwise the same: again, on another number of threads, in another company of rows?
+"""Is the same call bitwise the same when repeated, on another number of threads, and as part of another batch?
 
-Not every implementation promises it, so the audit shows what was found and judges nothing.
+Not every implementation promises it, so the audit reports what it found without a verdict.
 """
 
 from __future__ import annotations
@@ -17,40 +17,39 @@ from lossimpl.inputs import make
 from lossimpl.spec import Case, Function, Loss
 
 CALLS = 20
-SHAPES = {"cross_entropy": (48, 1024), "softmax_focal_loss": (48, 1024)}
 SHAPE = (96, 512)  # more than 32768 elements, from which on torch splits the work between threads
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Whether all bits were the same over 20 calls, on 1 and 2 threads, and for rows alone and among others."""
+    """Whether all bits were the same over 20 calls, on 1 and 2 threads, and for rows alone and within a batch."""
 
     repeated: bool
     threads: bool
-    company: bool
+    batch: bool
 
 
 def audit(loss: Loss, function: Function, dtype: str = "float32", device: str = "cpu") -> Audit:
-    """What `function`, with the loss's signature, does with the same numbers in other circumstances.
+    """Whether `function`, with the loss's signature, gives the same bits again under other circumstances.
 
     >>> import lossimpl
     >>> audit(lossimpl.get("mse_loss"), torch.nn.functional.mse_loss).repeated
     True
     """
-    case = Case(loss.name, SHAPES.get(loss.name, SHAPE), dtype, device, options=(("reduction", "mean"),))
+    case = Case(loss.name, SHAPE, dtype, device, options=(("reduction", "mean"),))
     arguments = make(case)
     first = _results(loss, function, arguments)
     repeated = all(_same(first, _results(loss, function, arguments)) for _ in range(CALLS - 1))
     one, two = (_on_threads(count, lambda: _results(loss, function, arguments)) for count in (1, 2))
-    return Audit(repeated, _same(one, two), _company(loss, function, replace(case, options=(("reduction", "none"),))))
+    return Audit(repeated, _same(one, two), _batch(loss, function, replace(case, options=(("reduction", "none"),))))
 
 
-def _company(loss: Loss, function: Function, case: Case) -> bool:
-    """Whether the first three rows give the same alone as among all."""
+def _batch(loss: Loss, function: Function, case: Case) -> bool:
+    """Whether the first three rows give the same alone as within the whole batch."""
     arguments = make(case)
     few = {name: one[:3] if name in loss.tensors else one for name, one in arguments.items()}
-    among = [one[:3] for one in _results(loss, function, arguments)]
-    return _same(among, _results(loss, function, few))
+    within = [one[:3] for one in _results(loss, function, arguments)]
+    return _same(within, _results(loss, function, few))
 
 
 def _results(loss: Loss, function: Function, arguments: dict[str, Any]) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""The checks can fail: every mutant of every loss is caught, and the good function is not."""
+"""The checks can fail: every mutant of every loss is refused, and a correct function is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lossimpl
-from lossimpl.agreement.mutants import Mutant, hunt, mutants
+from lossimpl.conformance.mutants import Mutant, detect, mutants
 
 QUICK = "reports before the device has finished"  # a large call: for one loss by default, for all when slow
 
@@ -17,7 +17,7 @@ QUICK = "reports before the device has finished"  # a large call: for one loss b
 def test_every_mutant_is_caught(name: str) -> None:
     """By agreement, by a case of the table, or by the clock."""
     loss = lossimpl.get(name)
-    found = [hunt(loss, mutant) for mutant in mutants(loss) if mutant.name != QUICK]
+    found = [detect(loss, mutant) for mutant in mutants(loss) if mutant.name != QUICK]
     assert [one.mutant for one in found if not one.by] == []
     assert len(found) >= 7
 
@@ -27,10 +27,10 @@ def test_every_mutant_is_caught(name: str) -> None:
     [one if one == "mse_loss" else pytest.param(one, marks=pytest.mark.slow) for one in lossimpl.LOSSES],
 )
 def test_a_result_handed_out_too_early_is_caught_by_the_clock(name: str) -> None:
-    """Its numbers are right when looked at, but its time is beyond what the memory can deliver."""
+    """Its numbers are right when read, but its time is beyond the memory bandwidth."""
     loss = lossimpl.get(name)
     (mutant,) = [one for one in mutants(loss) if one.name == QUICK]
-    assert hunt(loss, mutant).by == "clock"
+    assert detect(loss, mutant).by == "clock"
 
 
 def test_the_published_table_is_complete_and_without_survivors() -> None:
@@ -43,8 +43,8 @@ def test_the_published_table_is_complete_and_without_survivors() -> None:
 
 
 def test_the_good_function_survives_agreement_and_conformance() -> None:
-    """A hunt for nothing finds nothing: the checks refuse mutants, not everything."""
-    from lossimpl.agreement import mutants as module
+    """The checks refuse mutants, not everything."""
+    from lossimpl.conformance import mutants as module
 
     loss = lossimpl.get("log_cosh_loss")
     good = Mutant("none", lambda _, function: function).make(loss, loss.implementations["vectorized"].load("cpu"))

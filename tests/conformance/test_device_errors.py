@@ -3,10 +3,10 @@
 import dataclasses
 
 import lossimpl
-from lossimpl.agreement import run
 from lossimpl.agreement.cases import checks
-from lossimpl.agreement.conformance import run_check, unmeasured
-from lossimpl.agreement.isolation import Outcome
+from lossimpl.agreement.judge import run_check, without_outcome
+from lossimpl.conformance import run
+from lossimpl.conformance.isolation import Outcome
 
 # torch 2.11's message; the class is new there, and was RuntimeError before.
 MESSAGE = "CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported"
@@ -26,7 +26,7 @@ def test_a_kernels_assert_is_the_error_that_a_bad_value_has_to_give():
 
 
 class Counting:
-    """Stands for the worker: answers as told, and counts how often it was replaced."""
+    """Stands for the worker: answers as given, and counts how often it was replaced."""
 
     def __init__(self, outcome):
         self.outcome, self.renewed = outcome, 0
@@ -42,13 +42,13 @@ def test_after_an_error_of_the_device_the_child_is_replaced():
     """Every later row would be an error otherwise: CUDA keeps such an error until the process ends."""
     check = next(iter(checks(LOSS)))
     job = run.Job("cross_entropy", check.name, "native", "cuda", "float32")
-    row = unmeasured(check, job.loss, job.implementation, job.dtype, job.device, "", "pass")
-    told = dataclasses.replace(row, got=f"AcceleratorError: {MESSAGE}")
+    row = without_outcome(check, job.loss, job.implementation, job.dtype, job.device, "", "pass")
+    failed = dataclasses.replace(row, got=f"AcceleratorError: {MESSAGE}")
     for outcome, expected in (
         (Outcome("returned", [row]), 0),
-        (Outcome("returned", [told]), 1),
+        (Outcome("returned", [failed]), 1),
         (Outcome("raised", None, f"AcceleratorError: {MESSAGE}"), 1),
     ):
         worker = Counting(outcome)
-        assert len(run._rows(worker, [job])) == 1
+        assert len(run._results(worker, [job])) == 1
         assert worker.renewed == expected

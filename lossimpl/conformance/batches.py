@@ -1,7 +1,7 @@
-"""Compiling many cases at once: one graph with one loss for each kind of case, since every compilation costs seconds.
+"""Compiling many cases at once: one graph that computes one case of each kind, since every compilation costs seconds.
 
-Cases of one kind differ in numbers only, so that the same code serves them, one after the other. Each case keeps its
-own inputs, incoming gradient and verdict; a batch that fails as a whole is taken apart.
+Cases of one kind differ in numbers only, so the same compiled code serves them one after the other. Each case keeps its
+own inputs, incoming gradient and verdict; the cases of a batch that fails as a whole are run one by one.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 
 from lossimpl.agreement.check import Check
-from lossimpl.agreement.conformance import Row, judged, wanted
+from lossimpl.agreement.judge import Result, judged, wanted
 from lossimpl.agreement.uses import Backward, leaves
 from lossimpl.compiled import compiled
 from lossimpl.spec import Function, Loss
 
-SIZE = 24  # kinds of cases: beyond it compiling grows faster than their number
+SIZE = 24  # kinds of cases; beyond it, compile time grows faster than their number
 
 
 class Named(Protocol):
-    """What has a loss."""
+    """Anything with the name of a loss."""
 
     @property
     def loss(self) -> str:
@@ -40,7 +40,7 @@ def fits(implementation: str, check: Check) -> bool:
 
 
 def of(jobs: Iterable[J], kind: Callable[[J], Hashable]) -> list[list[J]]:
-    """The jobs in batches of one loss each and of at most `SIZE` kinds."""
+    """The jobs in batches, each of one loss and at most `SIZE` kinds."""
     by_loss: dict[str, dict[Hashable, list[J]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
         by_loss[job.loss][kind(job)].append(job)
@@ -64,8 +64,8 @@ def _layout(value: Any) -> Hashable:
     return tuple(value.shape), value.stride(), value.storage_offset(), value.dtype
 
 
-def run_together(loss: Loss, asked: Sequence[tuple[Check, str]], device: str) -> list[Row]:
-    """The rows of `compiled` for these checks and dtypes, from one compiled graph."""
+def run_together(loss: Loss, asked: Sequence[tuple[Check, str]], device: str) -> list[Result]:
+    """The results of `compiled` for these checks and dtypes, from one compiled graph."""
     kinds: dict[Hashable, list[tuple[Check, str]]] = defaultdict(list)
     for check, dtype in asked:
         kinds[kind_of(check, dtype, device)].append((check, dtype))
@@ -76,15 +76,15 @@ def run_together(loss: Loss, asked: Sequence[tuple[Check, str]], device: str) ->
         return [function(**one, **others) for one, others in zip(batch, options, strict=True)]
 
     call = compiled(together)
-    rows: dict[tuple[Check, str], Row] = {}
+    rows: dict[tuple[Check, str], Result] = {}
     for turn in range(max(map(len, kinds.values()))):
         now = [group[min(turn, len(group) - 1)] for group in kinds.values()]
         rows |= dict(zip(now, _rows(loss, call, now, device), strict=True))
     return [rows[one] for one in asked]
 
 
-def _rows(loss: Loss, call: Function, asked: Sequence[tuple[Check, str]], device: str) -> list[Row]:
-    """The rows of one check of each kind."""
+def _rows(loss: Loss, call: Function, asked: Sequence[tuple[Check, str]], device: str) -> list[Result]:
+    """The results of one check of each kind."""
     tensors = [check.tensors(dtype, device) for check, dtype in asked]
     inputs = [leaves_of(loss, one) for one in tensors]
     for (check, _), one in zip(asked, inputs, strict=True):

@@ -42,7 +42,8 @@ def computes_in_half(dtype: torch.dtype) -> Callable[[Loss, Function], Function]
     return make
 
 
-def _reduction(loss: Loss, arguments: dict[str, Any]) -> str:
+def reduction_of(loss: Loss, arguments: dict[str, Any]) -> str:
+    """The reduction that the call asks for."""
     default = signature(loss.oracle).parameters["reduction"].default
     return str(arguments.get("reduction", default))
 
@@ -63,7 +64,7 @@ def rounds_twice(loss: Loss, function: Function) -> Function:
     """Rounds every row's loss, and their sum or mean again."""
 
     def wrong(**arguments: Any) -> Tensor:
-        reduction = _reduction(loss, arguments)
+        reduction = reduction_of(loss, arguments)
         if reduction == "none":
             result: Tensor = function(**arguments)
             return result
@@ -78,7 +79,7 @@ def rounds_the_slope_twice(loss: Loss, function: Function) -> Function:
     """Divides the sum in half precision, so that the incoming gradient is rounded before it meets the slopes."""
 
     def wrong(**arguments: Any) -> Tensor:
-        if _reduction(loss, arguments) != "mean":
+        if reduction_of(loss, arguments) != "mean":
             result: Tensor = function(**arguments)
             return result
         total: Tensor = function(**arguments | {"reduction": "sum"})

@@ -1,12 +1,12 @@
-"""Implementations that are wrong on purpose: a check that none of them can fail is not a check.
+"""Implementations that are wrong on purpose, to show that our checks detect each kind of fault.
 
-A mutant is made from a good function with the loss's signature. `hunt` looks for the first of our checks that refuses
-it: agreement on a plain case, then the conformance table, then the clock's guard.
+A mutant is made from a correct function with the loss's signature. `detect` finds the first of our checks that refuses
+it: agreement on a plain case, then the conformance table, then the check for impossible times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from statistics import median
@@ -17,23 +17,22 @@ from torch import Tensor
 
 from lossimpl.agreement.cases import checks
 from lossimpl.agreement.compare import compare
-from lossimpl.agreement.conformance import run_check
-from lossimpl.agreement.half_mutants import HALF
+from lossimpl.agreement.judge import run_check
 from lossimpl.agreement.tolerances import EPS
+from lossimpl.conformance.half_precision_mutants import HALF, reduction_of
 from lossimpl.dispatch import widened
 from lossimpl.inputs import make
 from lossimpl.measure import ceilings, clock, roofline
+from lossimpl.measure.types import Rule
 from lossimpl.spec import Case, Function, Loss
 
-OVER_CLASSES = ("cross_entropy", "softmax_focal_loss")
-SHAPES = {"triplet_margin_loss": (48, 16)}
 SHAPE = (48, 20)
 LARGE = 1 << 22  # elements of the call that the clock looks at: 16 MB, which no machine reads in a microsecond
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A way to be wrong: `make(loss, function)` is the wrong function, and it is hunted in this dtype."""
+    """One kind of fault: `make(loss, function)` is the wrong function, checked in this dtype."""
 
     name: str
     make: Callable[[Loss, Function], Function]
@@ -41,8 +40,8 @@ class Mutant:
 
 
 @dataclass(frozen=True)
-class Caught:
-    """Which check refused a mutant, and why; `by` is empty when it survived."""
+class Detection:
+    """Which check refused a mutant, and why; `by` is empty when it was not detected."""
 
     loss: str
     mutant: str
@@ -74,7 +73,7 @@ def off_by_one(loss: Loss, function: Function) -> Function:
 
     def wrong(**arguments: Any) -> Tensor:
         target, input = arguments[second], arguments[loss.tensors[0]]
-        if loss.name in OVER_CLASSES and not target.is_floating_point():
+        if not target.is_floating_point():
             classes = input.shape[min(1, input.dim() - 1)]
             shifted = torch.where((target >= 0) & (target < classes), (target + 1) % max(classes, 1), target)
         else:
@@ -86,7 +85,7 @@ def off_by_one(loss: Loss, function: Function) -> Function:
 
 
 def drops_an_option(option: str) -> Callable[[Loss, Function], Function]:
-    """Takes an option and forgets it."""
+    """Ignores an option."""
 
     def make(loss: Loss, function: Function) -> Function:
         def wrong(**arguments: Any) -> Tensor:
@@ -102,7 +101,7 @@ def drops_an_option(option: str) -> Callable[[Loss, Function], Function]:
 
 
 def wrong_count(loss: Loss, function: Function) -> Function:
-    """Divides the sum by the number of rows that came in, whatever counts."""
+    """Divides the sum by the number of rows that came in, whether they count or not."""
 
     def wrong(**arguments: Any) -> Tensor:
         if arguments.get("reduction", "mean") != "mean":
@@ -119,7 +118,7 @@ def half_accumulator(loss: Loss, function: Function) -> Function:
     """Adds up in bfloat16, pair by pair."""
 
     def wrong(**arguments: Any) -> Tensor:
-        reduction = arguments.get("reduction", "none" if loss.name == "sigmoid_focal_loss" else "mean")
+        reduction = reduction_of(loss, arguments)
         if reduction == "none":
             result: Tensor = function(**arguments)
             return result
@@ -135,7 +134,7 @@ def half_accumulator(loss: Loss, function: Function) -> Function:
 
 
 def stale(loss: Loss, function: Function) -> Function:
-    """Computes on the first inputs of a shape that it ever saw."""
+    """Computes with the first inputs that it saw of each shape."""
     kept: dict[Any, dict[str, Tensor]] = {}
 
     def wrong(**arguments: Any) -> Tensor:
@@ -183,7 +182,7 @@ def never_reads_target(loss: Loss, function: Function) -> Function:
 
 
 class Unfinished:
-    """Hands out the result of a large call while the device still computes: simulated by not computing it again."""
+    """Returns the result of a large call before it is computed: simulated by not computing it again."""
 
     def __init__(self, loss: Loss, function: Function) -> None:
         self.first = loss.tensors[0]
@@ -202,7 +201,7 @@ class Unfinished:
 
 
 def mutants(loss: Loss) -> list[Mutant]:
-    """Every way to be wrong about this loss."""
+    """All mutants of this loss."""
     options = [name for name in signature(loss.oracle).parameters if name not in (*loss.tensors, "reduction")]
     return [
         Mutant("returns zeros", zeros),
@@ -218,27 +217,19 @@ def mutants(loss: Loss) -> list[Mutant]:
     ]
 
 
-def hunt(loss: Loss, mutant: Mutant) -> Caught:
+def detect(loss: Loss, mutant: Mutant) -> Detection:
     """The first of our checks that refuses this mutant of the vectorized form."""
     wrong = mutant.make(loss, loss.implementations["vectorized"].load("cpu"))
     for refused in (_by_agreement, _by_conformance, _by_clock):
         reason = refused(loss, wrong, mutant.dtype)
         if reason:
-            return Caught(loss.name, mutant.name, refused.__name__.removeprefix("_by_"), reason)
-    return Caught(loss.name, mutant.name, "", "survived")
-
-
-def table(losses: Iterable[Loss]) -> Iterator[Caught]:
-    """Every mutant of every loss with the check that caught it."""
-    for loss in losses:
-        for mutant in mutants(loss):
-            yield hunt(loss, mutant)
+            return Detection(loss.name, mutant.name, refused.__name__.removeprefix("_by_"), reason)
+    return Detection(loss.name, mutant.name, "", "survived")
 
 
 def _by_agreement(loss: Loss, function: Function, dtype: str) -> str:
-    shape = SHAPES.get(loss.name, SHAPE)
     for reduction in ("mean", "none"):
-        agreement = compare(loss, function, Case(loss.name, shape, dtype, options=(("reduction", reduction),)))
+        agreement = compare(loss, function, Case(loss.name, SHAPE, dtype, options=(("reduction", reduction),)))
         if agreement.verdict != "ok":
             return agreement.reason
     return ""
@@ -257,6 +248,6 @@ def _by_clock(loss: Loss, function: Function, dtype: str) -> str:
     case = Case(loss.name, (LARGE // 256, 256), dtype, mode="forward")
     arguments, traffic = make(case), loss.traffic(case)
     with torch.no_grad():
-        timing = clock.time_calls(lambda: function(**arguments), rule=clock.Rule(max_seconds=0.2))
+        timing = clock.time_calls(lambda: function(**arguments), rule=Rule(max_seconds=0.2))
     _, ceiling = ceilings.measure("cpu", traffic, 0.05).of("forward")
     return roofline.impossible(traffic, median(timing.samples), ceiling)
