@@ -1,4 +1,4 @@
-"""The case behind a row's parameters, why it cannot run here, and its call: what the gate needs of a row.
+"""The case behind a row's parameters, why it cannot run here, and its call: what the gate needs.
 
 Light on purpose: the gate starts a process for each measurement, and what this imports is paid there every time.
 """

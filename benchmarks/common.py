@@ -1,7 +1,7 @@
-"""How every benchmark of a loss measures, reports to asv, and keeps the rest of what it knows in a side-car.
+"""How every benchmark of a loss measures, reports to asv, and keeps the rest of its row in a side-car.
 
-asv stores samples and forgets the rest, so each row goes whole into the file that `LOSSIMPL_ROWS` names (one JSON
-object a line), and its environment into the `.manifest.jsonl` beside it. A row measured since `LOSSIMPL_RESUME` (a
+asv stores samples only, so each row is written whole to the file that `LOSSIMPL_ROWS` names (one JSON object per
+line), and its environment into the `.manifest.jsonl` beside it. A row measured since `LOSSIMPL_RESUME` (a
 time as in `started_at`) is taken from there instead of being measured again: so an interrupted sweep goes on.
 `LOSSIMPL_SECONDS` caps what a row may take.
 
@@ -28,7 +28,7 @@ from .calls import case_of
 def import_compiler() -> None:
     """What every row of torch.compile imports, kept from looking for a GPU as torch 2.11 does there.
 
-    Whoever has asked the driver for its devices cannot use them in a forked process: no row could run on CUDA.
+    A process that has asked the driver for its devices cannot use them after a fork, so no row could run on CUDA.
     """
     import torch
 
@@ -39,10 +39,10 @@ def import_compiler() -> None:
         torch.cuda.is_available = asked
 
 
-if "ASV" in os.environ:  # asv's own mark: its fork server pays for these imports once, nobody else needs them
+if "ASV" in os.environ:  # set by asv: its fork server pays for these imports once
     import_compiler()
 
-gc.freeze()  # what was imported lives as long as the process: no row walks over it, or copies its pages, to collect
+gc.freeze()  # imported objects live as long as the process: the collector of a forked row need not touch their pages
 
 PARAM_NAMES = ("implementation", "shape", "dtype", "device", "mode")
 
@@ -66,7 +66,7 @@ def measure(loss: str, implementation: str, shape: str, dtype: str, device: str,
     head = started(name_of(loss), params)
     if implementation not in registry.get(loss).implementations:
         named = {"loss": loss, **dict(zip(PARAM_NAMES, params, strict=True))}
-        return head | named | {"status": "unavailable", "reason": "not there: this version or this machine lacks it"}
+        return head | named | {"status": "unavailable", "reason": "this version or this machine lacks it"}
     rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
     return head | asdict(row.measure(case_of(loss, shape, dtype, device, mode), implementation, rule))
 
@@ -113,14 +113,14 @@ def find(benchmark: str, params: tuple[object, ...]) -> dict[str, object] | None
 
 
 def append(path: Path, record: dict[str, object]) -> None:
-    """Write one line in one go, so that no reader sees half of it."""
+    """Write one line at once, so that no reader sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(json.dumps(record) + "\n")
 
 
 def lines(path: Path) -> list[dict[str, object]]:
-    """The objects of a file of JSON lines; none where there is no file. A line cut short by a crash is passed over."""
+    """The objects of a file of JSON lines; none where there is no file. A line cut short by a crash is skipped."""
     found = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:

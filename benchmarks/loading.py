@@ -1,7 +1,7 @@
 """Loader settings on real datasets: photographs that need decoding, and small arrays that do not.
 
-Seconds per sample, not samples per second, because asv takes more for worse; the side-car has both, with everything
-else that a row of `lossimpl loaders` tells.
+Seconds per sample, not samples per second, because asv takes larger for worse; the side-car has both, with everything
+else that a row of `lossimpl loaders` holds.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""`lossimpl`: the command line, one file a command under `lossimpl/commands/`; only what needs torch imports it.
+"""`lossimpl`: the command line, one file per command under `lossimpl/commands/`; only what needs torch imports it.
 
-Nothing heavy is imported before `terminal.run`, which makes one line of a Ctrl-C.
+Nothing heavy is imported before `terminal.run`, which ends a Ctrl-C in one line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The manifest: everything about machine and software that a measurement depends on, and nothing that names anybody.
+"""The manifest: everything about machine and software that a measurement depends on, and nothing personal.
 
 No host name, no user, no path. Two measurements with the same `id` may be compared; with different ids, `differences`
 says in which fields their environments differ.
@@ -53,7 +53,7 @@ VARIABLES = (
     "NVIDIA_TF32_OVERRIDE",
 )
 INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve")
-INPUT_SEED = 0  # the default of every Case; a case that has another one carries it in its row
+INPUT_SEED = 0  # the default of every Case; a row records its own
 
 
 @cache
@@ -80,7 +80,7 @@ def manifest() -> Manifest:
 
 
 def identity(content: Manifest) -> str:
-    """Twelve hexadecimal digits that tell this content from every other.
+    """Twelve hexadecimal digits that identify this content.
 
     >>> identity({"a": 1, "b": 2}) == identity({"b": 2, "a": 1}) != identity({"a": 1, "b": 3})
     True
@@ -127,7 +127,7 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def packages() -> dict[str, str]:
-    """The versions of the packages that take part in a measurement, where they are installed."""
+    """The versions of the packages that a measurement depends on, where they are installed."""
     found = {}
     for name in PACKAGES:
         try:
@@ -165,7 +165,7 @@ def cpu_fields() -> dict[str, str]:
 
 
 def processor_name(fields: dict[str, str]) -> str:
-    """The processor as Python knows it; Linux names an Arm processor by who made it and which part it is.
+    """The processor as Python knows it; Linux names an Arm processor by implementer and part.
 
     >>> processor_name({"CPU implementer": "0x41", "CPU part": "0xd4f"}).endswith("implementer 0x41 part 0xd4f")
     True
@@ -177,7 +177,7 @@ def processor_name(fields: dict[str, str]) -> str:
 
 
 def cpu() -> dict[str, Any]:
-    """The processor's model, what it can do, and the memory beside it."""
+    """The processor's model, what it can do, and the memory."""
     fields = cpu_fields()
     flags = fields.get("flags", fields.get("Features", "")).split()
     return {
@@ -210,14 +210,14 @@ def gpu() -> dict[str, Any] | None:
 
 
 def driver() -> dict[str, Any]:
-    """The driver's version and the board's settings, as far as NVML tells."""
+    """The driver's version and the board's settings, as far as NVML reports them."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByIndex(0)
     except Exception as error:  # NVML may be absent or forbidden while CUDA works
-        return {"driver": f"not told: {type(error).__name__}"}
+        return {"driver": f"not reported: {type(error).__name__}"}
     asked = {
         "driver": pynvml.nvmlSystemGetDriverVersion,
         "power_limit_watts": lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) // 1000,

@@ -1,6 +1,6 @@
-"""Is this machine fit for measuring? Each check answers in plain words, with what to do about it.
+"""Is this machine fit for measuring? Each check gives a finding, with advice where something can be done.
 
-A machine that is not fit still measures: its numbers scatter more, or belong to a state that nobody set on purpose.
+A machine that is not fit still measures: its numbers scatter more, or depend on a state that was not chosen.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Finding:
 
 
 def read(path: Path) -> str | None:
-    """The text of a file of the kernel, or None where there is none to read."""
+    """The text of a file in /proc or /sys, or None if it cannot be read."""
     try:
         return path.read_text().strip()
     except OSError:
@@ -94,9 +94,9 @@ def siblings() -> Finding:
     """Whether two of our threads would share one core."""
     physical, logical = psutil.cpu_count(logical=False), psutil.cpu_count()
     if physical is None or logical is None:
-        return Finding("cores", "unknown", "the system does not tell cores from hardware threads")
+        return Finding("cores", "unknown", "the system does not report cores and hardware threads apart")
     if threads.wanted() > physical:
-        advice = f"set LOSSIMPL_THREADS={physical}: two threads on one core disturb each other"
+        advice = f"set LOSSIMPL_THREADS={physical}: two threads on one core slow each other down"
         return Finding("cores", "poor", f"{logical} hardware threads on {physical} cores", advice)
     return Finding("cores", "good", f"{physical} cores, {logical} hardware threads")
 
@@ -105,7 +105,7 @@ def governor() -> Finding:
     """Whether the frequency follows the load."""
     found = read(CPU / "cpu0" / "cpufreq" / "scaling_governor")
     if found is None:
-        return Finding("governor", "unknown", "the system does not tell; in a virtual machine the host decides")
+        return Finding("governor", "unknown", "not reported by the system; in a virtual machine the host decides")
     if found == "performance":
         return Finding("governor", "good", "performance: the frequency does not wait for load")
     return Finding(
@@ -117,7 +117,7 @@ def turbo() -> Finding:
     """Whether the frequency depends on how warm the processor is."""
     intel, amd = read(CPU / "intel_pstate" / "no_turbo"), read(CPU / "cpufreq" / "boost")
     if intel is None and amd is None:
-        return Finding("turbo", "unknown", "the system does not tell; in a virtual machine the host decides")
+        return Finding("turbo", "unknown", "not reported by the system; in a virtual machine the host decides")
     if intel == "1" or amd == "0":
         return Finding("turbo", "good", "off: the frequency does not depend on temperature")
     advice = "switch it off for comparisons over time; short runs are 15 to 25 percent faster than long ones otherwise"
@@ -141,12 +141,12 @@ def huge_pages() -> Finding:
     """Whether large tensors get huge pages, which changes the cost of a fresh gradient."""
     found = environment.huge_pages()
     if found == "unknown":
-        return Finding("huge pages", "unknown", "the system does not tell")
-    return Finding("huge pages", "good", f"{found}: compare only with machines that say the same")
+        return Finding("huge pages", "unknown", "not reported by the system")
+    return Finding("huge pages", "good", f"{found}: compare only with machines of the same setting")
 
 
 def time_source() -> Finding:
-    """Whether reading the clock is cheap and fine."""
+    """Whether the clock is cheap to read and has a fine resolution."""
     source, step = read(CLOCK_SOURCE) or "unknown", clock.resolution()
     text = f"source {source}, smallest step {step * 1e9:.0f} ns"
     if step > 1e-6:
@@ -164,14 +164,14 @@ def memory() -> Finding:
 
 
 def scatter() -> Finding:
-    """How far the same work, timed thirty times, scatters: the middle half of the samples over their median."""
+    """How far the same work, timed thirty times, scatters: the interquartile range over the median."""
     import torch
 
     threads.fix()
     data = torch.ones(1 << 18)
     samples = clock.time_calls(lambda: data.mul_(1.0), rule=Rule(max_seconds=0.3, min_samples=30)).samples
     low, middle, high = quantiles(samples, n=4)
-    text = f"the same work takes {middle * 1e6:.0f} us, its middle half scatters by {(high - low) / middle:.1%}"
+    text = f"the same work takes {middle * 1e6:.0f} µs, its interquartile range is {(high - low) / middle:.1%}"
     if (high - low) / middle > SCATTER_ALLOWED:
         return Finding("repeatability", "poor", text, "fix the items above and rerun `lossimpl doctor`")
     return Finding("repeatability", "good", text)

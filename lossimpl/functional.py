@@ -19,7 +19,7 @@ from lossimpl.dispatch import call
 
 
 def warn_of_broadcast(input: Any, target: Any) -> None:
-    """Warn as torch does: a target of another shape broadcasts, which is rarely what a training meant."""
+    """Warn as torch does: a target of another shape broadcasts, which is rarely intended."""
     if isinstance(input, Tensor) and isinstance(target, Tensor) and input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
@@ -43,9 +43,9 @@ def cross_entropy(
         ℓ(x, y) = −w_y log softmax(x)_y; with smoothing ε: (1 − ε) ℓ − ε/C Σ_c w_c log softmax(x)_c
 
     Shapes: input (C), (N, C) or (N, C, d₁, …) with C classes; target holds class indices (int64 or uint8) without the
-    class dimension, or class probabilities in input's shape. `weight` has one factor a class.
+    class dimension, or class probabilities in input's shape. `weight` has one factor per class.
     Edges: `mean` divides by the summed weight of the rows not ignored; NaN when there are none. Logits of −inf are
-    classes that cannot happen; +inf gives NaN.
+    impossible classes; +inf gives NaN.
     Raises: IndexError for a label outside 0..C−1 that is not `ignore_index`; ValueError for another batch size or an
     unknown reduction; RuntimeError for other misfits of shape or type, and for `ignore_index` with probabilities.
     Source: Bridle 1990; label smoothing: Szegedy et al. 2016.
@@ -152,7 +152,7 @@ def softmax_focal_loss(
         ℓ(x, y) = −α_y (1 − p_y)^γ log p_y, with p = softmax(x)
 
     Shapes: input (C), (N, C) or (N, C, d₁, …); target holds class indices without the class dimension. `alpha` is
-    None, one number, or a tensor with one factor a class.
+    None, one number, or a tensor with one factor per class.
     Edges: `mean` divides by the number of rows not ignored, whatever alpha; NaN when there are none. γ = 0 without
     alpha is cross entropy.
     Raises: As cross_entropy; ValueError for gamma below 0.

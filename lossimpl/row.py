@@ -1,7 +1,7 @@
-"""Everything about one case and one implementation, as one row: agreement first, then time, memory and the ceiling.
+"""One row: an implementation of a case, with its agreement, time, memory and share of the ceiling.
 
-A wrong implementation is not timed, an unavailable one says why, and a time that the machine cannot reach is refused;
-each of them is a row all the same, so that nothing goes missing from a table.
+A wrong implementation is not timed, an unavailable one has a reason, and an impossible time is refused; each is a row
+all the same, so that no row is missing from a table.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ CHECKED_ELEMENTS = 1 << 20  # a float64 oracle of a million elements costs a ten
 
 @dataclass(frozen=True)
 class Row:
-    """One measured number with all that is needed to judge it; `dataclasses.asdict` makes it a line of a side-car.
+    """One measurement with all that is needed to judge it; `dataclasses.asdict` makes it a line of a side-car.
 
     `status` is `ok`, `wrong`, `unavailable`, `impossible` or `error`, and `reason` says why it is not `ok`. `samples`
     are seconds per call. `ceiling` (bytes/s) is that of `ceiling_name` for a working set that fits into `level`;
-    `share` is the part of it that the median reaches. `checked_shape` is where agreement was looked at.
-    `first_call_seconds` holds loading (import, build) and the first call (compile). `beside` holds what the device's
-    own clock tells beside the samples, on a GPU. `manifest` names the environment.
+    `share` is the part of it that the median reaches. `checked_shape` is the shape on which agreement was checked.
+    `first_call_seconds` holds loading (import, build) and the first call (compile). `beside` holds what a GPU's clock
+    records beside the samples. `manifest` names the environment.
     """
 
     loss: str
@@ -71,7 +71,7 @@ class Row:
 def measure(case: Case, implementation: str, rule: Rule = DEFAULT_RULE) -> Row:
     """Check and measure one implementation on one case.
 
-    Raises ValueError for a loss or an implementation that does not exist; whatever goes wrong later becomes a row.
+    Raises ValueError for a loss or an implementation that does not exist; any later error becomes a row.
     """
     loss = registry.get(case.loss)
     if implementation not in loss.implementations:
@@ -101,7 +101,7 @@ def measure(case: Case, implementation: str, rule: Rule = DEFAULT_RULE) -> Row:
         return check_and_time(row, loss, chosen, case, rule)
     except Unavailable as unavailable:
         return replace(row, status="unavailable", reason=first_line(unavailable))
-    except Exception as error:  # whatever a plug-in or a compiler raises is a fact about that implementation
+    except Exception as error:  # a plug-in or a compiler may raise anything, and the row records it
         return replace(row, status="error", reason=f"{type(error).__name__}: {first_line(error)}")
 
 
@@ -119,9 +119,9 @@ def check_and_time(row: Row, loss: Loss, chosen: Implementation, case: Case, rul
 
 
 def warm(case: Case, implementation: str) -> None:
-    """Do all that a row does before its clock starts, so that compilers leave their results in their caches.
+    """Do all that a row does before its clock starts, so that compilers fill their caches.
 
-    Raises whatever goes wrong: who measures later makes a row of it.
+    Raises any error; the measurement that follows will record it in its row.
     """
     threads.fix()
     loss = registry.get(case.loss)
@@ -188,9 +188,10 @@ def timed(row: Row, ready: Ready, load_seconds: float, rule: Rule) -> Row:
 
 
 def held_against_ceiling(row: Row, before: Ceilings) -> Row:
-    """The row with its share of the ceiling, refused if it is impossible; a ceiling that says so is looked at again.
+    """The row with its share of the ceiling, refused if the time is impossible.
 
-    It is measured before the time and after, for a machine that others use may be twice as fast a second later.
+    The ceiling is measured before the time and after it, longer where the time would be impossible: a shared machine
+    may be twice as fast a second later.
     """
     seconds, ceiling = median(row.samples), before.of(row.mode)[1]
     for effort in EFFORTS[1:]:
@@ -212,12 +213,12 @@ def held_against_ceiling(row: Row, before: Ceilings) -> Row:
 
 
 def bounded(case: Case) -> Case:
-    """The case itself, or the same with so few rows that it has at most a million elements."""
+    """The case itself, or the same with at most a million elements."""
     if prod(case.shape) <= CHECKED_ELEMENTS:
         return case
     return replace(case, shape=(max(1, CHECKED_ELEMENTS // prod(case.shape[1:])), *case.shape[1:]))
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message that says something."""
+    """The first line of an error's message that is not empty."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

@@ -1,7 +1,7 @@
-"""What our command lines do alike: text that any terminal can show, no traceback for what a user can mend.
+"""What our command lines share: output that any terminal can show, and no traceback for what a user can fix.
 
-Exit codes: 0 done; 1 the answer is no (a check failed, nothing could be measured, a number is not reproduced); 2 the
-question cannot be answered as it was put (an option, a name, a file); 130 interrupted.
+Exit codes: 0 done; 1 the answer is no (a check failed, nothing could be measured, a number is not reproduced); 2 a
+wrong option, name or file; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ EXIT_CODES = "Exit codes: 0 done; 1 the answer is no; 2 a wrong option, name or 
 
 
 def run(name: str, command: Callable[[], object]) -> None:
-    """Run a command to its exit: a terminal without a sign shows `?`, a file that fails is named in one line."""
+    """Run a command to its exit: characters that a terminal lacks become `?`, and an OSError one line."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a closed one is None
+        if hasattr(stream, "reconfigure"):  # None if closed
             stream.reconfigure(errors="replace")
     try:
         command()
@@ -27,17 +27,18 @@ def run(name: str, command: Callable[[], object]) -> None:
             sys.stdout.flush()
     except KeyboardInterrupt:
         leave(f"{name}: interrupted", 130)
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:  # such as `lossimpl list | head`
         leave("", 1)
     except OSError as error:
         leave(f"{name}: {error}", 2)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ctrl-C is heard after this block: code that is imported may swallow it, and a child started here never hears it.
+def interrupts_blocked() -> Iterator[None]:
+    """Delay Ctrl-C until the end of this block; a child process started in it never receives one.
 
-    The terminal sends it to a child too, which would print a traceback; a blocked signal is inherited as blocked.
+    Code that runs during an import may swallow the signal. A terminal sends it to child processes too, which would
+    print a traceback; a blocked signal is inherited as blocked.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -48,12 +49,12 @@ def undisturbed() -> Iterator[None]:
 
 def import_torch() -> None:
     """Import torch, which takes seconds, so that a Ctrl-C meanwhile is not lost."""
-    with undisturbed():
+    with interrupts_blocked():
         importlib.import_module("torch")
 
 
 def leave(message: str, code: int) -> None:
-    """Say why, and end without a flush of what nobody can take any more."""
+    """Print the message and exit without flushing output that nothing reads any more."""
     if message and sys.stderr is not None:
         print(message, file=sys.stderr, flush=True)
     if sys.stdout is not None:

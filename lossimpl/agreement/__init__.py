@@ -1,4 +1,4 @@
-"""Agreement: how far an implementation stands from the float64 oracle, and whether it keeps the contract."""
+"""Agreement: how far an implementation is from the float64 oracle, and whether it keeps the contract."""
 
 from lossimpl.agreement.compare import Agreement, compare
 from lossimpl.agreement.tolerances import TOLERANCES, Tolerance

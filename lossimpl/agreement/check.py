@@ -1,4 +1,4 @@
-"""One line of the conformance table: inputs, what is done with them, what must come out, and who says so."""
+"""One case of the conformance table: inputs, how the loss is used, the expected results and their source."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Check:
     and what ours must say in its message. `tail` compares without a floor: every digit counts; `ulp` bounds the
     distance in units in the last place; `result` is the result's dtype where it is not the run's; `roundings` is how
     often a half-precision result may be rounded: autograd sums the rounded slopes of an argument that broadcasts.
-    `elements` is said by those who need so many that memory must be looked at first.
+    `elements` is set where a case is so large that free memory must be checked first.
     """
 
     name: str

@@ -137,7 +137,7 @@ def _call(loss: Loss, function: Function, case: Case, arguments: dict[str, Any])
     leaves = {name: arguments[name].detach().requires_grad_() for name in loss.differentiable}
     value = function(**(arguments | leaves))
     gradient = incoming(loss, case, value.detach())[0].to(value.dtype)
-    if not value.requires_grad:  # it looked at no differentiable input: its gradient is zero
+    if not value.requires_grad:  # it does not depend on a differentiable input: the gradient is zero
         return value, {name: torch.zeros_like(one) for name, one in leaves.items()}
     grads = torch.autograd.grad(value, list(leaves.values()), gradient, allow_unused=True, materialize_grads=True)
     return value.detach(), dict(zip(leaves, grads, strict=True))

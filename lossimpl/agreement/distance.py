@@ -1,4 +1,4 @@
-"""How far a result stands from the oracle's, as numbers.
+"""The distance of a result from the oracle's.
 
 An infinity equals an infinity of the same sign and a NaN equals a NaN; any other pair with a non-finite side is
 infinitely far apart. A finite oracle that the candidate's dtype cannot hold is expected as that dtype's infinity.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CHUNK = 1 << 20  # elements looked at together: float64 temporaries stay in the cache, and memory stays bounded
+CHUNK = 1 << 20  # elements per step: float64 temporaries stay in the cache, and memory stays bounded
 
 
 @dataclass(frozen=True)

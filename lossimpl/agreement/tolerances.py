@@ -2,8 +2,8 @@
 
 A relative error is taken against max(|oracle|, FLOOR * unit), where the unit is one term's share of the result: 1 for
 a value, and incoming gradient / number of averaged terms for a gradient. The floor exists because p - 1 and
-log(1 + tiny) lose digits to cancellation in everybody's kernels, and training does not notice; the conformance table
-has its own cases (`tail=True`), without a floor, for those who should.
+log(1 + tiny) lose digits to cancellation in every kernel, and training does not notice. Cases of the conformance table
+that ask for all digits (`tail=True`) have no floor.
 
 `TOLERANCES` decides what may be ranked; `CONTRACT`, which the conformance table asks for, is tighter in half precision.
 """

@@ -59,10 +59,10 @@ def show(manifest: dict[str, Any], missing: list[dict[str, Any]], findings: Iter
         reasons.add_row(one["device"], ", ".join(one["losses"]), one["reason"])
     console.print(reasons if missing else "Every implementation is available on every device.")
 
-    fitness = Table("for measuring", "", "what was seen", "advice", box=box.SIMPLE_HEAD)
+    fitness = Table("check", "state", "finding", "advice", box=box.SIMPLE_HEAD)
     poor = []
     for finding in findings:
         fitness.add_row(finding.topic, MARKS[finding.state], finding.text, finding.advice)
         poor += [finding.topic] if finding.state == "poor" else []
     console.print(fitness)
-    console.print(f"Not fit for quotable numbers yet: {', '.join(poor)}." if poor else "Fit for measuring.")
+    console.print(f"Not fit for publishing numbers: {', '.join(poor)}." if poor else "Fit for measuring.")

@@ -26,7 +26,7 @@ def list_(
 
 
 def show(found: dict[str, dict[str, dict[str, str | None]]]) -> None:
-    """A table with a line a loss and a column a device, then the reasons, each once."""
+    """A table with one row per loss and one column per device, then each reason once."""
     from rich.console import Console
     from rich.table import Table
 

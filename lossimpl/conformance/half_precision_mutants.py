@@ -1,4 +1,4 @@
-"""Mutants in half precision: what is rounded more often than once, where the contract computes in float32."""
+"""Mutants in half precision: results that are rounded more than once, where the contract computes in float32."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def reduction_of(loss: Loss, arguments: dict[str, Any]) -> str:
 
 
 def _share(loss: Loss, function: Function, arguments: dict[str, Any]) -> float:
-    """What the mean divides by, in float32; the number of elements where it cannot be told."""
+    """What the mean divides by, in float32; the number of elements where it is not finite."""
     wide = {name: one.float() if _is_half(one) else one for name, one in arguments.items()}
     with torch.no_grad():
         share = function(**wide | {"reduction": "sum"}) / function(**wide | {"reduction": "mean"})

@@ -1,4 +1,4 @@
-"""Calls in a child process with a deadline: what raises, hangs or dies becomes an outcome, never the caller's end.
+"""Calls in a child process with a deadline: an exception, a hang or a crash becomes an outcome for the caller.
 
 The child is spawned (a forked one inherits torch's locked thread pools) and kept for the next call; it is replaced
 only after a hang or a crash, because importing torch takes seconds.
@@ -17,14 +17,14 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
-from lossimpl.terminal import undisturbed
+from lossimpl.terminal import interrupts_blocked
 
 START_SECONDS = 120.0  # a child imports torch first, which takes long on a busy machine
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a call: `returned` with its value, or `raised`, `hung`, `crashed` with the reason."""
+    """The outcome of a call: `returned` with its value, or `raised`, `hung`, `crashed` with the reason."""
 
     status: str
     value: Any = None
@@ -70,8 +70,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        resource_tracker.ensure_running()  # if `start` had to, that would lift the block of signals
-        with undisturbed():
+        resource_tracker.ensure_running()  # otherwise `start` would do it, and unblock the signals
+        with interrupts_blocked():
             self._process.start()
         theirs.close()
         if not self._pipe.poll(START_SECONDS):
@@ -98,11 +98,11 @@ def _died(code: int | None) -> str:
 
 
 def _serve(pipe: Connection) -> None:
-    import torch  # here, so that no call's deadline pays for it
+    import torch  # here, so that the import does not count against a deadline
 
     torch.set_num_threads(1)  # small tensors: a second thread costs more than it computes
     warnings.simplefilter("ignore")  # broadcasting warns by contract, once per case
-    with suppress(EOFError, ConnectionError):  # the parent has what it wanted, or has given up
+    with suppress(EOFError, ConnectionError):  # the parent closed the pipe
         pipe.send("ready")
         while True:
             function, arguments = pipe.recv()

@@ -1,4 +1,4 @@
-"""Argument checks that several rooms share.
+"""Argument checks that several losses share.
 
 Each raises the type of error that torch raises, names the argument, shows the value and says what is allowed. Checks
 of values read the data, so they run on CPU tensors only, and never while torch.compile traces.
@@ -18,7 +18,7 @@ SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr
 
 
 def readable(tensor: Tensor) -> bool:
-    """Whether values may be looked at here: plain CPU data, outside tracing and functional transforms."""
+    """Whether values may be read here: plain CPU data, outside tracing and functional transforms."""
     if torch.compiler.is_compiling() or tensor.device.type != "cpu":
         return False
     return not torch._C._functorch.is_functorch_wrapped_tensor(tensor)

@@ -67,7 +67,7 @@ def surprise(rows: Tensor, labels: Tensor) -> Tensor:
 
 
 def class_traffic(case: Case) -> int:
-    """Logits read, an 8-byte label a row read, the result, and in a step the gradient written."""
+    """Logits read, an 8-byte label per row read, the result, and in a step the gradient written."""
     rows = case.shape[0] * math.prod(case.shape[2:]) if len(case.shape) > 1 else 1
     elements = math.prod(case.shape) * (1 if case.mode == "forward" else 2)
     return (elements + result_elements(case, rows)) * ITEM_BYTES[case.dtype] + 8 * rows
@@ -111,7 +111,7 @@ def check_labels(input: Tensor, target: Tensor, ignore_index: int) -> None:
 
 
 def check_class_weight(input: Tensor, **weights: Tensor | None) -> None:
-    """Raise RuntimeError unless each weight given has one element a class and input's type."""
+    """Raise RuntimeError unless each weight given has one element per class and input's type."""
     classes = input.shape[class_dim(input)]
     for name, weight in weights.items():
         if weight is None:

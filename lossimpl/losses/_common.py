@@ -1,4 +1,4 @@
-"""What several rooms share: precision, broadcasting, reduction, walking sample by sample, and traffic.
+"""What several losses share: precision, broadcasting, reduction, walking sample by sample, and traffic.
 
 Low precision is computed in float32 and rounded once at the end, as torch's own kernels accumulate.
 """

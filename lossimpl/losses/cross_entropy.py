@@ -7,7 +7,7 @@
 Shapes: input (C), (N, C) or (N, C, d₁, …); an index target lacks the class dimension, a probability target has input's
 shape. `mean` over index targets divides by the sum of w_y over rows that are not ignored, over probabilities by the
 number of rows. An ignored row adds nothing to loss or gradient, whatever its logits. With every row ignored, or no
-row, the mean is NaN and the sum 0, as in torch. A logit of −inf is a class that cannot happen: its gradient is 0, its
+row, the mean is NaN and the sum 0, as in torch. A logit of −inf is an impossible class: its gradient is 0, its
 own loss +inf, and a probability of exactly 0 for it adds 0. A logit of +inf, or a row of −inf alone, gives NaN.
 
 Digits: with d = x_y − max x and S = Σ_{c≠y} exp(x_c − max x), ℓ = log(1 + S exp(−d)). A confident prediction keeps the

@@ -32,7 +32,7 @@ def robust(difference: Tensor, delta: float) -> Tensor:
     return torch.where(size < delta, 0.5 * size * size.clamp(max=delta), delta * (size - 0.5 * delta))
 
 
-def weigh(loss: Tensor, weight: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:
+def weight_and_reduce(loss: Tensor, weight: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:
     """Weighted elements; the mean divides by their number."""
     if weight is None:
         return reduce(loss, reduction, dtype)
@@ -49,7 +49,7 @@ def oracle(
     beyond = torch.where(inside, 0.0, difference)  # an infinite delta must not meet a slope of zero
     slope = torch.zeros_like(difference).masked_fill(~inside, delta)
     linear = slope * (beyond * beyond.sign() - delta / 2)
-    return weigh(torch.where(inside, quadratic, linear), weight, reduction, input.dtype)
+    return weight_and_reduce(torch.where(inside, quadratic, linear), weight, reduction, input.dtype)
 
 
 def naive(
@@ -57,7 +57,7 @@ def naive(
 ) -> Tensor:
     """Sample by sample."""
     x, y, _ = pair(input, target)
-    return weigh(each(lambda x_i, y_i: robust(x_i - y_i, delta), x, y), weight, reduction, input.dtype)
+    return weight_and_reduce(each(lambda x_i, y_i: robust(x_i - y_i, delta), x, y), weight, reduction, input.dtype)
 
 
 def vectorized(
@@ -65,7 +65,7 @@ def vectorized(
 ) -> Tensor:
     """One tensor expression."""
     x, y, _ = pair(input, target)
-    return weigh(robust(x - y, delta), weight, reduction, input.dtype)
+    return weight_and_reduce(robust(x - y, delta), weight, reduction, input.dtype)
 
 
 def framework(

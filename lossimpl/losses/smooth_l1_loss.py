@@ -30,7 +30,7 @@ def smooth(difference: Tensor, beta: float) -> Tensor:
     With m = min(|d|, β): m²/(2β) + (|d| − m) is the formula in both pieces, and m/β never exceeds 1.
     """
     size = difference.abs()
-    if beta < torch.finfo(size.dtype).tiny:  # the quadratic piece is narrower than this precision can tell from zero
+    if beta < torch.finfo(size.dtype).tiny:  # the quadratic piece is narrower than this precision resolves
         return size
     return torch.where(size < beta, 0.5 * size * (size.clamp(max=beta) / beta), size - 0.5 * beta)
 

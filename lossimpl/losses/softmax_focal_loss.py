@@ -3,7 +3,7 @@
     ℓ(x, y) = −α_y (1 − p_y)^γ log p_y,   p = softmax(x)
 
 Shapes: input (C), (N, C) or (N, C, d₁, …); target lacks the class dimension. `alpha` is None (1), a number for every
-class, or a tensor of one weight a class. `mean` divides by the number of rows that are not ignored (alpha is a factor
+class, or a tensor of one weight per class. `mean` divides by the number of rows that are not ignored (alpha is a factor
 of the loss, not a weight of the mean); with every row ignored, or no row, it is NaN and the sum 0, as for cross
 entropy. With γ = 0 and no alpha it is cross entropy. torch has no such loss.
 

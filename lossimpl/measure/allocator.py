@@ -1,8 +1,8 @@
 """What a process does with memory that is freed, which at 64 MiB decides more than the loss does.
 
 By default malloc gives a large block back to the system as soon as it is freed, and the next one is new: each of its
-pages costs a fault when it is first written. Whoever keeps freed memory, as jemalloc does and as malloc does where it
-is told to, pays once.
+pages costs a fault when it is first written. An allocator that keeps freed memory, as jemalloc does and as malloc can,
+pays once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def keep_freed() -> None:
     Only glibc has this switch; elsewhere NotImplementedError says so. It cannot be undone.
     """
     if platform.libc_ver()[0] != "glibc":
-        raise NotImplementedError("mode 'reuse' needs glibc, whose malloc can be told to keep freed memory")
+        raise NotImplementedError("mode 'reuse' needs glibc, whose malloc can keep freed memory")
     libc = ctypes.CDLL(None)
     libc.mallopt(M_MMAP_MAX, 0)
     libc.mallopt(M_TRIM_THRESHOLD, NEVER)

@@ -1,4 +1,4 @@
-"""Did somebody else use the processor while we measured?
+"""Did other processes use the processor during a measurement?
 
 Two counters of the kernel answer: the time that the hypervisor gave to other guests (steal), and the time that
 processes other than ours spent running. Both are differences over the measurement itself, so an old load average
@@ -29,7 +29,7 @@ class Counters:
 
 
 def read() -> Counters:
-    """The counters now. A kernel that hides them yields zeros, and then nobody is ever found busy."""
+    """The counters now. A kernel that hides them yields zeros, and then nothing is reported."""
     times = psutil.cpu_times()
     spent = times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
     own = os.times()
@@ -37,7 +37,7 @@ def read() -> Counters:
 
 
 def judge(before: Counters, after: Counters, cores: int) -> str:
-    """A warning in plain words about what ran between the two readings, or the empty string."""
+    """A warning about what ran between the two readings, or the empty string."""
     capacity = (after.clock - before.clock) * cores
     tick = 1 / os.sysconf("SC_CLK_TCK")
     stolen = after.stolen - before.stolen
@@ -52,7 +52,7 @@ def judge(before: Counters, after: Counters, cores: int) -> str:
 
 
 class Watch:
-    """Counts from its making on: `Watch().verdict()` says what ran beside us since."""
+    """Counts from its making on: `Watch().verdict()` reports what ran beside us since."""
 
     def __init__(self) -> None:
         self.before = read()

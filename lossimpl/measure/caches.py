@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 CORES = Path("/sys/devices/system/cpu")
-UNKNOWN = {2: 1 << 20, 3: 32 << 20}  # bytes for one core and for all, where the kernel does not tell
+UNKNOWN = {2: 1 << 20, 3: 32 << 20}  # bytes for one core and for all, where the kernel does not report them
 MEMORY = "memory"
 
 

@@ -1,13 +1,13 @@
 """How fast can this machine copy and read, for a working set of this size, with these threads, in this process?
 
 The copy puts half of a buffer onto the other half, and so moves as many bytes as the buffer holds, read and written
-together: the better of torch's, with all threads, and of one thread's alone, which waits for nobody where the machine
-is busy. An addition of two thirds into the last reads twice what it writes, as a step does, and counts with the copies.
-The read is the best of a sum, a dot product and the copy, since whoever copies at a rate can read at it. A
-smaller working set is at least as fast as a larger one, so a cached one is held against the best rate that any
-cached buffer showed: this takes out the cost of the call, which is not bandwidth. Buffers are written before they are
-read, so no page fault is timed, and the fastest repetition counts: a ceiling is what the machine can do, not what it
-does on average.
+together: the better of torch's, with all threads, and of a single thread's, which does not wait for others where the
+machine is busy. An addition of two thirds into the last reads twice what it writes, as a step does, and counts with the
+copies. The read is the best of a sum, a dot product and the copy, since a rate of copying is a rate of reading too. A
+smaller working set is at least as fast as a larger one, so a cached one is compared with the best rate of any cached
+buffer: this takes out the cost of the call, which is not bandwidth. Buffers are written before they are read, so no
+page fault is timed, and the fastest repetition counts: a ceiling is what the machine can do, not what it does on
+average.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def probe(size: int, thread_count: int, seconds: float) -> tuple[float, float]:
 def best_rate(move: Callable[[], object], size: int, seconds: float) -> float:
     """Bytes per second of the fastest batch of `move()`, which moves `size` bytes.
 
-    At least three batches, and `seconds` more after each one that was faster by 2 percent: on a machine that others use
-    too, the first batches rarely show what it can do.
+    At least three batches, and `seconds` more after each one that was faster by 2 percent: on a shared machine,
+    the first batches rarely reach its best rate.
     """
     number = max(1, ROUGHLY_A_BATCH // size)
     fastest, batches = float("inf"), 0

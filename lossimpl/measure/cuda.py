@@ -5,7 +5,7 @@ the sample before it left), the device is kept busy until the host is ahead of i
 neither the flush nor the gaps between launches are in the sample, unless the call itself waits for the device: then
 its gaps are its own, and stay in.
 Beside each sample stand the host's seconds for the same calls and the board's clock, temperature and throttling. All
-samples are kept; those taken while the clock was held down are marked. With `graph` a CUDA graph's replay is timed.
+samples are kept; those taken while the clock was throttled are marked. With `graph` a CUDA graph's replay is timed.
 
 The first call is timed apart: it compiles, loads and allocates.
 """
@@ -24,7 +24,7 @@ from lossimpl.measure.types import DEFAULT_RULE, Call, Ceilings, Rule, Timing, g
 
 HEAD_START = 2.0  # the device is kept busy for so many times what the calls took from the host's start to their end
 LEAST_HEAD_START = 50e-6  # seconds; an event and a launch cost the host some ten microseconds
-MOST_HEAD_START = 5e-3  # whoever takes the host longer than this to start is waiting for the device
+MOST_HEAD_START = 5e-3  # a call that takes the host longer than this waits for the device
 CEILING_BYTES = 1 << 30  # some twenty times any L2 cache, and half a millisecond of copying: the launch is lost in it
 CEILING_RULE = Rule(precision=0.005, max_seconds=0.2, min_samples=7, max_samples=50, warmup_seconds=0.005)
 
@@ -34,7 +34,8 @@ class CudaTiming(Timing):
     """A `Timing` of device seconds, with what stood beside each sample.
 
     `host_samples` are host seconds per call; `sm_clock_mhz` and `temperature` (degrees Celsius) are None where the
-    board does not tell; `throttled` marks samples whose clock was held down. `first_call_seconds` is wall time.
+    board does not report them; `throttled` marks samples taken while the clock was throttled. `first_call_seconds` is
+    wall time.
     """
 
     host_samples: tuple[float, ...]
@@ -163,7 +164,7 @@ def ceilings(working_set: int) -> Ceilings:
 
 @cache
 def memory_rates() -> tuple[float, float]:
-    """(copy, read): the fastest sample counts; whoever copies at a rate can read at it."""
+    """(copy, read): the fastest sample counts; a rate of copying is a rate of reading too."""
     import torch
 
     source = torch.ones(CEILING_BYTES // 4, device="cuda")

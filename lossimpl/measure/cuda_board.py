@@ -1,4 +1,4 @@
-"""The board's state beside a sample: clock of the multiprocessors, temperature, and what holds the clock down.
+"""The board's state beside a sample: clock of the multiprocessors, temperature, and throttling.
 
 Read through NVML and never written: no clock, power limit or mode is touched.
 """
@@ -20,7 +20,8 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """Clock in MHz, temperature in degrees Celsius, NVML's reason bits; None or 0 where the board does not tell."""
+    """Clock in MHz, temperature in degrees Celsius, NVML's reason bits; None or 0 where the board does not report
+    them."""
 
     sm_clock_mhz: int | None
     temperature: int | None
@@ -33,7 +34,7 @@ class Reading:
 
 
 class Board(Protocol):
-    """Something that can be asked for a reading, and for who else computes on it."""
+    """Something that gives readings, and counts other processes on it."""
 
     def read(self) -> Reading:
         """The state now."""
@@ -43,14 +44,14 @@ class Board(Protocol):
 
 
 class SilentBoard:
-    """Stands in where NVML cannot be had: nothing is known, and that is what the readings say."""
+    """Used where NVML is unavailable: its readings are empty."""
 
     def read(self) -> Reading:
         """Nothing known."""
         return Reading(None, None, 0)
 
     def others(self) -> int:
-        """Nobody known."""
+        """None known."""
         return 0
 
 
@@ -73,7 +74,7 @@ class NvmlBoard:
         )
 
     def others(self) -> int:
-        """Compute processes but one, this one: a container gives it a number that NVML does not know."""
+        """Compute processes but one, this one: inside a container NVML does not know its number."""
         return max(len(self.ask("nvmlDeviceGetComputeRunningProcesses") or []) - 1, 0)
 
     def ask(self, question: str, *arguments: Any) -> Any:
@@ -96,10 +97,10 @@ def current() -> Board:
 
 
 def verdict(readings: list[Reading], others: int) -> str:
-    """A warning in words about what held the clock down or shared the board, or the empty string.
+    """A warning about throttling or other processes on the board, or the empty string.
 
     >>> verdict([Reading(1980, 40, 0x0), Reading(1200, 84, 0x24)], others=0)
-    'the clock was held down in 1 of 2 samples: power cap, software thermal limit'
+    'the clock was throttled in 1 of 2 samples: power cap, software thermal limit'
     """
     throttled = [reading for reading in readings if reading.throttled]
     found = []
@@ -108,7 +109,7 @@ def verdict(readings: list[Reading], others: int) -> str:
         for reading in throttled:
             seen |= reading.reasons
         names = ", ".join(name for bit, name in REASONS.items() if seen & bit)
-        found.append(f"the clock was held down in {len(throttled)} of {len(readings)} samples: {names}")
+        found.append(f"the clock was throttled in {len(throttled)} of {len(readings)} samples: {names}")
     if others:
         found.append(f"{others} other processes had work on the board")
     return "; ".join(found)

@@ -1,4 +1,4 @@
-"""What the GPU clock asks of a device: events, an empty cache, something to do while the host prepares, graphs."""
+"""What the GPU clock needs of a device: events, an empty cache, something to do while the host prepares, graphs."""
 
 from __future__ import annotations
 

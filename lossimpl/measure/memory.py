@@ -1,4 +1,4 @@
-"""How many bytes does a call take at its peak, and how many does it keep for backward?
+"""How many bytes does a call take at its peak, and how many does it save for backward?
 
 Both count bytes that go through torch's allocator. On the CPU, torch's profiler reports every allocation and every
 release in order, those of compiled and of C++ operators too; what a library allocates by itself (a workspace inside

@@ -1,4 +1,4 @@
-"""Is this time possible, and what share of the ceiling is it?
+"""Is this time possible, and what share of the ceiling does it reach?
 
 A case moves at least `traffic` bytes, and no implementation moves them faster than the machine can. A time below
 traffic / ceiling therefore measured something else: work that was skipped, results that were reused, a clock that was

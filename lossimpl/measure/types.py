@@ -14,8 +14,8 @@ Call = Callable[[], object]
 class Rule:
     """When to stop: `precision` is half the width of the median's 95 percent interval over the median.
 
-    `max_seconds` caps warm-up and sampling together, but `min_samples` are taken whatever they cost: with seven, two
-    sets of samples can be told apart by a rank test at all.
+    `max_seconds` caps warm-up and sampling together, but `min_samples` are taken whatever they cost: seven
+    samples on each side are the fewest that a rank test can separate.
     """
 
     precision: float = 0.01
@@ -40,7 +40,7 @@ class Timing:
     """The samples of one call, in seconds per call, and how they were taken.
 
     `number` is the calls in a batch; `stop` is `precise`, `time-cap` or `sample-cap`; `precision` is what was reached;
-    `busy` is a warning in words, or empty.
+    `busy` is a warning, or empty.
     """
 
     samples: tuple[float, ...]

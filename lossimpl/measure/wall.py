@@ -1,4 +1,4 @@
-"""The wall clock for those who time something else than a call: the only other place that reads one."""
+"""The wall clock, for timing anything but calls."""
 
 from time import perf_counter as now
 from time import sleep

@@ -4,9 +4,9 @@ forward   inputs that need no gradient, one call
 step      inputs that need one, one call, backward; results and gradients are allocated afresh each time and dropped
           after it, as a training loop does with `set_to_none`
 reuse     a step while malloc keeps freed memory, so that every implementation writes into pages that it has written
-          before; on CUDA the same as a step, for torch's allocator there always keeps it
+          before; on CUDA the same as a step, because torch's allocator there always keeps it
 backward  the backward pass alone, again and again over one kept graph
-graph     a step recorded once as a CUDA graph and replayed, without the host's share
+graph     a step recorded once as a CUDA graph and replayed, without the host's share of the time
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def prepare(function: Function, given: Inputs, mode: str) -> Callable[[], object
         raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
     on_cuda = any(tensor.is_cuda for tensor in given.tensors)
     if mode == "graph" and not on_cuda:
-        raise Unavailable("mode 'graph' needs CUDA: nothing else records a graph of what a device does")
+        raise Unavailable("mode 'graph' needs CUDA: only CUDA records graphs")
 
     def forward() -> Any:
         return function(*given.tensors, **given.options)

@@ -133,7 +133,7 @@ def test_throttled_samples_are_kept_and_marked():
     assert timing.throttled == (False, True, True, False, False, False, False)
     assert timing.sm_clock_mhz == (1980, 1200, 1200, 1980, 1980, 1980, 1980)
     assert timing.temperature == (41, 85, 85, 41, 41, 41, 41)
-    assert timing.busy == "the clock was held down in 2 of 7 samples: software thermal limit"
+    assert timing.busy == "the clock was throttled in 2 of 7 samples: software thermal limit"
 
 
 @pytest.mark.parametrize(
