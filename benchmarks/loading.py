@@ -38,7 +38,7 @@ class Loading:
 
 def measure(name, dataset, num_workers, pin_memory, batch_size):
     """The record of one row, measured now in fresh processes of its own."""
-    from lossimpl.loading.row import measure
+    from lossimpl.loading import measure
 
     settings = {"num_workers": num_workers, "pin_memory": pin_memory, "batch_size": batch_size, "shuffle": True}
     params = (dataset, num_workers, pin_memory, batch_size)

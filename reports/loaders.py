@@ -20,7 +20,7 @@ def loaders(
 ) -> None:
     """Compare the search with the full product, and count what the drive loop adds to an epoch."""
     from lossimpl.environment import manifest
-    from lossimpl.loading.selftest import self_test
+    from lossimpl.loading.search.selftest import self_test
     from reports.sweep import machine
 
     record = {

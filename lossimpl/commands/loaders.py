@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import json as json_module
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossimpl.loading.settings import Settings
+from lossimpl.loading.settings import WORKER_DEFAULTS, Settings, type_fault
+from lossimpl.loading.timing.consumer import Kind  # typer reads the annotation when the command is called
 from lossimpl.loading.validity import invalid_reason
 
 if TYPE_CHECKING:
     from lossimpl.loading.bench import Bench
-    from lossimpl.loading.search import Search
-    from lossimpl.loading.store import Store
+    from lossimpl.loading.search.search import Search
+    from lossimpl.loading.search.store import Store
 
 MILLISECOND = 1e-3
 
@@ -26,17 +27,17 @@ MILLISECOND = 1e-3
 def loaders(
     dataset: Annotated[str, typer.Option(help="A built-in dataset, or MODULE:FACTORY of your own.")] = "photographs",
     batch_size: Annotated[
-        list[int] | None, typer.Option(help="Samples in a batch; repeat to compare; default 32.")
+        list[int] | None, typer.Option(help="Samples per batch; repeat to compare; default 32.", min=1)
     ] = None,
-    step_time: Annotated[float, typer.Option(help="Milliseconds of your training step.", min=0.0)] = 10.0,
-    consumer: Annotated[str, typer.Option(help="What the step does meanwhile: sleep (a GPU) or compute.")] = "sleep",
+    step_time: Annotated[float, typer.Option(help="Milliseconds per step of your training.", min=0.0)] = 10.0,
+    consumer: Annotated[Kind, typer.Option(help="What the step does meanwhile: wait for a GPU, or compute.")] = "sleep",
     budget: Annotated[float, typer.Option(help="Seconds for the whole search.", min=1.0)] = 90.0,
     stall_bound: Annotated[float, typer.Option(help="Percent of waiting that you accept.", min=0.0, max=100.0)] = 5.0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE[,VALUE]: only these values of a DataLoader argument.")
     ] = None,
     output: Annotated[
-        Path, typer.Option(help="Results, a line each; an interrupted sweep goes on from them.", dir_okay=False)
+        Path, typer.Option(help="Results, one per line; an interrupted search is resumed from them.", dir_okay=False)
     ] = Path("lossimpl-loaders.jsonl"),
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -44,52 +45,47 @@ def loaders(
     from rich.console import Console
 
     from lossimpl.loading.bench import Bench
-    from lossimpl.loading.consumer import KINDS
-    from lossimpl.loading.launcher import Zygote
-    from lossimpl.loading.store import Store
-    from lossimpl.loading.summary import show, summarise
-    from lossimpl.loading.workload import resolve
+    from lossimpl.loading.datasets import resolve
+    from lossimpl.loading.harness.launcher import Zygote
+    from lossimpl.loading.search.store import Store
+    from lossimpl.loading.search.summary import show, summarise
 
     try:
         resolve(dataset)
         pinned = parse_all(settings or [])
-        if consumer not in KINDS:
-            raise ValueError(f"consumer: expected one of {', '.join(KINDS)}, got {consumer!r}")
-        if any(size < 1 for size in batch_size or []):
-            raise ValueError(f"batch_size: expected 1 or more, got {min(batch_size or [])}")
         store = Store(output)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if batch_size:
         pinned["batch_size"] = list(batch_size)
     store.writable()  # before the minutes that fill it
-    with Zygote() as zygote:
-        bench = Bench(
-            dataset, zygote, step=step_time * MILLISECOND, consumer=consumer, deadline=min(60.0, max(12.0, budget / 6))
-        )
+    deadline = min(60.0, max(12.0, budget / 6))
+    with closing(Zygote()) as zygote:
+        bench = Bench(dataset, zygote, step_time * MILLISECOND, consumer, deadline)
         search = prepare(bench, pinned, budget, store)
         interrupted = run(search, pinned, Console(stderr=True))
         summary = summarise(search, stall_bound / 100, interrupted)
-    search.store.put(summary)
+    store.put(summary.record())
     if json:
-        typer.echo(json_module.dumps(summary, indent=2, default=str))
+        typer.echo(json_module.dumps(summary.record(), indent=2, default=str))
     else:
         show(summary, Console())
-    if interrupted or not summary["best"]:
+    if interrupted or not summary.answer.best:
         raise typer.Exit(130 if interrupted else 1)
 
 
 def prepare(bench: Bench, pinned: dict[str, list[Any]], budget: float, store: Store) -> Search:
     """The search over this dataset, with the user's values in place of the usual ones."""
-    from lossimpl.loading.search import Search
-    from lossimpl.loading.space import default_axes
+    from lossimpl.loading.search.search import Search
+    from lossimpl.loading.search.space import default_axes
     from lossimpl.measure.threads import usable_cores
 
     base = Settings()
-    facts = bench.facts(base)
+    facts = bench.inspect(base).facts
     if facts.has_batch_sampler:
         base = replace(base, batch_size=1)
-    fixed = {name: values[0] for name, values in pinned.items() if len(values) == 1 and name not in WORKER_ARGUMENTS}
+    worker_arguments = {"num_workers", *WORKER_DEFAULTS}
+    fixed = {name: values[0] for name, values in pinned.items() if len(values) == 1 and name not in worker_arguments}
     axes = {
         **default_axes(usable_cores(), facts),
         **{name: values for name, values in pinned.items() if name not in fixed},
@@ -97,22 +93,12 @@ def prepare(bench: Bench, pinned: dict[str, list[Any]], budget: float, store: St
     return Search(bench, replace(base, **fixed), axes, budget, store)
 
 
-WORKER_ARGUMENTS = (
-    "num_workers",
-    "prefetch_factor",
-    "persistent_workers",
-    "multiprocessing_context",
-    "timeout",
-    "in_order",
-)
-
-
 def run(search: Search, pinned: dict[str, list[Any]], console: Any) -> bool:
-    """Run the search with a bar; whether it was interrupted. What the user asked for in vain is told as `invalid`."""
+    """Run the search with a progress bar; whether it was interrupted. Invalid requests become rows that say why."""
     with progress(search, console):
         try:
             asked = list(requests(search.base, pinned))
-            refused = [one for one in asked if invalid_reason(one, search.bench.facts(one))]
+            refused = [one for one in asked if invalid_reason(one, search.bench.inspect(one).facts)]
             for one in refused:
                 search.measure(one, 0.0)
             if len(refused) < len(asked):
@@ -137,17 +123,15 @@ def progress(search: Search, console: Any) -> Iterator[None]:
     with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
         task = bar.add_task("inspecting the dataset", total=search.budget)
 
-        def tell(what: str) -> None:
+        def report(what: str) -> None:
             bar.update(task, completed=min(search.budget, search.budget - search.left), description=what)
 
-        search.tell = tell
+        search.report = report
         yield
 
 
 def parse_all(texts: Sequence[str]) -> dict[str, list[Any]]:
-    """The user's values by argument. ValueError names what is not understood."""
-    from lossimpl.loading.settings import type_fault
-
+    """The user's values by argument. Raises ValueError for a text that is not NAME=VALUE or has a wrong value."""
     pinned: dict[str, list[Any]] = {}
     for text in texts:
         name, equals, values = text.partition("=")

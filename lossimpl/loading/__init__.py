@@ -1,15 +1,16 @@
 """The DataLoader laboratory: the fastest settings that still deliver the same training data.
 
-settings, validity, workload   what is asked for
-zygote, launcher, job, workers  a fresh process group for each configuration
-timing, analysis, stages       how fast, and where the time goes
-fingerprint, digest, verdict   the same data as with num_workers=0?
-preflight, limits, obstacles   what is to be feared
-advice, raised                 what became of it, in plain words
-bench, row                     one configuration measured, and what its record holds
-search, store, answer, summary  within a budget, resumable, the answer first
-sample_rng                     the cure: random numbers that depend on (seed, epoch, index) alone
-datasets/                      real workloads from PyPI packages
+settings, validity, workload    what is asked for
+harness/       a fresh process for each job
+data/          digests of what was delivered, and whether they are those of num_workers=0
+inspection/    the first look at a dataset: facts, costs, obstacles, limits of the machine
+timing/        how fast a loader delivers
+diagnosis/     why a job failed, and what to do
+row, bench     one configuration measured, and its record
+search/        the best settings within a budget
+datasets/      real workloads from PyPI packages
+
+An import contract keeps the order (`pyproject.toml`).
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossimpl.loading.row import measure
-    from lossimpl.loading.sample_rng import SampleRNG, sample_generator
+    from lossimpl.loading.bench import measure
+    from lossimpl.loading.data.sample_rng import SampleRNG, sample_generator
     from lossimpl.loading.settings import Settings
     from lossimpl.loading.workload import Workload
 
 _WHERE = {
-    "measure": "row",
-    "SampleRNG": "sample_rng",
-    "sample_generator": "sample_rng",
+    "measure": "bench",
+    "SampleRNG": "data.sample_rng",
+    "sample_generator": "data.sample_rng",
     "Settings": "settings",
     "Workload": "workload",
 }

@@ -1,242 +1,188 @@
-"""The bench: measures configurations of one dataset, each in fresh processes; rows are described in `row`."""
+"""Measures configurations of one dataset, each in fresh processes: inspect, refuse, time, judge the data, explain."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import psutil
 
-from lossimpl.loading import analysis, verdict
-from lossimpl.loading.advice import Diagnosis, diagnose
-from lossimpl.loading.digest import digest
-from lossimpl.loading.launcher import Outcome, Zygote
-from lossimpl.loading.limits import Finding, Machine, of_settings
-from lossimpl.loading.settings import Settings
-from lossimpl.loading.space import without_workers
+from lossimpl.loading.data import verdict
+from lossimpl.loading.data.digest import digest
+from lossimpl.loading.datasets import resolve
+from lossimpl.loading.diagnosis.advice import Diagnosis, diagnose
+from lossimpl.loading.harness.launcher import Outcome, Zygote
+from lossimpl.loading.inspection import limits
+from lossimpl.loading.inspection.result import BETWEEN, Inspection
+from lossimpl.loading.row import Row
+from lossimpl.loading.settings import Settings, from_request
+from lossimpl.loading.timing import analysis
+from lossimpl.loading.timing.consumer import Kind
 from lossimpl.loading.validity import Facts, has_driver, invalid_reason, skip_reason
-from lossimpl.loading.workload import resolve
 from lossimpl.measure import busy
 from lossimpl.measure.wall import now
 
+# The tasks are named, not imported: they import torch, which the process that only starts jobs does without.
+INSPECT = "lossimpl.loading.inspection.task:inspect"
+TIME = "lossimpl.loading.timing.task:time_dataloader"
+FINGERPRINT = "lossimpl.loading.data.fingerprint:fingerprint"
+
 DEADLINE = 60.0  # seconds for one job, beyond what its budget allows it
-DIGEST_SECONDS = 200e-6  # a small sample with its way between processes
-VERDICT_SAMPLES = 16  # the fewest that a verdict looks at in each epoch
-
-
-BETWEEN = "between processes"  # the phase of an inspection that only settings with workers need
-DIGEST_BYTES = 100e6  # a second, on a busy machine
+INSPECTION_SECONDS = 0.3
+DIGEST_SECONDS = 200e-6  # a small sample, its way between processes included
+DIGEST_BYTES = 100e6  # per second, on a busy machine
+VERDICT_SAMPLES = 16  # the fewest that a verdict reads of each epoch
 NO_DATA = Diagnosis("error", "no data: the dataset is empty", "check the path or the filter that it is made from")
-
-
 NAMES_PLACE = re.compile(r"\.py:\d+\)")
-Delivery = list[dict[str, Any]]  # the epochs that one process delivered, as `fingerprint` wrote them
+
+Delivery = list[dict[str, Any]]  # the epochs that one process delivered, as `fingerprint` recorded them
+
+
+@cache
+def shared_zygote() -> Zygote:
+    """One zygote for all calls of `measure` in this process; it ends with this process."""
+    return Zygote()
+
+
+def measure(settings: Mapping[str, Any], dataset: str, budget_seconds: float = 1.0) -> dict[str, Any]:
+    """Measure one configuration of one dataset: the `Row` as a plain dictionary.
+
+    `settings` are arguments of `DataLoader` by name (see `Settings`), `dataset` is the name of a built-in dataset or
+    `MODULE:FACTORY`. `budget_seconds` is for driving the loader; the verdict takes about as long again. A bad request
+    does not raise: the row has status `invalid`, with the reason.
+
+    >>> measure({"prefetch_factor": 2}, "digits")["reason"]
+    'prefetch_factor: needs num_workers of 1 or more, got 0'
+    """
+    try:
+        parsed = from_request(settings)
+    except ValueError as fault:
+        return asdict(Row(dataset, dict(settings), status="invalid", reason=str(fault)))
+    return asdict(Bench(dataset, shared_zygote()).measure(parsed, budget_seconds, budget_seconds))
 
 
 @dataclass
 class Bench:
-    """Measures configurations of one dataset: a zygote, the facts of the dataset, and what was delivered so far.
+    """Measures configurations of one dataset; keeps what was found of the dataset and what was delivered so far.
 
-    `step` and `consumer` stand for the training step; `deadline` bounds each job; `seed` is what a training script
-    would set; `cpu_seconds` were spent by all jobs so far.
+    `step` seconds of a `consumer` stand for the training step; `deadline` bounds each job; `seed` is what a training
+    script would set; `cpu_seconds` were spent by all jobs so far.
     """
 
     dataset: str
     zygote: Zygote
     step: float = 0.01
-    consumer: str = "sleep"
+    consumer: Kind = "sleep"
     deadline: float = DEADLINE
     seed: int = 0
     cpu_seconds: float = 0.0
-    inspected: dict[str, Outcome] = field(default_factory=dict)
+    inspected: dict[int | None, Inspection] = field(default_factory=dict)
     delivered: dict[tuple[Settings, int], list[Delivery]] = field(default_factory=dict)
 
-    def job(self, kind: str, settings: Settings, seconds: float, **more: Any) -> Outcome:
-        """Run one job of a kind; `seconds` is what it is expected to take, the deadline comes on top."""
-        fixed = {"kind": kind, "dataset": resolve(self.dataset), "settings": asdict(settings), "seed": self.seed}
-        outcome = self.zygote.run({**fixed, **more}, self.deadline + seconds)
-        self.cpu_seconds += outcome.cpu_seconds
-        return outcome
-
-    def inspect(self, settings: Settings, budget: float = 0.3) -> Outcome:
-        """The facts and costs of the dataset at this batch size, looked at once."""
-        key = str(settings.batch_size)
-        if key not in self.inspected:
-            self.inspected[key] = self.job("inspect", settings, budget, budget=budget)
-        return self.inspected[key]
-
-    def facts(self, settings: Settings) -> Facts:
-        """What the rules need; of a dataset that cannot even be made, the defaults."""
-        seen = self.inspect(settings).first("facts")
-        return Facts(**seen["facts"]) if seen else Facts()
-
-    def has_files(self, settings: Settings) -> bool:
-        """Whether the workload names files whose page cache can be dropped."""
-        seen = self.inspect(settings).first("facts")
-        return bool(seen and seen["files"])
-
-    def sample_seconds(self, settings: Settings) -> float:
-        """What one sample costs in one process."""
-        cost = self.inspect(settings).first("cost")
-        return max(1e-6, float(cost["sample_seconds"])) if cost else 1e-3
-
-    def measure(self, settings: Settings, budget: float, verdict_seconds: float = 4.0) -> dict[str, Any]:
+    def measure(self, settings: Settings, budget: float, verdict_seconds: float = 4.0) -> Row:
         """The row of one configuration: `budget` seconds of driving, then a verdict if `verdict_seconds` is not 0.
 
-        The verdict covers whole epochs where they are short enough for the time given, else their first samples.
+        The verdict reads whole epochs where they are short enough for the time given, else their first samples.
         """
         started, before, used = now(), busy.read(), self.cpu_seconds
-        row = self.blank(settings)
-        fault = self.refusal(settings) or self.hopeless(settings)
-        if fault is None:
-            fault = self.time(settings, budget, row)
-            if verdict_seconds and fault.status == "ok":
-                fault = self.judge(settings, self.verdict_samples(settings, verdict_seconds), row)
-        fault = self.explained(settings, fault)
-        row.update(status=fault.status, reason=fault.reason, advice=fault.advice)
+        row = self.measure_within(settings, budget, verdict_seconds)
         after = busy.read()
         after = replace(after, own=after.own + self.cpu_seconds - used)
-        row.update(seconds=now() - started, busy=busy.judge(before, after, psutil.cpu_count() or 1))
-        return row
+        return replace(row, seconds=now() - started, busy=busy.judge(before, after, psutil.cpu_count() or 1))
 
-    def blank(self, settings: Settings) -> dict[str, Any]:
-        """The part of a row that is known before anything runs."""
-        return {
-            "kind": "measurement",
-            "dataset": self.dataset,
-            "scenario": asdict(settings),
-            "step": self.step,
-            "consumer": self.consumer,
-            "seed": self.seed,
-        }
+    def measure_within(self, settings: Settings, budget: float, verdict_seconds: float) -> Row:
+        """The row without what it took: each step is taken only where the one before found nothing wrong."""
+        refused = self.refusal(settings)
+        row = concluded(self.blank(settings), refused) if refused else self.time(self.blank(settings), budget)
+        if row.status == "ok" and verdict_seconds:
+            row = self.judge(row, self.verdict_samples(settings, verdict_seconds))
+        return self.explained(row)
+
+    def blank(self, settings: Settings) -> Row:
+        """The row before anything runs."""
+        return Row(self.dataset, asdict(settings), step=self.step, consumer=self.consumer, seed=self.seed)
 
     def refusal(self, settings: Settings) -> Diagnosis | None:
         """Why this configuration is not run at all, or None."""
-        hopeless = settings.pin_memory and not has_driver()  # known without looking at the dataset
-        facts = Facts() if hopeless else self.facts(settings)
+        pins_in_vain = settings.pin_memory and not has_driver()  # known without inspecting the dataset
+        facts = Facts() if pins_in_vain else self.inspect(settings).facts
         if reason := invalid_reason(settings, facts):
             return Diagnosis("invalid", reason, "change or leave out the argument that is named")
         if reason := skip_reason(settings, facts):
             return Diagnosis("skipped", reason)
-        return None
+        return hopeless(settings, self.inspect(settings))
 
-    def hopeless(self, settings: Settings) -> Diagnosis | None:
-        """What the inspection already showed to fail under every setting, or None."""
-        seen = self.inspect(settings)
-        if self.facts(settings).length == 0:
-            return NO_DATA
-        needless = seen.phase == BETWEEN and settings.num_workers == 0
-        if (seen.timed_out and not needless) or seen.phase in ("start", "import", "build"):
-            return diagnose(seen)
-        return None
+    def inspect(self, settings: Settings) -> Inspection:
+        """The facts and costs of the dataset at this batch size, inspected once."""
+        size = settings.batch_size
+        if size not in self.inspected:
+            outcome = self.job(INSPECT, settings, INSPECTION_SECONDS, budget=INSPECTION_SECONDS)
+            self.inspected[size] = Inspection.of(outcome)
+        return self.inspected[size]
 
-    def explained(self, settings: Settings, fault: Diagnosis) -> Diagnosis:
-        """A failure that names no place of the user's, with what in the samples no loader can join, send or copy."""
-        if fault.status not in ("error", "timeout") or NAMES_PLACE.search(fault.reason):
-            return fault
-        seen = self.inspect(settings).first("obstacles")
-        if seen is None or not seen["found"]:
-            return fault
-        parts = [f"sample {one['number']}{one['path']} is {one['what']}" for one in seen["found"]]
-        cures = dict.fromkeys(one["advice"] for one in seen["found"])
-        return Diagnosis(fault.status, f"{'; '.join(parts)}: {fault.reason}", "; ".join(cures))
-
-    def time(self, settings: Settings, budget: float, row: dict[str, Any], **more: Any) -> Diagnosis:
-        """Run the drive loop and put its numbers into the row, also those from before a failure."""
-        facts = self.facts(settings)
-        outcome = self.job(
-            "timing",
-            settings,
-            4 * budget,
-            budget=budget,
-            step=self.step,
-            consumer=self.consumer,
-            samples=self.epoch_samples(settings, budget),
-            **more,
-        )
+    def time(self, row: Row, budget: float, task: str = TIME, **more: Any) -> Row:
+        """The row with the numbers of the drive loop, also those from before a failure."""
+        settings, seen = row.settings, self.inspect(row.settings)
+        asked = {"budget": budget, "step": self.step, "consumer": self.consumer, **more}
+        outcome = self.job(task, settings, 4 * budget, samples=epoch_samples(settings, seen, budget), **asked)
         events = {event["event"]: event for event in outcome.events}
-        if "free" in events:
-            row.update(analysis.summarise(events, settings, facts.length))
-        row["attribution"] = self.attribution(settings)
-        row["findings"] = [asdict(one) for one in self.predicted(settings)]
+        numbers = analysis.numbers_of(events, settings, seen.facts.length) if "free" in events else {}
+        findings = tuple(map(asdict, limits.of_settings(settings, seen.cost, seen.machine)))
+        row = replace(row, **numbers, attribution=seen.attribution(settings), findings=findings)
         fault = diagnose(outcome)
-        return NO_DATA if fault.status == "ok" and row["batches"] == 0 else fault
+        return concluded(row, NO_DATA if fault.status == "ok" and row.batches == 0 else fault)
 
-    def epoch_samples(self, settings: Settings, budget: float) -> int:
-        """Epochs short enough for two of them in the budget, long enough for a steady state.
+    def judge(self, row: Row, samples: int, against: Settings | None = None) -> Row:
+        """The row with the verdict on its data against those of `against`, by default the same without workers.
 
-        Where a start costs seconds (workers that import everything anew, each epoch), one epoch for all.
+        Wrong data end as `wrong-data`, and so do data that `num_workers=0` already has wrong.
         """
-        costly = settings.multiprocessing_context in ("spawn", "forkserver") and not settings.persistent_workers
-        budget *= 4 if costly else 1
-        per_second = max(1, settings.num_workers) / self.sample_seconds(settings)
-        batch = settings.batch_size or 1
-        fewest = batch * (settings.prefetched + 1 + 2 * max(2, settings.num_workers))
-        return max(fewest, batch * int(per_second * budget / 3 / batch))
-
-    def predicted(self, settings: Settings) -> list[Finding]:
-        """What these settings need that the machine may not have."""
-        seen = self.inspect(settings)
-        cost, looked = seen.first("cost"), seen.first("preflight")
-        if cost is None or looked is None:
-            return []
-        return of_settings(settings, cost["tensors"], cost["bytes"], Machine(**looked["machine"]))
-
-    def attribution(self, settings: Settings) -> dict[str, Any]:
-        """Seconds per batch of each stage, as the inspection found them."""
-        seen = self.inspect(settings)
-        cost, between, copy = seen.first("cost"), seen.first("between"), seen.first("copy")
-        parts: dict[str, Any] = {name: cost[name] for name in ("dataset", "transform", "collate")} if cost else {}
-        parts["between"] = between["seconds"] if between and settings.num_workers else None
-        parts["pin"] = copy.get("pin") if copy and settings.pin_memory else None
-        parts["copy"] = copy.get("pinned" if settings.pin_memory else "pageable") if copy else None
-        return parts
-
-    def verdict_samples(self, settings: Settings, seconds: float) -> int:
-        """How many samples of an epoch a verdict looks at: four runs of two epochs in about `seconds`.
-
-        The same for all settings of one batch size, so that they share the runs of their reference.
-        """
-        fewest = max(VERDICT_SAMPLES, 2 * (settings.batch_size or 1))
-        return max(fewest, int(seconds / 8 / (self.sample_seconds(settings) + DIGEST_SECONDS)))
-
-    def digesting_seconds(self, settings: Settings, samples: int) -> float:
-        """What two epochs of digests may take by what the samples weigh; the deadline comes on top."""
-        cost = self.inspect(settings).first("cost")
-        weight = cost["bytes"] / max(1, settings.batch_size or 1) if cost else 0.0
-        return 2 * samples * float(weight) / DIGEST_BYTES
-
-    def judge(
-        self, settings: Settings, samples: int, row: dict[str, Any], against: Settings | None = None
-    ) -> Diagnosis:
-        """Compare what the settings deliver with `against`, by default the same settings without workers.
-
-        A fault of the data ends as `wrong-data`, and so does one that `num_workers=0` already has.
-        """
-        base = against or replace(without_workers(settings), pin_memory=False)
+        settings = row.settings
+        base = against or replace(settings.without_workers(), pin_memory=False)
         reference, fault = self.deliveries(base, samples)
         if fault.status != "ok":
-            return replace(fault, reason=f"with num_workers=0: {fault.reason}")
+            return concluded(row, replace(fault, reason=f"with num_workers=0: {fault.reason}"))
         runs, fault = self.deliveries(settings, samples)
         if fault.status != "ok":
-            return fault
+            return concluded(row, fault)
         found = verdict.judge(runs, reference)
-        row.update(verdict=found.kind, verdict_reason=found.reason, notes=list(found.notes))
-        row.update(digest=digest([epoch["order_free"] for epoch in runs[0]]))
-        row.update(verdict_samples=len(runs[0][0]["samples"]), verdict_whole=runs[0][0]["whole"])
-        return Diagnosis("wrong-data", found.reason, found.advice) if found.wrong else Diagnosis("ok")
+        row = replace(
+            row,
+            verdict=found.kind,
+            verdict_reason=found.reason,
+            notes=found.notes,
+            digest=digest([epoch["order_free"] for epoch in runs[0]]),
+            verdict_samples=len(runs[0][0]["samples"]),
+            verdict_whole=runs[0][0]["whole"],
+        )
+        return concluded(row, Diagnosis("wrong-data", found.reason, found.advice)) if found.wrong else row
+
+    def explained(self, row: Row) -> Row:
+        """A failure that names no place in the user's code gets the parts of samples that loaders cannot handle."""
+        if row.status not in ("error", "timeout") or NAMES_PLACE.search(row.reason):
+            return row
+        obstacles = self.inspect(row.settings).obstacles
+        if not obstacles:
+            return row
+        parts = "; ".join(f"sample {one.number}{one.path} is {one.what}" for one in obstacles)
+        return replace(
+            row, reason=f"{parts}: {row.reason}", advice="; ".join(dict.fromkeys(one.advice for one in obstacles))
+        )
 
     def deliveries(self, settings: Settings, samples: int) -> tuple[list[Delivery], Diagnosis]:
-        """What fresh processes deliver, and what became of them; asked once.
+        """What fresh processes deliver, and how they ended; asked once.
 
-        Two processes, and two more where `in_order` is off: a pair that happens to be equal proves nothing then.
+        Two processes, and two more where `in_order` is off: then a pair may be equal by chance.
         """
         key = (settings, samples)
         if key not in self.delivered:
             runs: list[Delivery] = []
             for _ in range(2 if settings.in_order else 4):
-                outcome = self.job("verdict", settings, self.digesting_seconds(settings, samples), samples=samples)
+                seconds = fingerprint_seconds(settings, self.inspect(settings), samples)
+                outcome = self.job(FINGERPRINT, settings, seconds, samples=samples)
                 fault = diagnose(outcome)
                 if fault.status != "ok":
                     return [], fault
@@ -245,3 +191,53 @@ class Bench:
                     break
             self.delivered[key] = runs
         return self.delivered[key], Diagnosis("ok")
+
+    def verdict_samples(self, settings: Settings, seconds: float) -> int:
+        """How many samples of an epoch a verdict reads: four runs of two epochs in about `seconds`.
+
+        The same for all settings of one batch size, so that they share the runs of their reference.
+        """
+        fewest = max(VERDICT_SAMPLES, 2 * (settings.batch_size or 1))
+        return max(fewest, int(seconds / 8 / (self.inspect(settings).sample_seconds + DIGEST_SECONDS)))
+
+    def job(self, task: str, settings: Settings, seconds: float, **more: Any) -> Outcome:
+        """Run one job; `seconds` is what it is expected to take, the deadline comes on top."""
+        fixed = {"task": task, "dataset": resolve(self.dataset), "settings": asdict(settings), "seed": self.seed}
+        outcome = self.zygote.run({**fixed, **more}, self.deadline + seconds)
+        self.cpu_seconds += outcome.cpu_seconds
+        return outcome
+
+
+def concluded(row: Row, fault: Diagnosis) -> Row:
+    """The row with its status, reason and advice."""
+    return replace(row, status=fault.status, reason=fault.reason, advice=fault.advice)
+
+
+def hopeless(settings: Settings, seen: Inspection) -> Diagnosis | None:
+    """What the inspection already showed to fail under these settings, or None."""
+    if seen.facts.length == 0:
+        return NO_DATA
+    outcome = seen.outcome
+    irrelevant = outcome.phase == BETWEEN and settings.num_workers == 0
+    if (outcome.timed_out and not irrelevant) or outcome.phase in ("start", "import", "build"):
+        return diagnose(outcome)
+    return None
+
+
+def epoch_samples(settings: Settings, seen: Inspection, budget: float) -> int:
+    """Epochs short enough for two of them in the budget, long enough for a steady state.
+
+    Where a start costs seconds (workers that import everything again, each epoch), one epoch for all.
+    """
+    costly = settings.multiprocessing_context in ("spawn", "forkserver") and not settings.persistent_workers
+    budget *= 4 if costly else 1
+    per_second = max(1, settings.num_workers) / seen.sample_seconds
+    batch = settings.batch_size or 1
+    fewest = batch * (settings.prefetched + 1 + 2 * max(2, settings.num_workers))
+    return max(fewest, batch * int(per_second * budget / 3 / batch))
+
+
+def fingerprint_seconds(settings: Settings, seen: Inspection, samples: int) -> float:
+    """What two epochs of digests may take for the size of the samples."""
+    weight = seen.cost.bytes / max(1, settings.batch_size or 1) if seen.cost else 0.0
+    return 2 * samples * weight / DIGEST_BYTES

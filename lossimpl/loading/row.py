@@ -1,54 +1,89 @@
-"""One loading row: measure one configuration on one dataset, with its verdict, in fresh processes.
-
-The schema of a line, here and in every file that `lossimpl loaders` writes:
-
-`kind` "measurement"; `dataset`; `scenario` (the `Settings`, by name); `status`, `reason`, `advice` (why it is not
-`ok`, and what to do); `samples_per_second` (a list: one figure a window of the steady state, or a whole epoch where
-`steady_state` is false); `rate`, `rate_low`, `rate_high` (median and 95 percent interval); `epoch_rate` and its ends
-(with the wait at an epoch's start; what is ranked); `build_seconds`, `iter_seconds`, `first_batch_seconds`,
-`restart_seconds`, `shutdown_seconds`; `batch_seconds` {p50, p95, p99} (wait for a batch); `stall_fraction` at `step`
-seconds of a `consumer`; `cpu_cores` (processor seconds per second); `pss_bytes`, `pss_growth_bytes`; `page_cache`
-(warm or cold); `verdict`, `verdict_reason`, `notes`; `verdict_samples` (of each epoch) and `verdict_whole` (those were
-all); `digest` (order-free digests of the epochs, chained); `attribution` (seconds per batch by stage); `findings` (what
-the settings need that the machine may lack); `busy` (a warning about other processes); `seconds` (what this row cost).
-Lines of `kind` "argument" have `argument`, `scenario` and the verdict; the last line has `kind` "summary" (see
-`lossimpl.loading.summary`).
-A number that could not be measured is null or absent, never 0.
-"""
+"""The loading row: one configuration on one dataset, measured in fresh processes, with its verdict on the data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
-from lossimpl.loading.bench import Bench
-from lossimpl.loading.launcher import Zygote
-from lossimpl.loading.settings import from_request, request_fault
+from lossimpl.loading.settings import Settings
 
 
-@cache
-def shared_zygote() -> Zygote:
-    """One zygote for all calls of `measure` in this process; it goes when this process goes."""
-    return Zygote()
+@dataclass(frozen=True)
+class Row:
+    """One measured configuration; `dataclasses.asdict` makes it a JSON line. What was not measured is None, never 0.
 
-
-def measure(settings: Mapping[str, Any], dataset: str, budget_seconds: float = 1.0) -> dict[str, Any]:
-    """Measure one configuration of one dataset: the loading row as a plain dictionary.
-
-    `settings` are arguments of `DataLoader` by name (see `Settings`), `dataset` is the name of a built-in dataset or
-    `MODULE:FACTORY`. `budget_seconds` is for driving the loader; the verdict takes about as long on top. A bad
-    request does not raise: the row has status `invalid`, with the reason.
-
-    >>> measure({"prefetch_factor": 2}, "digits")["reason"]
-    'prefetch_factor: needs num_workers of 1 or more, got 0'
+    `scenario`: the `Settings`, by name. `step` seconds of a `consumer` stand for the training step.
+    `samples_per_second`: one figure per window of the steady state, or per whole epoch where `steady_state` is false.
+    `rate`, `rate_low`, `rate_high`: their median and its 95 percent interval; `epoch_rate` and its ends: the same over
+    a whole epoch with the wait at its start, which is what settings are ranked by.
+    `batch_seconds`: the wait for a batch, as p50, p95 and p99. `stall_fraction`: the share of waiting beside the step.
+    `cpu_cores`: processor seconds per second. `pss_bytes`: memory of the process tree, pages that it shares counted
+    once; `pss_growth_bytes`: its growth during the row. `page_cache`: warm or cold. `attribution`: seconds per batch of
+    each stage. `findings`: what the settings need that the machine may lack.
+    `verdict`, `verdict_reason`, `notes`: how the data compare with those of num_workers=0, judged from
+    `verdict_samples` samples of each epoch (`verdict_whole`: these were all); `digest`: the order-free digests of the
+    epochs, chained. `status`, `reason`, `advice`: why the row is not `ok`, and what to do. `seconds`: how long the row
+    took. `busy`: a warning about other processes.
     """
-    if fault := request_fault(settings):
-        return {
-            "kind": "measurement",
-            "dataset": dataset,
-            "scenario": dict(settings),
-            "status": "invalid",
-            "reason": fault,
-        }
-    return Bench(dataset, shared_zygote()).measure(from_request(settings), budget_seconds, budget_seconds)
+
+    dataset: str
+    scenario: dict[str, Any]
+    kind: str = "measurement"
+    step: float | None = None
+    consumer: str | None = None
+    seed: int | None = None
+    samples_per_second: tuple[float, ...] = ()
+    steady_state: bool | None = None
+    build_seconds: float | None = None
+    iter_seconds: float | None = None
+    first_batch_seconds: float | None = None
+    restart_seconds: float | None = None
+    shutdown_seconds: float | None = None
+    batch_seconds: dict[str, float | None] | None = None
+    cpu_cores: float | None = None
+    pss_bytes: int | None = None
+    pss_growth_bytes: int | None = None
+    batches: int | None = None
+    page_cache: str | None = None
+    stall_fraction: float | None = None
+    rate: float | None = None
+    rate_low: float | None = None
+    rate_high: float | None = None
+    epoch_rate: float | None = None
+    epoch_rate_low: float | None = None
+    epoch_rate_high: float | None = None
+    attribution: dict[str, float | None] | None = None
+    findings: tuple[dict[str, str], ...] = ()
+    verdict: str | None = None
+    verdict_reason: str | None = None
+    notes: tuple[str, ...] = ()
+    digest: str | None = None
+    verdict_samples: int | None = None
+    verdict_whole: bool | None = None
+    status: str = "ok"
+    reason: str = ""
+    advice: str = ""
+    seconds: float | None = None
+    busy: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that were measured."""
+        return Settings(**self.scenario)
+
+    @property
+    def ranked_rate(self) -> float:
+        """Samples per second over whole epochs; 0 for a row that must not be ranked."""
+        return float(self.epoch_rate or 0.0) if self.status == "ok" else 0.0
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """The row of a stored line; names that a row does not have are passed over."""
+        return cls(**{field.name: record[field.name] for field in fields(cls) if field.name in record})
+
+    def overlaps(self, other: Row) -> bool:
+        """Whether the two intervals have a rate in common, so that neither row can be called faster."""
+        ends = (self.epoch_rate_low, self.epoch_rate_high, other.epoch_rate_low, other.epoch_rate_high)
+        low, high, other_low, other_high = (0.0 if end is None else end for end in ends)
+        return low <= other_high and other_low <= high

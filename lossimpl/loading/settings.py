@@ -1,16 +1,23 @@
-"""Settings: one way to call `torch.utils.data.DataLoader`, as a frozen value that can be written down and compared.
+"""Settings: one way to call `torch.utils.data.DataLoader`, as a frozen value that can be stored and compared.
 
-Arguments that are functions or objects (collate_fn, worker_init_fn, sampler, batch_sampler) are not part of it: they
-belong to the workload, and a setting only says whether they are used.
+Arguments that are functions or objects (collate_fn, worker_init_fn, sampler, batch_sampler) belong to the workload; the
+settings only say whether they are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 CONTEXTS = ("fork", "forkserver", "spawn")
+WORKER_DEFAULTS: dict[str, Any] = {  # arguments that have an effect only with workers
+    "prefetch_factor": None,
+    "persistent_workers": False,
+    "multiprocessing_context": None,
+    "timeout": 0.0,
+    "in_order": True,
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Settings:
 
     @property
     def text(self) -> str:
-        """The call as people write it, without the arguments left at the default of `DataLoader`."""
+        """The arguments as in a call, without those left at the default of `DataLoader`."""
         shown = self.changes(Settings(batch_size=1))
         return ", ".join(f"{name}={value!r}" for name, value in shown.items()) or "batch_size=1"
 
@@ -56,51 +63,43 @@ class Settings:
         factor = 2 if self.prefetch_factor is None else self.prefetch_factor
         return self.num_workers * factor
 
+    def without_workers(self) -> Settings:
+        """The same settings with num_workers=0, which takes back the arguments that need workers.
 
-NAMES = tuple(field.name for field in fields(Settings))
-_WHOLE = {"batch_size", "num_workers", "prefetch_factor", "generator"}
-_TRUTH = {
-    "pin_memory",
-    "persistent_workers",
-    "shuffle",
-    "sampler",
-    "batch_sampler",
-    "collate_fn",
-    "worker_init_fn",
-    "drop_last",
-    "in_order",
+        >>> Settings(num_workers=2, prefetch_factor=4, shuffle=True).without_workers().changes(Settings())
+        {'shuffle': True}
+        """
+        return replace(self, num_workers=0, **WORKER_DEFAULTS)
+
+
+TYPES = {field.name: str(field.type) for field in fields(Settings)}
+EXPECTED: dict[str, tuple[str, tuple[type, ...]]] = {
+    "bool": ("true or false", (bool,)),
+    "int": ("a whole number", (int,)),
+    "float": ("a number of seconds", (int, float)),
+    "str": (f"one of {', '.join(CONTEXTS)}", (str,)),
 }
-_OPTIONAL = {"batch_size", "prefetch_factor", "generator", "multiprocessing_context"}
 
 
 def type_fault(name: str, value: object) -> str | None:
     """Why `value` cannot be the argument `name` at all, or None."""
-    if name not in NAMES:
-        return f"{name}: not an argument that can be set here; choose from {', '.join(NAMES)}"
+    if name not in TYPES:
+        return f"{name}: not an argument that can be set here; choose from {', '.join(TYPES)}"
+    kind, optional = TYPES[name].removesuffix(" | None"), TYPES[name].endswith(" | None")
     if value is None:
-        return None if name in _OPTIONAL else f"{name}: expected a value, got None"
-    if name in _TRUTH and not isinstance(value, bool):
-        return f"{name}: expected true or false, got {value!r}"
-    if name in _WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
-        return f"{name}: expected a whole number, got {value!r}"
-    if name == "timeout" and (isinstance(value, bool) or not isinstance(value, int | float)):
-        return f"timeout: expected a number of seconds, got {value!r}"
-    if name == "multiprocessing_context" and not isinstance(value, str):
-        return f"multiprocessing_context: expected one of {', '.join(CONTEXTS)}, got {value!r}"
+        return None if optional else f"{name}: expected a value, got None"
+    words, types = EXPECTED[kind]
+    if isinstance(value, bool) != (kind == "bool") or not isinstance(value, types):
+        return f"{name}: expected {words}, got {value!r}"
     return None
 
 
-def request_fault(request: Mapping[str, Any]) -> str | None:
-    """Why a user's request cannot become `Settings`, or None. Says every fault, not only the first."""
-    faults = [fault for name, value in request.items() if (fault := type_fault(name, value))]
-    return "; ".join(faults) or None
-
-
 def from_request(request: Mapping[str, Any]) -> Settings:
-    """`Settings` of a request such as `{"num_workers": 2}`.
+    """`Settings` from arguments such as `{"num_workers": 2}`.
 
-    Raises ValueError naming each argument that is unknown or of the wrong type.
+    Raises ValueError naming every argument that is unknown or of the wrong type.
     """
-    if fault := request_fault(request):
-        raise ValueError(fault)
+    faults = [fault for name, value in request.items() if (fault := type_fault(name, value))]
+    if faults:
+        raise ValueError("; ".join(faults))
     return Settings(**request)

@@ -1,29 +1,18 @@
 """A workload: a dataset with the functions that its loader is called with, made by a factory that can be imported.
 
 A user's factory takes no arguments and returns a Dataset, a `Workload`, or a `DataLoader` whose parts are taken over.
-It must be importable (`MODULE:FACTORY`), because fresh processes make the dataset anew.
+It must be importable (`MODULE:FACTORY`), because each fresh process builds the dataset again.
 """
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lossimpl.loading.settings import Settings
+from lossimpl.loading.settings import WORKER_DEFAULTS, Settings
 from lossimpl.loading.validity import Facts
-
-BUILT_IN = {
-    "photographs": "lossimpl.loading.datasets.photographs:build",
-    "digits": "lossimpl.loading.datasets.digits:build",
-    "tabular": "lossimpl.loading.datasets.tabular:build",
-    "sequences": "lossimpl.loading.datasets.sequences:build",
-    "sqlite": "lossimpl.loading.datasets.sqlite:build",
-    "stream": "lossimpl.loading.datasets.stream:build",
-    "stream-unsharded": "lossimpl.loading.datasets.stream:build_unsharded",
-    "synthetic": "lossimpl.loading.datasets.synthetic:build",
-}
 
 
 @dataclass
@@ -43,31 +32,16 @@ class Workload:
     files: Sequence[str] = field(default_factory=tuple)
 
 
-def resolve(name: str) -> str:
-    """The `MODULE:FACTORY` behind the name of a built-in dataset, or the same text.
-
-    Raises ValueError for a text that is neither.
-    """
-    spec = BUILT_IN.get(name, name)
-    module, colon, factory = spec.partition(":")
-    if not (module and colon and factory):
-        raise ValueError(f"dataset: expected MODULE:FACTORY or one of {', '.join(BUILT_IN)}, got {name!r}")
-    return spec
-
-
-def make(name: str) -> Workload:
-    """Import the factory, call it, and wrap what it returns."""
-    module, _, path = resolve(name).partition(":")
-    target: Any = importlib.import_module(module)
-    for part in path.split("."):
-        target = getattr(target, part)
-    return as_workload(target() if callable(target) else target)
+def make(factory: str) -> Workload:
+    """Import `MODULE:FACTORY`, call it, and wrap what it returns."""
+    made = pkgutil.resolve_name(factory)
+    return as_workload(made() if callable(made) else made)
 
 
 def as_workload(made: Any) -> Workload:
     """What a factory returned, as a `Workload`.
 
-    Raises TypeError where it is nothing that a `DataLoader` could read.
+    Raises TypeError for anything that a `DataLoader` cannot read.
     """
     from torch.utils.data import DataLoader
 
@@ -81,7 +55,7 @@ def as_workload(made: Any) -> Workload:
 
 
 def _of_loader(loader: Any) -> Workload:
-    """The parts of a user's own `DataLoader`; what it made by default itself is left to the settings."""
+    """The parts of a user's own `DataLoader`; samplers that it made by default are left to the settings."""
     from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
 
     plain = loader.batch_size is not None or loader.batch_sampler is None
@@ -107,7 +81,7 @@ def is_iterable(dataset: Any) -> bool:
 
 
 def length_of(dataset: Any) -> int | None:
-    """`len(dataset)`, or None where it has none. A length that is no whole number from 0 raises what Python raises."""
+    """`len(dataset)`, or None where it has none; a length that is no whole number from 0 raises what Python raises."""
     try:
         return len(dataset)
     except NotImplementedError:
@@ -135,15 +109,7 @@ def loader_arguments(workload: Workload, settings: Settings) -> dict[str, Any]:
     """The keyword arguments of `DataLoader`; those at torch's own default are left out, as a user would."""
     import torch
 
-    arguments: dict[str, Any] = {
-        "num_workers": settings.num_workers,
-        "pin_memory": settings.pin_memory,
-        "prefetch_factor": settings.prefetch_factor,
-        "persistent_workers": settings.persistent_workers,
-        "multiprocessing_context": settings.multiprocessing_context,
-        "timeout": settings.timeout,
-        "in_order": settings.in_order,
-    }
+    arguments = {name: getattr(settings, name) for name in ("num_workers", "pin_memory", *WORKER_DEFAULTS)}
     for name in ("collate_fn", "worker_init_fn", "sampler", "batch_sampler"):
         if getattr(settings, name) and getattr(workload, name) is not None:
             arguments[name] = getattr(workload, name)

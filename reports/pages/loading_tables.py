@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lossimpl.loading.known_failures import KNOWN
+from lossimpl.loading.diagnosis.known_failures import KNOWN
 from reports import wording
 from reports.loading_rows import label
 from reports.pages.rows import first_line, rank_cell

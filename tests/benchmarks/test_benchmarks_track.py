@@ -103,7 +103,7 @@ def test_a_line_cut_short_is_passed_over(rows):
 def test_a_loading_row_is_told_in_seconds_per_sample(rows, monkeypatch):
     """100 and 200 samples a second are 10 and 5 ms a sample; the side-car keeps the rates."""
     measured = {"status": "ok", "samples_per_second": [100.0, 200.0], "scenario": {"num_workers": 0}}
-    monkeypatch.setattr("lossimpl.loading.row.measure", lambda *arguments: dict(measured))
+    monkeypatch.setattr("lossimpl.loading.measure", lambda *arguments: dict(measured))
     told = loading.Loading().track_seconds_per_sample("digits", 0, False, 16)
     assert told == {"samples": [0.01, 0.005], "number": 1}
     (row,) = rows.read()
@@ -115,7 +115,7 @@ def test_a_loading_row_is_told_in_seconds_per_sample(rows, monkeypatch):
 @pytest.mark.parametrize(("status", "error"), [("skipped", SkipNotImplemented), ("wrong-data", RuntimeError)])
 def test_a_loading_row_that_delivers_wrong_data_fails(rows, monkeypatch, status, error):
     """Settings that cannot run are skipped; data that changed is a failure. Both are kept."""
-    monkeypatch.setattr("lossimpl.loading.row.measure", lambda *arguments: {"status": status, "reason": "because"})
+    monkeypatch.setattr("lossimpl.loading.measure", lambda *arguments: {"status": status, "reason": "because"})
     with pytest.raises(error, match="because"):
         loading.Loading().track_seconds_per_sample("digits", 0, True, 16)
     assert [row["status"] for row in rows.read()] == [status]

@@ -118,7 +118,7 @@ def test_a_real_loader_that_never_delivers_is_told_by_its_own_deadline(tmp_path)
     body = """
 import sys
 sys.path.insert(0, PLACE)
-from lossimpl.loading.row import measure
+from lossimpl.loading import measure
 record = measure({"num_workers": 2, "batch_size": 2}, "stuck:dataset", 0.3)
 raise RuntimeError(f"{record['status']}: {record['reason']}")
 """.replace("PLACE", repr(str(tmp_path)))
@@ -140,7 +140,7 @@ def test_a_real_loader_that_is_given_up_leaves_no_process_and_no_file(tmp_path, 
     body = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from lossimpl.loading.row import measure
+from lossimpl.loading import measure
 return measure({{"num_workers": 2, "batch_size": 2}}, "stuck:dataset", 0.3)
 """
     seen = []

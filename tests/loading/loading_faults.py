@@ -73,7 +73,7 @@ def segfault():
     ctypes.string_at(0)
 
 
-def wait_for_ever():
+def wait_forever():
     threading.Event().wait()
 
 
@@ -89,7 +89,7 @@ def close_descriptors():
 def fork_and_stay():
     if os.fork() == 0:
         os.setsid()
-        wait_for_ever()
+        wait_forever()
 
 
 def fork_and_go_on():
@@ -126,7 +126,7 @@ def close_output():
 def ignore_signals():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    wait_for_ever()
+    wait_forever()
 
 
 def kill_group():
@@ -176,7 +176,7 @@ ERRORS = {
     "shared_memory": shared_memory_message,
 }
 ODDITIES = {
-    "hang": wait_for_ever,
+    "hang": wait_forever,
     "sleep": lambda: time.sleep(3600),
     "flood": flood,
     "close_output": close_output,
@@ -354,22 +354,22 @@ class HangsInWorker(Good):
 
     def fail(self):
         if os.getpid() != self.parent:
-            wait_for_ever()
+            wait_forever()
 
 
 class HangsAtExit(Good):
     def __init__(self):
-        atexit.register(wait_for_ever)
+        atexit.register(wait_forever)
 
 
 class LeavesThread(Good):
     def __init__(self):
-        threading.Thread(target=wait_for_ever, daemon=False).start()
+        threading.Thread(target=wait_forever, daemon=False).start()
 
 
 class HangsInBuild(Good):
     def __init__(self):
-        wait_for_ever()
+        wait_forever()
 
 
 class DiesInBuild(Good):
@@ -391,7 +391,7 @@ class WorkerOnly(Good):
 
 
 def hang_in_init(worker):
-    wait_for_ever()
+    wait_forever()
 
 
 def die_in_init(worker):
@@ -415,7 +415,7 @@ def init_error():
 
 
 def hang_in_collate(samples):
-    wait_for_ever()
+    wait_forever()
 
 
 def raise_in_collate(samples):
@@ -576,7 +576,7 @@ class Litter(Good):
         return super().__getitem__(index)
 
 
-def tells_its_place():
+def prints_its_place():
     print("place:", tempfile.gettempdir(), flush=True)
     return Good()
 
@@ -598,7 +598,7 @@ class HoldsLock(Good):
 
     def __init__(self):
         self.lock, self.parent, held = threading.Lock(), os.getpid(), threading.Event()
-        threading.Thread(target=lambda: (self.lock.acquire(), held.set(), wait_for_ever()), daemon=True).start()
+        threading.Thread(target=lambda: (self.lock.acquire(), held.set(), wait_forever()), daemon=True).start()
         held.wait()
 
     def __getitem__(self, index):

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
+from lossimpl.loading.data.sample_rng import SampleRNG
 from lossimpl.loading.datasets import package_file
-from lossimpl.loading.sample_rng import SampleRNG
 from lossimpl.loading.workload import Workload
 
 FILES = (

@@ -1,0 +1,1 @@
+"""Fresh processes for jobs: started without importing torch each time, watched, and ended with all they started."""

@@ -1,0 +1,1 @@
+"""How fast a loader delivers: the drive loop, what it records, and what the readings mean."""
