@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossimpl.loading.settings import Settings
-from lossimpl.measure.summary import median_interval
+from lossimpl.ranking import median_interval
 
 Trace = Mapping[str, Sequence[Any]]  # as `lossimpl.loading.timing` writes it
 

@@ -22,9 +22,9 @@ from lossimpl.loading.space import default_axes, product
 from lossimpl.loading.summary import summarise
 from lossimpl.loading.timing import Drive, Extent, Trace
 from lossimpl.loading.workload import make
-from lossimpl.measure.summary import median_interval
 from lossimpl.measure.threads import usable_cores
 from lossimpl.measure.wall import now
+from lossimpl.ranking import median_interval
 
 SHARE = 0.25  # of the product's time, for the search
 RIVALS, ROUNDS = 3, 5  # the fastest of the product that run off against the chosen settings, and how often each does

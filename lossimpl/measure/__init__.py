@@ -2,7 +2,6 @@
 
 clock      how long does a call take, and when has that been answered?  (wall: the clock for everything else)
 cuda       the same on a GPU, by its own events; cuda_device and cuda_board are what it asks
-summary    a median and its interval
 busy       did somebody else use the machine meanwhile?
 threads    how many threads does a measurement use?
 memory     how many bytes does a call take, and how many wait for backward?

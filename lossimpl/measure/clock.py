@@ -21,7 +21,7 @@ from itertools import pairwise
 from math import ceil
 
 from lossimpl.measure.busy import Watch
-from lossimpl.measure.summary import precision
+from lossimpl.ranking import precision
 
 Call = Callable[[], object]
 

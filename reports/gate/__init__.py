@@ -16,7 +16,3 @@ outcome       everything that is known at the end, as JSON
 render        the same as Markdown and as a page
 selftest      the gate measured by itself: false alarms, and what it finds; selftest_instructions its part by counts
 """
-
-from reports.gate.command import gate
-
-__all__ = ["gate"]

@@ -8,7 +8,3 @@ watch      run asv and show what it does
 summary    the short ranked table at the end
 command    the command itself
 """
-
-from reports.sweep.command import sweep
-
-__all__ = ["sweep"]

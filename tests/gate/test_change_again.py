@@ -11,10 +11,11 @@ from recorded import recorded_series
 from simulated import IN_TIME, KINDS, NOISY_NIGHTS, STRETCH_FACTOR, stretch_start
 from toy import Toy
 
-from reports import changes, nightly_again
-from reports.changes_again import settle
 from reports.gate.design import Design
 from reports.gate.sides import Unmeasurable
+from reports.nightly import pairs as measuring
+from reports.nightly.settle import settle
+from reports.statistics import changes
 
 NIGHTS, NOISE = 60, 0.02
 COMMITS = tuple(f"c{index:02d}" for index in range(NIGHTS))
@@ -200,14 +201,14 @@ def test_real_commits_are_measured_again(tmp_path, monkeypatch):
         return changes.Finding(series, names[3], names[2], 1.3, 0.99)
 
     given = [finding("native"), finding("native", machine="other"), finding("naive")]
-    native, other, naive = nightly_again.measured_again(toy.folder, "box", given)
+    native, other, naive = measuring.measured_again(toy.folder, "box", given)
     assert (native.commit, native.before, native.stands) == (commits[4], commits[3], True)
     assert native.ratio == pytest.approx(1.3, rel=0.03)
     assert other == given[1]
     assert (naive.commit, naive.stands) == (commits[3], False)
-    (lost,) = nightly_again.measured_again(toy.folder, "box", [finding("native", names=("0" * 8,) * 6)])
+    (lost,) = measuring.measured_again(toy.folder, "box", [finding("native", names=("0" * 8,) * 6)])
     assert (lost.stands, lost.again) == (True, "not measured again: '00000000' is no revision of this repository")
-    monkeypatch.setattr(nightly_again, "SECONDS", -1.0)
-    (late,) = nightly_again.measured_again(toy.folder, "box", [finding("native")])
+    monkeypatch.setattr(measuring, "SECONDS", -1.0)
+    (late,) = measuring.measured_again(toy.folder, "box", [finding("native")])
     assert late.stands
     assert late.again.startswith("not measured again: the ")

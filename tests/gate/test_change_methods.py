@@ -1,4 +1,4 @@
-"""Why `reports.changes` has a detection of its own: the comparison with asv's step detection and with ruptures.
+"""Why `reports.statistics.changes` detects changes itself: the comparison with asv's step detection and ruptures.
 
 All methods see each series night by night, as a nightly does, and report a change once five nights lie behind it and it
 passes 5 %; a second report within three nights of the first is the same one. So they differ only in where they split.
@@ -16,7 +16,7 @@ from asv.step_detect import detect_steps
 from recorded import recorded_series
 from simulated import KINDS, interrupted, noisy_stretch
 
-from reports import changes
+from reports.statistics import changes
 
 NIGHTS, NOISE, SERIES = 60, 0.02, 40
 ALARM_BAR = 1.0  # false alarms per 1,000 series-nights

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from simulated import KINDS, interrupted
 
-from reports import changes
+from reports.statistics import changes
 
 NOISE = 0.02  # the night-to-night spread of a row on a shared machine, as a share of its time
 

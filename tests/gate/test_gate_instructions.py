@@ -12,7 +12,7 @@ from reports.gate import instructions
 from reports.gate.processes import ask, side_environment
 from reports.gate.rows import Row
 from reports.gate.selftest_instructions import by_instructions
-from reports.pages import gate
+from reports.site.pages import gate
 
 
 def dump(folder, number, label, total):

@@ -13,8 +13,9 @@ import typer
 from asv.results import Results
 from asv.runner import BenchmarkResult
 
-from reports import asv_results, nightly
-from reports.pages.change_points import ChangePoints
+from reports.nightly import command as nightly
+from reports.record import reader
+from reports.site.pages.change_points import ChangePoints
 
 BENCHMARK = "mse_loss.MseLoss.track_seconds"
 ROWS = ("'native'", "'torch'", "'vectorized'")
@@ -114,9 +115,9 @@ def test_a_finding_that_vanishes_fails_no_night_and_one_that_moved_is_told_once(
     def move(found):
         return [replace(one, commit=commits[21][:8], before=commits[20][:8], again="repeated") for one in found]
 
-    (shown,) = ChangePoints(asv_results.read(root / "results").rows).standing
+    (shown,) = ChangePoints(reader.read(root / "results").rows).standing
     vanished = nightly.judge(root, vanish)
-    read = asv_results.read(root / "results")
+    read = reader.read(root / "results")
     assert ChangePoints(read.rows, read.nights).refuted == [replace(shown, stands=False, again="measured again: same")]
     assert vanished.code == 0
     assert vanished.lines()[0].startswith(f"vanished: {commits[20][:8]} ")
@@ -130,7 +131,7 @@ def test_a_finding_that_vanishes_fails_no_night_and_one_that_moved_is_told_once(
         commits[20][:8],
     ]
     assert nightly.judge(root) == nightly.Night((), (), ())
-    read = asv_results.read(root / "results")
+    read = reader.read(root / "results")
     (shown,) = ChangePoints(read.rows, read.nights).standing
     assert (shown.commit, shown.before, shown.again) == (commits[21][:8], commits[20][:8], "repeated")
 

@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # reports/ is run from the c
 
 import synthetic_results
 
-from reports.material import Material, gather
-from reports.site import build
+from reports.site.build import build
+from reports.site.material import Material, gather
 
 
 @pytest.fixture(scope="session")
@@ -46,4 +46,4 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are set up but not drawn, which is most of a site's cost, for tests that look at words alone."""
-    monkeypatch.setattr("reports.view.svg", lambda figure, name: "<svg></svg>")
+    monkeypatch.setattr("reports.site.view.svg", lambda figure, name: "<svg></svg>")

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports import readme
-from reports.contest import contests, largest, scores
-from reports.pages import contest
+from reports.site import readme
+from reports.site.pages import native
+from reports.statistics.comparison import contests, largest, scores
 
 
 def row(implementation: str, value: float, **changes: Any) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_the_page_and_readme_give_the_same_median_share() -> None:
     one, other = {"share": 0.25}, {"share": 0.5, "loss": "mse_loss"}
     (score,) = scores(contests(frame(row("native", 1.0, **one), row("native", 1.0, **other))))
     assert score.middle == 0.375
-    assert contest.score_row(score)[4].text == "38 %"
+    assert native.score_row(score)[4].text == "38 %"
     assert readme.share(score) == "median 38 %, least 25 % (l1_loss)"
 
 

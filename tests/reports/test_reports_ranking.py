@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports import roofline
-from reports.answers import answer, answers, sentence
-from reports.asv_results import COLUMNS
-from reports.figures.style import GLYPHS, LOOKS, look
-from reports.ranking import headlines, latest, ranked, smallest
+from reports.record.reader import COLUMNS
+from reports.site.figures.style import GLYPHS, LOOKS, look
+from reports.statistics import roofline
+from reports.statistics.answers import answer, answers, sentence
+from reports.statistics.ranking import headlines, latest, ranked, smallest
 
 
 def rows(*given: dict[str, Any]) -> pd.DataFrame:

@@ -13,8 +13,8 @@ import pytest
 import synthetic_results
 from synthetic_results import COMMITS, ENV, MACHINE
 
-from reports import asv_results
-from reports.asv_results import COLUMNS, KEY, NUMBERS, read
+from reports.record import reader
+from reports.record.reader import COLUMNS, KEY, NUMBERS, read
 
 STEM = f"{COMMITS[-1][:8]}-{ENV}"
 NATIVE = ("'native'", "'512x32000'", "'float32'", "'cpu'", "'step'")
@@ -290,5 +290,5 @@ def test_asv_itself_reads_the_fixture(results: Path) -> None:
 
 def test_an_interval_of_few_samples_does_not_begin_below_zero():
     """asv's posterior of two samples has tails on both sides; no time is negative."""
-    merged = asv_results._merged({"value": 2.0, "low": -1.0, "high": 5.0, "samples": (1.0, 3.0)}, {})
+    merged = reader._merged({"value": 2.0, "low": -1.0, "high": 5.0, "samples": (1.0, 3.0)}, {})
     assert (merged["low"], merged["value"], merged["high"]) == (0.0, 2.0, 5.0)

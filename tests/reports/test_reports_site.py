@@ -13,15 +13,17 @@ import synthetic_results
 import typer
 from synthetic_results import COMMITS, ENV, MACHINE
 
-from reports import asv_results, nightly_memory, readme
 from reports.__main__ import main
-from reports.figure import figure
-from reports.material import Material, gather
-from reports.pages import history
-from reports.pages.change_points import ChangePoints
-from reports.site import NAVIGATION, build, mathematics
-from reports.summary import summary
-from reports.view import Page
+from reports.record import reader
+from reports.site import readme
+from reports.site.build import NAVIGATION, build, mathematics
+from reports.site.figure import figure
+from reports.site.material import Material, gather
+from reports.site.pages import history
+from reports.site.pages.change_points import ChangePoints
+from reports.site.summary import summary
+from reports.site.view import Page
+from reports.statistics import nights
 
 VOID = ("meta", "link", "br", "input", "hr", "img", "wbr")
 
@@ -300,10 +302,10 @@ def test_a_refuted_step_is_no_finding_and_is_marked_nowhere(tmp_path: Path) -> N
     """All steps refuted: no table of change points, and no figure has a line at their commit."""
     commits = [f"{place:x}" * 40 for place in range(16)]
     folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), ("mse_loss",), changed_at=8)
-    history_alone = ChangePoints(asv_results.read(folder).rows)
-    lines = [{**nightly_memory.finding_line(one), "stands": False} for one in history_alone.standing]
+    history_alone = ChangePoints(reader.read(folder).rows)
+    lines = [{**nights.finding_line(one), "stands": False} for one in history_alone.standing]
     (folder / MACHINE / "changes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    read = asv_results.read(folder)
+    read = reader.read(folder)
     assert history_alone.on(read.rows) == ["88888888"]
     assert ChangePoints(read.rows, read.nights).on(read.rows) == []
     shown = _history(folder).values

@@ -1,0 +1,43 @@
+"""`python -m reports figure`: the picture in README, made again from stored results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import matplotlib
+import pandas as pd
+import typer
+
+from reports.site.figures.overview import overview
+from reports.site.material import Material, gather
+from reports.statistics.answers import answers
+
+
+def figure(
+    results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="File to write; its suffix names the format.")] = Path("docs/ceiling.svg"),
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Draw the share of the ceiling of every loss on the machine that was measured last."""
+    rows = newest(gather(results), device)
+    if rows.empty:
+        raise typer.BadParameter(f"{results} holds no right result on {device}", param_hint="--device")
+    picture = overview(rows, legend=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "README"}):
+        picture.savefig(out, facecolor="white", metadata={"Date": None} if out.suffix == ".svg" else None, dpi=200)
+    typer.echo(str(out))
+
+
+def newest(material: Material, device: str) -> pd.DataFrame:
+    """The right rows of each loss's headline case, on the setup that was measured last on this device."""
+    for setup in material.setups:
+        found = answers(material.of_setup(setup))
+        found = [one for one in found if one.case["device"] == device]
+        right = [one.rows[(one.rows["status"] == "ok") & one.rows["share"].notna()] for one in found]
+        if any(map(len, right)):
+            rows = pd.concat(right)
+            order = rows["loss"].map(material.loss_names.index)
+            return rows.loc[order.sort_values(kind="stable").index]
+    return material.rows.iloc[:0]
