@@ -1,4 +1,4 @@
-"""What earlier nights reported: `results/<machine>/changes.jsonl`, one JSON object a line."""
+"""What earlier nights reported: `results/<machine>/changes.jsonl`, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reports.record.reader import remembered
+from reports.record.reader import nights_of
 from reports.statistics.changes import Event, Finding
 from reports.statistics.nights import finding_line
 
 
 def finding_lines(machine: str, seen: Sequence[Finding], settled: Sequence[Finding]) -> list[dict[str, Any]]:
-    """A machine's findings to remember: where they were settled, and where the history showed them if that differs."""
+    """The lines for a machine's findings: where they were settled, and where the history has them if that differs."""
     lines = []
     for before, after in zip(seen, settled, strict=True):
         if before.series.machine == machine:
@@ -24,18 +24,18 @@ def finding_lines(machine: str, seen: Sequence[Finding], settled: Sequence[Findi
 
 
 def event_line(one: Event) -> dict[str, Any]:
-    """A new environment as it is remembered."""
+    """The line for a new environment."""
     return {"commit": one.commit, "event": one.label}
 
 
 def path_of(root: Path, machine: str) -> Path:
-    """Where a machine's findings are kept, beside its results."""
+    """The file of a machine, beside its results."""
     return root / "results" / machine / "changes.jsonl"
 
 
 def is_new(root: Path, line: dict[str, Any], machine: str) -> bool:
-    """Whether no earlier night wrote this line; figures may differ by what was measured since, the place may not."""
-    return _place(line) not in {_place(known) for known in remembered(path_of(root, machine))}
+    """Whether no earlier night wrote this line; numbers may differ, the row, environment and commit may not."""
+    return _place(line) not in {_place(known) for known in nights_of(path_of(root, machine))}
 
 
 def _place(line: dict[str, Any]) -> tuple[Any, ...]:
@@ -43,7 +43,7 @@ def _place(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def remember(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    """Add lines to what is known."""
+    """Append lines to a machine's file."""
     text = "".join(json.dumps(line) + "\n" for line in lines)
     if text:
         with path.open("a", encoding="utf-8") as file:

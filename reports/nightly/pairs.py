@@ -1,8 +1,7 @@
-"""The nightly's findings measured again in pairs of fresh processes: its commits are built as the gate builds them."""
+"""Findings measured again in pairs of fresh processes; the commits are built as the gate builds them."""
 
 from __future__ import annotations
 
-import ast
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,19 +9,19 @@ from pathlib import Path
 
 from lossimpl.measure import wall
 from reports.gate.design import Design, Verdict
-from reports.gate.rows import Row
 from reports.gate.session import Session
 from reports.gate.sides import Side, Unmeasurable, build, commit_of
 from reports.nightly.settle import settle
+from reports.record.rows import Row
 from reports.statistics.changes import Finding
 
-SECONDS = 1800.0  # of a night, for all its findings
-COMPARISON = 600.0  # seconds of one comparison: some hundred pairs
-SILENCE = 300.0  # seconds that a benchmark process may say nothing
+SECONDS = 1800.0  # per night, for all findings
+COMPARISON = 600.0  # seconds per comparison: about a hundred pairs
+SILENCE = 300.0  # seconds that a benchmark process may take to answer
 
 
 def measured_again(root: Path, machine: str, found: Sequence[Finding]) -> list[Finding]:
-    """The findings, in their order, settled where they are of this machine; largest slowdowns first in its time."""
+    """The findings, in their order; those of this machine are settled, the largest slowdowns first."""
     here = [one for one in found if one.series.machine == machine]
     with tempfile.TemporaryDirectory(prefix="nightly-", ignore_cleanup_errors=True) as folder:
         settled = iter(settle(here, Commits(root, Path(folder)).compare))
@@ -30,7 +29,7 @@ def measured_again(root: Path, machine: str, found: Sequence[Finding]) -> list[F
 
 
 class Commits:
-    """Commits of a repository, each built once under `folder`, compared until the time of the night is up."""
+    """Commits of a repository, each built once under `folder`, and compared until the night's time is up."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.folder = root, folder
@@ -38,18 +37,18 @@ class Commits:
         self.deadline = wall.now() + SECONDS
 
     def compare(self, before: str, after: str, found: Sequence[Finding], effect: float) -> list[Verdict]:
-        """What pairs say of the findings' rows; whatever goes wrong is `Unmeasurable`, and the findings stand."""
+        """The verdicts of pairs on the findings' rows; any failure is `Unmeasurable`, and the findings stand."""
         if wall.now() > self.deadline:
-            raise Unmeasurable(f"the {SECONDS:.0f} s that a night has for it are over")
+            raise Unmeasurable(f"the night's {SECONDS:.0f} s for this are used up")
         try:
-            return self._verdicts(before, after, [_row(one) for one in found], effect)
+            return self._verdicts(before, after, [Row.of(vars(one.series)) for one in found], effect)
         except Unmeasurable:
             raise
-        except Exception as error:  # a night must tell what its histories show, whatever breaks behind them
+        except Exception as error:  # a night reports what its histories show, whatever fails here
             raise Unmeasurable(f"{type(error).__name__}: {error}") from error
 
     def _verdicts(self, before: str, after: str, rows: list[Row], effect: float) -> list[Verdict]:
-        """Pairs of both commits, both asked by the benchmarks of the later one."""
+        """Measure pairs of both commits, both with the benchmarks of the later one."""
         base, head = self._side(before), self._side(after)
         session = Session(replace(base, suite=head.suite), head, SILENCE, seed=len(self.built))
         design = Design(rows, effect)
@@ -62,8 +61,3 @@ class Commits:
         if commit not in self.built:
             self.built[commit] = build(self.root, commit, commit_of(self.root, commit), self.folder)
         return self.built[commit]
-
-
-def _row(one: Finding) -> Row:
-    """The row as the suite knows it: asv writes its parameters as Python would."""
-    return Row(one.series.benchmark, ast.literal_eval(f"({one.series.params},)"))

@@ -1,6 +1,6 @@
-"""What one file or line in `results/` says, checked against its format: JSON values in, flat records out.
+"""One file or line of `results/`, checked against its format: JSON values in, flat records out.
 
-Pure: `asv_results` opens the files. Whatever a format does not allow raises `Malformed`, saying what it is.
+Pure: `reader` opens the files. Whatever a format does not allow raises `Malformed` with the reason.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
+from reports.record.rows import LOADING_PARAMETERS, LOSS_PARAMETERS
+
 Record = dict[str, Any]
 
 FORMAT = 2  # asv.results.Results.api_version
-LOSS_PARAMETERS = ("implementation", "shape", "dtype", "device", "mode")  # the order in every benchmarks/<loss>.py
-LOADING_PARAMETERS = ("dataset", "num_workers", "pin_memory", "batch_size")  # in benchmarks/loading.py
 TEXTS = (
     *("loss", *LOSS_PARAMETERS, "case", "status", "reason", "level", "ceiling_name", "manifest", "id"),
     *("kind", "dataset", "verdict", "argument", "advice"),
@@ -29,11 +29,11 @@ NEEDED = {
     "loaders": ("dataset", "kind"),
     "changes": ("commit",),
 }
-PER_ROW = {"result": "value", "stats_ci_99_a": "low", "stats_ci_99_b": "high", "stats_number": "number"}
+PER_ROW = {"result": "value", "stats_number": "number"}  # asv's 99 % intervals are not read: samples give ours
 
 
 class Malformed(ValueError):
-    """What a file or line says is not what its format allows."""
+    """A file or line that its format does not allow."""
 
 
 def require(condition: object, what: str) -> None:
@@ -53,24 +53,24 @@ def commit_and_env(stem: str) -> Record:
 
 
 def header(stem: str, data: Record) -> Record:
-    """What holds for every row of an asv file; `stem` is its name, which has to agree."""
+    """The fields that all rows of an asv file share; its name `stem` has to agree with its content."""
     require(data.get("version") == FORMAT, f"format version {data.get('version')!r}, expected asv's {FORMAT}")
     for key, kind in {"commit_hash": str, "result_columns": list, "results": dict}.items():
-        require(key in data, f"misses the key {key!r}")
+        require(key in data, f"lacks the key {key!r}")
         require(isinstance(data[key], kind), f"{key!r} is {type(data[key]).__name__}, expected {kind.__name__}")
     named = commit_and_env(stem)
     held = data["commit_hash"][:8]
-    require(held == named["commit"], f"holds commit {held!r}, but its name says {named['commit']!r}")
+    require(held == named["commit"], f"is of commit {held!r}, but its name says {named['commit']!r}")
     return {**named, "date": time(data.get("date"), "date"), "python": data.get("python")}
 
 
 def asv_rows(name: str, columns: list[str], cells: Any) -> Iterator[Record]:
-    """One record per combination of parameters, last parameter fastest, as asv stores them."""
+    """One record per combination of parameters, in asv's order: the last parameter varies fastest."""
     require(isinstance(cells, list), f"{name}: is {type(cells).__name__}, expected a list")
     require(len(cells) <= len(columns), f"{name}: {len(cells)} values for {len(columns)} columns")
     by_column = dict(zip(columns, cells, strict=False))  # asv drops trailing nulls
     axes = by_column.get("params") or []
-    require(isinstance(axes, list) and all(isinstance(axis, list) for axis in axes), f"{name}: params are no lists")
+    require(isinstance(axes, list) and all(isinstance(axis, list) for axis in axes), f"{name}: params are not lists")
     combinations = [tuple(map(str, one)) for one in product(*axes)]
     per_row = {ours: _per_row(name, theirs, by_column, len(combinations)) for theirs, ours in PER_ROW.items()}
     per_row["samples"] = _per_row(name, "samples", by_column, len(combinations))
@@ -94,7 +94,7 @@ def _per_row(name: str, column: str, by_column: Record, count: int) -> list[Any]
 
 def _measured(name: str, one: Record) -> Record:
     for column, value in one.items():
-        require(column == "samples" or value is None or _number(value), f"{name}: {column} {value!r} is no number")
+        require(column == "samples" or value is None or _number(value), f"{name}: {column} {value!r} is not a number")
     value = one["value"]
     status = "error" if value is None else "skipped" if math.isnan(value) else "ok"
     return {**one, "samples": samples(name, one["samples"]), "status": status}
@@ -107,12 +107,12 @@ def _number(value: Any) -> bool:
 def samples(name: str, values: Any) -> tuple[float, ...] | None:
     if values is None:
         return None
-    require(isinstance(values, list) and all(map(_number, values)), f"{name}: samples {values!r:.60} are no numbers")
+    require(isinstance(values, list) and all(map(_number, values)), f"{name}: samples {values!r:.60} are not numbers")
     return tuple(map(float, values)) or None
 
 
 def _identity(name: str, params: tuple[str, ...]) -> Record:
-    """The loss is the benchmark file's stem; the parameters stand in the literal order that the files share."""
+    """The loss, which is the benchmark file's stem, and the parameters by name."""
     values = [one.strip("'\"") for one in params]
     if name.startswith("loading."):
         dataset, settings = values[0] if values else None, dict(zip(LOADING_PARAMETERS[1:], values[1:], strict=False))
@@ -123,13 +123,13 @@ def _identity(name: str, params: tuple[str, ...]) -> Record:
 
 
 def require_texts(record: Record) -> None:
-    """What tables group and link by has to be text where it is given."""
+    """Fields that tables group and link by have to be text where they are given."""
     for key in TEXTS:
         require(isinstance(record.get(key), str | None), f"{key!r} is {record.get(key)!r:.60}, expected text")
 
 
 def side_record(kind: str, record: Record) -> Record:
-    """A line of the other side-cars, as it is: only what tells its place is checked."""
+    """A line of the other side-cars, unchanged: only the fields that identify it are checked."""
     require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
     for key in NEEDED[kind]:
         require(isinstance(record.get(key), str), f"{key!r} is {record.get(key)!r:.60}, expected text")
@@ -140,7 +140,7 @@ def side_record(kind: str, record: Record) -> Record:
 
 
 def side_row(record: Record) -> Record:
-    """A line of rows.jsonl, flat: the fields of `agreement` stand beside the others."""
+    """A line of rows.jsonl, flat: the fields of `agreement` become fields of the record."""
     require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
     for key, kind in {"benchmark": str, "params": list}.items():
         require(isinstance(record.get(key), kind), f"{key!r} is {record.get(key)!r}, expected {kind.__name__}")
@@ -169,4 +169,4 @@ def time(value: Any, what: str) -> pd.Timestamp | None:
         stamp = pd.Timestamp(value, unit=unit) if _number(value) else pd.Timestamp(str(value))
         return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
     except (ValueError, OverflowError) as error:
-        raise Malformed(f"{what} {value!r} is no time") from error
+        raise Malformed(f"{what} {value!r} is not a time") from error

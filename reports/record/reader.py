@@ -1,23 +1,24 @@
 """The only reader of `results/`: asv's JSON and our side-cars, as one tidy pandas frame.
 
-A broken file or line becomes a `Problem` that names it and says what is wrong; everything else is still read.
-Results of several machines merge by folder, and rows of old commits are read like today's.
+A broken file or line becomes a `Problem` with its place and reason; everything else is still read. The folders of
+several machines lie side by side, and rows of old commits are read like new ones.
 
-    results/<machine>/machine.json                          asv: what the machine is
+    results/<machine>/machine.json                          asv: facts about the machine
     results/<machine>/<hash8>-<env>.json                    asv: format 2, one file per commit and environment
     results/<machine>/<hash8>-<env>.rows.jsonl              one object per measured row: samples, agreement, memory
     results/<machine>/<hash8>-<env>.manifest.jsonl          one environment per line, by `id`
     results/<machine>/<hash8>-<env>.conformance.jsonl.gz    one object per case, implementation, device and dtype
     results/<machine>/<hash8>-<env>.loaders.jsonl           one object per DataLoader configuration
-    results/<machine>/gate-selftest.json                    what the gate knows of itself
-    results/<machine>/loaders-selftest.json                 and the search for loader settings
-    results/<machine>/changes.jsonl                         what each night reported, as it was settled
+    results/<machine>/gate-selftest.json                    error rates of the gate
+    results/<machine>/loaders-selftest.json                 accuracy of the search for loader settings
+    results/<machine>/changes.jsonl                         what each night reported, settled by pairs of processes
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from asv_runner.statistics import compute_stats  # type: ignore[import-untyped]  # it ships no types
 
+from lossimpl.ranking import FEWEST, Interval, median_interval
 from reports.record.formats import Malformed as Malformed
 from reports.record.formats import Record, asv_rows, commit_and_env, header, require, side_record, side_row
 
@@ -50,7 +51,7 @@ BROKEN = (OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeErro
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing in `results/` that could not be read; `place` is the file, with the line where there is one."""
+    """Something in `results/` that could not be read; `place` is the file, with the line where there is one."""
 
     place: str
     what: str
@@ -64,9 +65,10 @@ class Results:
     """Everything in `results/`.
 
     `rows` has one row per (machine, env, commit, benchmark, params) and at least `COLUMNS`; seconds and bytes are
-    plain numbers. `conformance` and `loaders` are the side-cars of these names. `manifests` maps an id to what that
-    run recorded, `machines` a folder to its machine.json, `selftests` a folder to its gate self-test, and
-    `loader_tests` one to that of the loaders. `nights` are the lines of all nights, each with its machine.
+    plain numbers. `low` and `high` are the ends of the median's interval, missing where there are too few samples.
+    `conformance` and `loaders` are the side-cars of these names. `manifests` maps an id to its manifest, `machines` a
+    folder to its machine.json, `selftests` to its self-test of the gate and `loader_tests` to that of the loaders.
+    `nights` are the lines of all nights, each with its machine.
     """
 
     rows: pd.DataFrame
@@ -81,7 +83,7 @@ class Results:
 
 
 def read(folder: Path) -> Results:
-    """Read every machine's folder under `folder`; an absent folder is empty results, a file is an error.
+    """Read every machine's folder under `folder`; an absent folder gives empty results, a file raises.
 
     >>> read(Path("no-such-folder")).rows.empty
     True
@@ -95,7 +97,7 @@ def read(folder: Path) -> Results:
 
 
 class _Reader:
-    """Collects records while it walks the folders, and the problems beside them."""
+    """Collects records and problems while it walks the folders."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -201,16 +203,24 @@ def _plain(error: Exception) -> str:
 def _merged(asv: Record, side: Record) -> Record:
     """asv's row with what the side-car adds; the side-car knows why a row has no value, and keeps every sample."""
     row = {**asv, **side}
-    if row.get("samples") and (pd.isna(row.get("value")) or pd.isna(row.get("low"))):
-        row |= dict(zip(("value", "low", "high"), interval(row["samples"]), strict=True))
-    if row.get("low") is not None and row["low"] < 0:
-        row["low"] = 0.0  # asv fits a law with tails on both sides to few samples, and no time is negative
+    if row.get("samples"):
+        row |= interval(row["samples"])._asdict()
     row.setdefault("status", "error" if pd.isna(row.get("value")) else "ok")
     return {**row, "date": row.get("date") or row.get("started_at")}  # a commit is older than its measurement
 
 
-def remembered(path: Path) -> list[Record]:
-    """The lines of all nights; one that no night has written raises `Malformed`, since what it hides is unknown."""
+def interval(samples: Sequence[float]) -> Interval:
+    """The median of samples with its interval, which is missing where there are too few samples for one.
+
+    >>> interval([3.0, 1.0, 2.0])
+    Interval(value=2.0, low=nan, high=nan)
+    """
+    found = median_interval(samples)
+    return found if len(samples) >= FEWEST else found._replace(low=math.nan, high=math.nan)
+
+
+def nights_of(path: Path) -> list[Record]:
+    """The lines of all nights. One in another format raises `Malformed`: what it reports would be reported again."""
     lines = path.read_bytes().split(b"\n") if path.exists() else []
     return [_night(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
@@ -219,14 +229,4 @@ def _night(path: Path, number: int, line: bytes) -> Record:
     try:
         return side_record("changes", json.loads(line))
     except ValueError as error:
-        raise Malformed(f"{path} line {number}: {error}; a night's line is a JSON object, mend or remove it") from error
-
-
-def interval(samples: Sequence[float]) -> tuple[float, float, float]:
-    """asv's median of samples with the ends of its 99 % interval, for rows that asv did not get to store.
-
-    >>> interval([3.0, 1.0, 2.0])[0]
-    2.0
-    """
-    median, statistics = compute_stats(list(samples), 1)
-    return float(median), float(statistics["ci_99_a"]), float(statistics["ci_99_b"])
+        raise Malformed(f"{path} line {number}: {error}; correct or remove the line") from error

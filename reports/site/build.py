@@ -1,4 +1,4 @@
-"""`python -m reports site`: results/ becomes a static site that opens from a folder, without any network."""
+"""`python -m reports site`: a static site from results/ that opens from its folder, without a network."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def build(material: Material, out: Path) -> Path:
 
 
 def _clear(out: Path) -> None:
-    """Only a site is replaced: a folder with other contents is somebody's."""
+    """Empty the folder, if it holds a site or nothing; a folder with other contents is refused."""
     if out.exists() and any(out.iterdir()) and not (out / "index.html").exists():
-        raise typer.BadParameter(f"{out} is not empty and holds no site; name an empty folder", param_hint="--out")
+        raise typer.BadParameter(f"{out} is not empty and holds no site; choose an empty folder", param_hint="--out")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
 
@@ -107,7 +107,7 @@ def _templates(losses: Mapping[str, Loss]) -> Environment:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in the next line after an underscore.
+    """A name that may break after an underscore.
 
     >>> str(breakable("mse_loss"))
     'mse_<wbr>loss'
@@ -116,7 +116,7 @@ def breakable(name: str) -> Markup:
 
 
 def quoted(text: str) -> Markup:
-    """Text whose words between backticks are code.
+    """Text in which words between backticks are shown as code.
 
     >>> str(quoted("raise `ulimit -n`"))
     'raise <code>ulimit -n</code>'
@@ -125,7 +125,7 @@ def quoted(text: str) -> Markup:
 
 
 def mathematics(formula: str) -> Markup:
-    """Plain text as typeset mathematics: one line per part, `_y` and `^γ` lowered and raised.
+    """A formula in plain text as HTML: one line per part, `_y` as subscript and `^γ` as superscript.
 
     >>> str(mathematics("−w_y p^γ;  p < 1"))
     '−w<sub>y</sub> p<sup>γ</sup><br>p &lt; 1'

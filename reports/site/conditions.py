@@ -1,4 +1,4 @@
-"""Where, when and on which commits the numbers of a page were measured, in words beside them."""
+"""Where, when and on which commits the numbers of a page were measured, in words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_NAMED = 3  # commits; the rest are counted
 
 @dataclass(frozen=True)
 class Conditions:
-    """One machine and environment: what it is, and the commits that rows come from."""
+    """One machine, described, one environment, and the commits of its rows."""
 
     machine: str
     env: str
@@ -24,7 +24,7 @@ class Conditions:
 
 
 def conditions(material: Material, rows: pd.DataFrame) -> list[Conditions]:
-    """One for each machine and environment in `rows`, which have the columns `machine`, `env` and `commit`."""
+    """One entry per machine and environment in `rows`, which have the columns `machine`, `env` and `commit`."""
     if rows.empty:
         return []
     return [_one(material, str(machine), str(env), one) for (machine, env), one in rows.groupby(SETUP, sort=True)]
@@ -37,14 +37,14 @@ def _one(material: Material, machine: str, env: str, rows: pd.DataFrame) -> Cond
 
 
 def _described(name: str, facts: Mapping[str, Any]) -> str:
-    """The folder's name, and what asv wrote about the machine where it did."""
+    """The folder's name, with what asv wrote about the machine."""
     cores = f"{facts['num_cpu']} cores" if facts.get("num_cpu") else None
     known = [str(one) for one in (facts.get("cpu"), cores, facts.get("os")) if one]
     return f"{name} ({', '.join(known)})" if known else name
 
 
 def commits(rows: pd.Series[str], measured: pd.Series[pd.Timestamp]) -> str:
-    """The commits of rows, the last measured first, each with that day; with counts if there are several.
+    """The commits of rows, last measured first, each with its day, and with the number of rows if there are several.
 
     >>> days = pd.Series({"0123abcd": pd.Timestamp("2026-11-23"), "89abcdef": pd.NaT})
     >>> commits(pd.Series(["89abcdef", "0123abcd", "0123abcd"]), days)
@@ -57,9 +57,9 @@ def commits(rows: pd.Series[str], measured: pd.Series[pd.Timestamp]) -> str:
     named = [f"{one}{_day(measured.get(one))}" for one in order]
     if len(named) == 1:
         return f"commit {named[0]}"
-    told = [f"{one} ({counts[commit]} rows)" for one, commit in zip(named, order, strict=True)]
-    more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
-    return f"commits {', '.join(told[:MOST_NAMED])}{more}"
+    counted = [f"{one} ({counts[commit]} rows)" for one, commit in zip(named, order, strict=True)]
+    more = f" and {len(counted) - MOST_NAMED} more" if len(counted) > MOST_NAMED else ""
+    return f"commits {', '.join(counted[:MOST_NAMED])}{more}"
 
 
 def _day(time: Any) -> str:

@@ -1,4 +1,4 @@
-"""What every page is made from: the results, the newest row of each series, and the contracts of the losses."""
+"""The data of all pages: the results, the newest row of each series, and the losses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 from lossimpl.spec import Case, Loss
 from reports.record import reader
 from reports.statistics import roofline
+from reports.statistics.loading import measurements
 from reports.statistics.ranking import SETUP, latest, loss_rows
 
 
@@ -30,11 +31,12 @@ class Material:
     def rows(self) -> pd.DataFrame:
         return latest(self.history)
 
-    @property
-    def newest_loading(self) -> pd.DataFrame:
-        """The newest row of every loading benchmark."""
+    @cached_property
+    def loading(self) -> pd.DataFrame:
+        """The best known row of each loader setting, from the sweep and from `lossimpl loaders`."""
         rows = self.results.rows
-        return latest(rows[rows["benchmark"].astype(str).str.startswith("loading.")]).dropna(axis="columns", how="all")
+        swept = latest(rows[rows["benchmark"].astype(str).str.startswith("loading.")]).dropna(axis="columns", how="all")
+        return measurements(swept, self.loaders)
 
     @property
     def loaders(self) -> pd.DataFrame:
@@ -47,7 +49,7 @@ class Material:
         return self._by_date(self.results.conformance)
 
     def _by_date(self, side: pd.DataFrame) -> pd.DataFrame:
-        """File names begin with a hash, so their order says nothing: the rows of the same commit know its date."""
+        """By the date of the commit, which its rows know; the file names begin with a hash and are in no such order."""
         if side.empty:
             return side
         dates = self.results.rows.groupby("commit")["date"].max()
@@ -56,30 +58,31 @@ class Material:
 
     @property
     def setups(self) -> list[tuple[str, str]]:
-        """Machine and environment of every measurement, the newest first."""
+        """Machine and environment of every measurement, newest first."""
         newest = self.rows.groupby(SETUP)["started_at"].max().sort_values(ascending=False, na_position="last")
         return [(str(machine), str(env)) for machine, env in newest.index]
 
     def of_setup(self, setup: tuple[str, str]) -> pd.DataFrame:
+        """The newest rows of one machine and environment."""
         return self.rows[(self.rows["machine"] == setup[0]) & (self.rows["env"] == setup[1])]
 
     @property
     def loss_names(self) -> list[str]:
-        """The catalogue's order, then losses that only the results know."""
+        """The order of the catalogue, then losses that only the results have."""
         return list(dict.fromkeys([*self.losses, *sorted(set(self.rows["loss"]))]))
 
 
 def gather(folder: Path, losses: Mapping[str, Loss] | None = None) -> Material:
-    """Read `folder`; the losses are the installed package's unless given."""
+    """Read `folder`; `losses` defaults to those of the installed package."""
     if losses is None:
-        from lossimpl import LOSSES  # imports torch, so only once a site is really built
+        from lossimpl import LOSSES  # imports torch
 
         losses = LOSSES
     return Material(reader.read(folder), losses)
 
 
 def _with_traffic(rows: pd.DataFrame, losses: Mapping[str, Loss]) -> pd.DataFrame:
-    """Rows of commits before there was a side-car get the traffic of their case from the loss itself."""
+    """Rows without a side-car get the traffic of their case from the loss."""
     missing = (
         rows["traffic"].isna()
         & rows["loss"].isin(list(losses))

@@ -1,4 +1,4 @@
-"""The answer in the terminal: one line per loss, for `make report` and whoever prints results."""
+"""The results in the terminal: one line per loss, for `make report`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HEADINGS = ("loss", "fastest", "time", "against", "ceiling", "device")
 
 
 def summary(material: Material) -> str:
-    """The fastest implementation of each loss, newest measurement, as an aligned table with the counts below."""
+    """The fastest implementation of each loss by its newest measurement, as an aligned table with the counts below."""
     counts = Counter(material.rows["status"])
     if not counts:
         return "nothing measured yet: make report"
@@ -30,10 +30,10 @@ def _in_order(counts: Counter[str]) -> str:
 def _line(one: Answer) -> tuple[str, ...]:
     best = one.best
     if best is None:
-        return (str(one.case["loss"]), "none right", "", "", "", str(one.case["device"]))
+        return (str(one.case["loss"]), "none correct", "", "", "", str(one.case["device"]))
     return (
         str(one.case["loss"]),
-        wording.names(list(one.fastest)),
+        wording.names(one.fastest),
         wording.seconds(best["value"]),
         against(one),
         wording.percent(best["share"]),

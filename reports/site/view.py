@@ -1,22 +1,25 @@
-"""What a page is made of before it is HTML: cells, tables, figures, pages. Templates turn them into text."""
+"""Cells, tables, figures and pages before they are HTML; templates turn them into text."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lossimpl import wording
 from reports.site.figures.style import svg
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: `sort` is what the column sorts by, `bar` a share from 0 to 1 drawn beside the text.
+    """A cell of a table.
 
-    `more` opens on demand, as (label, text) pairs; `kind` is a CSS class.
+    `sort` is the value that its column sorts by, `kind` a CSS class, `bar` a share from 0 to 1 drawn below the text,
+    `chip` the implementation whose colour it shows, and `more` are (label, text) pairs that open on demand.
     """
 
     text: str
@@ -28,9 +31,15 @@ class Cell:
     more: tuple[tuple[str, str], ...] = ()
 
 
+def number(value: Any, words: Callable[[Any], str], kind: str = "", bar: bool = False) -> Cell:
+    """A cell that shows a number in words and sorts by it, as far as it is known; `bar` draws it as a share."""
+    known = float(value) if wording.known(value) else None
+    return Cell(words(value), sort=known, kind=kind, bar=known if bar else None)
+
+
 @dataclass(frozen=True)
 class Table:
-    """Columns are (heading, explanation); a heading carries the unit unless every cell does."""
+    """Columns are (heading, explanation); a heading has the unit unless every cell does."""
 
     caption: str
     columns: tuple[tuple[str, str], ...]
@@ -39,7 +48,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as inline SVG, with the sentence that says what it shows."""
+    """A figure as inline SVG, with its caption."""
 
     svg: str
     caption: str
@@ -55,13 +64,13 @@ def slug(*parts: object) -> str:
 
 
 def drawing(figure: Figure, caption: str, *name: object) -> Drawing:
-    """A figure for a page; `name` makes its ids unique there."""
+    """A figure for a page; `name` makes its ids unique on the page."""
     return Drawing(svg(figure, slug(*name)), caption)
 
 
 @dataclass(frozen=True)
 class Page:
-    """One file of the site: `name` is the file's, `template` fills it with `values`; `files` go beside it."""
+    """One file of the site: `template` rendered with `values` into the file `name`; `files` are written beside it."""
 
     name: str
     title: str

@@ -1,18 +1,18 @@
 """Change points in the history of a series: on which commit its level moved, by how much, and how sure that is.
 
-Detection walks forward and only ever looks back, so what one night reported no later night rewrites. After each new
-point it takes the split of the recent past with the smallest sum of absolute deviations about two medians, and
-accepts it where all of this holds:
+Detection walks forward and only looks back, so no later night rewrites what one night reported. After each new point it
+takes the split of the recent past with the smallest sum of absolute deviations from two medians, and accepts it if:
 
-- at least `RIGHT` points lie behind the split, and the medians differ by more than the effect threshold;
-- two levels explain the n points better than one by more than `EVIDENCE` in log likelihood under Laplace's law, whose
-  spread is estimated too: n log(S1 / S2), with S1 and S2 the sums of absolute deviations about one and two medians.
+- at least `RIGHT` points follow the split, and the medians differ by more than the effect threshold;
+- two levels explain the n points better than one by more than `EVIDENCE` in log likelihood under a Laplace
+  distribution of estimated spread: n log(S1 / S2), where S1 and S2 are the sums of absolute deviations from one median
+  and from two.
 
-Sums rather than medians of the deviations, since noise on a shared machine comes in bursts: a row that is half as slow
-again in one night of four has a small median deviation, and five such nights in a row would look like a step.
+Sums rather than medians of the deviations, since noise on a shared machine comes in bursts: a row that takes 1.5 times
+as long in one night of four has a small median deviation, and five such nights in a row would look like a step.
 
-docs/change-points.md has the comparison with ruptures and asv's step detection that led to this, and
-`tests/gate/test_change_methods.py` makes it, with the simulation behind the constants.
+docs/change-points.md compares this with ruptures and asv's step detection; `tests/gate/test_change_methods.py` runs
+that comparison and the simulation behind the constants.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import mannwhitneyu
 
+from reports.record.rows import name_of
+
 Array = npt.NDArray[np.float64]
 
 LEFT, RIGHT = 5, 5  # fewest points of the old and of the new level
-WINDOW, DELAY = 24, 20  # points of the old level that count, and the longest a change may stay undecided
-EVIDENCE = 16.0  # nats; under one false alarm per 1,000 nights of every simulated and of the recorded series
-EFFECT = 0.05  # a change of level below this is nobody's business
+WINDOW, DELAY = 24, 20  # most points of the old level that are used, and of the new one
+EVIDENCE = 16.0  # nats: less than one false alarm per 1,000 nights of every simulated and of the recorded series
+EFFECT = 0.05  # smaller changes of level are not reported
 KEY = ["machine", "env", "benchmark", "params"]
 
 
@@ -55,22 +57,22 @@ class Series:
     machine: str
     environment: str
     benchmark: str
-    params: str
+    params: tuple[str, ...]  # as asv writes them
     commits: tuple[str, ...]
     values: tuple[float, ...]
 
     @property
     def row(self) -> str:
         """The row as asv names it: `cross_entropy.CrossEntropy.track_seconds('native', '512x512', ...)`."""
-        return f"{self.benchmark}({self.params})"
+        return name_of(self.benchmark, self.params)
 
 
 @dataclass(frozen=True)
 class Finding:
     """A change that a night reports: `before` is the last measured commit of the old level, `commit` the first new.
 
-    `again` says what came of measuring both commits again (`reports.nightly.settle`); it `stands` unless they are the
-    same there.
+    `again` says in words what measuring both commits again showed (`reports.nightly.settle`); the finding `stands`
+    unless that refuted it.
     """
 
     series: Series
@@ -89,7 +91,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Event:
-    """A labelled start of a new history: this machine began to measure a row's benchmark in another environment."""
+    """The first commit that a machine measured in another environment, which starts a new history."""
 
     machine: str
     commit: str
@@ -97,7 +99,7 @@ class Event:
 
 
 def change_points(values: Sequence[float], effect: float = EFFECT) -> list[Change]:
-    """Every change of level of a series of positive values, in order; changes below `effect` are left alone.
+    """Every change of level of a series of positive values, in order; those below `effect` are ignored.
 
     >>> steady, slower = [1.00, 1.01, 0.99, 1.00, 1.02, 0.98, 1.00, 1.01], [1.20, 1.21, 1.19, 1.20, 1.22]
     >>> [(found.position, round(found.ratio, 2)) for found in change_points(steady + slower)]
@@ -116,7 +118,7 @@ def change_points(values: Sequence[float], effect: float = EFFECT) -> list[Chang
 
 
 def _best_split(levels: Array, low: int, end: int) -> int | None:
-    """The split of levels[low:end] with the smallest absolute deviations, if enough points lie behind it."""
+    """The split of levels[low:end] with the smallest absolute deviations, if enough points follow it."""
     splits = range(max(low + LEFT, end - DELAY), end)
     if len(splits) < RIGHT:
         return None
@@ -126,7 +128,7 @@ def _best_split(levels: Array, low: int, end: int) -> int | None:
 
 
 def _deviation(values: Array) -> float:
-    """The sum of absolute deviations about the median: the upper half less the lower one."""
+    """The sum of absolute deviations from the median: the sum of the upper half less that of the lower."""
     ordered, half = np.sort(values), values.size // 2
     return float(ordered[values.size - half :].sum() - ordered[:half].sum())
 
@@ -136,7 +138,7 @@ def _shift(left: Array, right: Array) -> float:
 
 
 def _accepted(left: Array, right: Array, effect: float) -> bool:
-    """Whether a split passes both conditions that the module's docstring lists."""
+    """Whether a split meets the conditions in the module's docstring."""
     both = np.concatenate([left, right])
     one, two = _deviation(both), _deviation(left) + _deviation(right)
     return abs(_shift(left, right)) > math.log1p(effect) and one > two * math.exp(EVIDENCE / both.size)
@@ -148,9 +150,9 @@ def _described(left: Array, right: Array, split: int) -> Change:
 
 
 def histories(rows: pd.DataFrame, order: Sequence[str]) -> list[Series]:
-    """The series of every row that `reports.record.reader` read, its commits in the order given (oldest first).
+    """The series of every row of the record, its commits in the given order (oldest first).
 
-    Rows without a time (unavailable, wrong, failed) and commits outside `order` have no point in a series.
+    Rows without a time (unavailable, wrong, failed) and commits outside `order` are left out.
     """
     place = {commit: index for index, commit in enumerate(order)}
     measured = rows[(rows["status"] == "ok") & rows["value"].gt(0) & rows["commit"].isin(place)]
@@ -160,7 +162,7 @@ def histories(rows: pd.DataFrame, order: Sequence[str]) -> list[Series]:
 
 def _series(rows: pd.DataFrame) -> Series:
     machine, environment, benchmark, params = rows.iloc[0][KEY]
-    return Series(machine, environment, benchmark, ", ".join(params), tuple(rows["commit"]), tuple(rows["value"]))
+    return Series(machine, environment, benchmark, params, tuple(rows["commit"]), tuple(rows["value"]))
 
 
 def findings(series: Iterable[Series], effect: float = EFFECT) -> list[Finding]:
@@ -174,7 +176,7 @@ def findings(series: Iterable[Series], effect: float = EFFECT) -> list[Finding]:
 
 
 def events(series: Iterable[Series], order: Sequence[str]) -> list[Event]:
-    """Where a machine's history goes on in another environment: a new torch, driver or Python is no regression."""
+    """Where a machine continues in another environment: a new torch, driver or Python is not a regression."""
     place = {commit: index for index, commit in enumerate(order)}
     first: dict[tuple[str, str], str] = {}
     for one in series:

@@ -1,4 +1,4 @@
-"""Loading rows from the sweep and from `lossimpl loaders` as one frame, with a rate, a label and a rank each."""
+"""Loader rows of the sweep and of `lossimpl loaders` in one frame, each with a rate, a label and a rank."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEEDED = (
     "dataset", "status", "reason", "advice", "first_batch_seconds", "batch_seconds", "stall_fraction", "cpu_cores",
     "pss_bytes", "verdict", "attribution", "step", "consumer", "value", "low", "high", "kind", "budget",
 )  # fmt: skip
-NOT_SETTINGS = ("dataset", "sampler", "batch_sampler", "collate_fn", "worker_init_fn")  # the workload's own
+NOT_SETTINGS = ("dataset", "sampler", "batch_sampler", "collate_fn", "worker_init_fn")  # they belong to the dataset
 
 
 def measurements(*sources: pd.DataFrame) -> pd.DataFrame:
@@ -34,14 +34,14 @@ def measurements(*sources: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best_known(rows: pd.DataFrame) -> pd.DataFrame:
-    """A search asks again with a longer budget: the newest with a verdict counts, and of these the longest."""
+    """One row per settings: with a verdict on the data before without, then the longest budget, then the newest."""
     order = rows.assign(judged=rows["verdict"].notna(), budget=pd.to_numeric(rows["budget"], errors="coerce").fillna(0))
     newest = order.sort_values(["judged", "budget"], kind="stable").drop_duplicates(["dataset", "label"], keep="last")
     return rows.loc[newest.index.sort_values()]
 
 
 def _rate(row: pd.Series) -> list[float]:
-    """Samples/s with its interval: over whole epochs where that was measured, else in the steady state, else asv's."""
+    """Samples/s with its interval: over whole epochs, else in the steady state, else as asv stored it."""
     for names in (("epoch_rate", "epoch_rate_low", "epoch_rate_high"), ("rate", "rate_low", "rate_high")):
         if wording.known(row.get(names[0])):
             return [_float(row.get(name)) for name in names]
@@ -56,7 +56,7 @@ def _float(value: Any) -> float:
 
 
 def label(row: pd.Series) -> str:
-    """Settings as people write the call, without those that are the workload's own or left at None, False or 0.
+    """Settings as in a call, without those of the dataset and those that are None, False or 0.
 
     >>> label(pd.Series({"scenario": {"num_workers": 2, "pin_memory": False, "prefetch_factor": None}}))
     'num_workers=2'
@@ -64,14 +64,14 @@ def label(row: pd.Series) -> str:
     settings = row.get("scenario")
     if not isinstance(settings, dict):
         return "unnamed settings"
-    shown = {key: value for key, value in settings.items() if key not in NOT_SETTINGS and _said(key, value)}
+    shown = {key: value for key, value in settings.items() if key not in NOT_SETTINGS and _shown(key, value)}
     return ", ".join(f"{key}={value}" for key, value in shown.items()) or "defaults"
 
 
-def _said(key: str, value: Any) -> bool:
+def _shown(key: str, value: Any) -> bool:
     return value is False if key == "in_order" else key == "num_workers" or value not in (None, False, 0, "")
 
 
-def in_ranks(rows: pd.DataFrame) -> pd.DataFrame:
-    """Fastest first: seconds per sample are ranked as calls are, and a row that is not `ok` never is."""
+def ranked_settings(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows ranked by seconds per sample, as calls are; only those that are `ok` have a rank."""
     return ranked(rows.assign(value=1 / rows["rate"], low=1 / rows["rate_high"], high=1 / rows["rate_low"]))

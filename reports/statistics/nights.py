@@ -10,7 +10,7 @@ from reports.statistics.changes import Finding
 
 
 def finding_line(one: Finding) -> dict[str, Any]:
-    """A finding as it is remembered."""
+    """A finding as a line of `changes.jsonl`."""
     return {
         "row": one.series.row,
         "environment": one.series.environment,
@@ -23,17 +23,19 @@ def finding_line(one: Finding) -> dict[str, Any]:
     }
 
 
-def recalled(found: Iterable[Finding], lines: Iterable[Mapping[str, Any]]) -> list[Finding]:
+def settled(found: Iterable[Finding], lines: Iterable[Mapping[str, Any]]) -> list[Finding]:
     """The findings of the histories as nights settled them, by their lines with the `machine` of each.
 
-    One that was put at another commit is there now; the ratio stays that of the history, `again` has that of the pairs.
+    A finding that was moved to another commit is reported there. Its ratio stays that of the history; `again` has that
+    of the pairs.
     """
     known = {(line["machine"], line.get("row"), line.get("environment"), line.get("commit")): line for line in lines}
-    settled = []
-    for one in found:
-        row = (one.series.machine, one.series.row, one.series.environment)
-        line = known.get((*row, one.commit), {})
-        line = known.get((*row, line.get("moved_to")), line)
-        told = {name: line[name] for name in ("commit", "before", "again", "stands") if name in line}
-        settled.append(replace(one, **told))
-    return settled
+    return [_settled(one, known) for one in found]
+
+
+def _settled(one: Finding, known: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> Finding:
+    row = (one.series.machine, one.series.row, one.series.environment)
+    line = known.get((*row, one.commit), {})
+    line = known.get((*row, line.get("moved_to")), line)
+    fields = {name: line[name] for name in ("commit", "before", "again", "stands") if name in line}
+    return replace(one, **fields)

@@ -1,26 +1,31 @@
-"""Who is fastest, and what cannot be told apart. Pure: frames in, frames out.
+"""Ranks over frames: which rows may be ranked, which case stands for a loss. Pure: frames in, frames out.
 
-Only rows that gave a right result in a possible time are ranked. Two rows whose intervals overlap are a tie.
+Only rows with a correct result, a possible time and an interval are ranked, by `lossimpl.ranking`.
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
+from lossimpl.ranking import Interval, ranks
+
 SETUP = ["machine", "env"]
 CASE = [*SETUP, "loss", "shape", "dtype", "device", "mode"]
 
 
+def interval_of(row: pd.Series) -> Interval:
+    """The time of a row with its interval."""
+    return Interval(float(row["value"]), float(row["low"]), float(row["high"]))
+
+
 def rankable(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Right, timed, and with an interval: one sample alone cannot be told from another."""
+    """Correct, timed, and with an interval."""
     timed = rows["value"].between(0, float("inf"), inclusive="neither") & rows["low"].notna() & rows["high"].notna()
     return (rows["status"] == "ok") & timed
 
 
 def ranked(case: pd.DataFrame) -> pd.DataFrame:
-    """One case's rows, fastest first, with `rank` (from 1; missing where not ranked).
-
-    A row shares the rank of the fastest row before it whose interval it overlaps.
+    """The rows of one case, fastest first, with `rank` (from 1; missing for those that are not ranked).
 
     >>> case = pd.DataFrame({"status": ["ok", "ok", "ok", "wrong"], "value": [3.0, 1.0, 1.1, 0.1],
     ...                      "low": [2.9, 0.9, 1.0, 0.1], "high": [3.1, 1.1, 1.2, 0.1]})
@@ -29,32 +34,25 @@ def ranked(case: pd.DataFrame) -> pd.DataFrame:
     """
     fair = rankable(case)
     ordered = case[fair].sort_values("value", kind="stable")
-    ranks: list[int] = []
-    reach = float("-inf")
-    for place, (low, high) in enumerate(zip(ordered["low"], ordered["high"], strict=True), start=1):
-        if low > reach:
-            reach = high
-            ranks.append(place)
-        else:
-            ranks.append(ranks[-1])
-    return pd.concat([ordered.assign(rank=[float(rank) for rank in ranks]), case[~fair].assign(rank=float("nan"))])
+    places = [float(rank) for rank in ranks([interval_of(row) for _, row in ordered.iterrows()])]
+    return pd.concat([ordered.assign(rank=places), case[~fair].assign(rank=float("nan"))])
 
 
 def latest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each row's newest measurement; asv's bare skips say nothing and never hide one."""
-    told = rows[rows["status"] != "skipped"]
-    by_time = told.sort_values(["date", "started_at"], na_position="first", kind="stable")
+    """The newest measurement of each row; asv's skips without a reason never hide one."""
+    by_time = rows[rows["status"] != "skipped"].sort_values(["date", "started_at"], na_position="first", kind="stable")
     return by_time.drop_duplicates([*SETUP, "benchmark", "params"], keep="last").sort_index()
 
 
 def loss_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of losses, without those of loaders."""
     return rows[rows["loss"].notna() & rows["mode"].notna()]
 
 
 def headlines(rows: pd.DataFrame) -> pd.DataFrame:
-    """For each machine, environment, loss and device the case to speak of first, as rows of `CASE`.
+    """For each machine, environment, loss and device the case that stands for it, as rows of `CASE`.
 
-    A training step before a forward pass, float32 before other types, then the largest case with something to compare.
+    A training step before a forward pass, float32 before other types, then the largest case with a comparison.
     """
     if rows.empty:
         return rows[CASE]
@@ -76,12 +74,6 @@ def of_case(rows: pd.DataFrame, case: pd.Series) -> pd.DataFrame:
 
 
 def smallest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each machine, environment, loss and device the case with the fewest elements: where overhead rules."""
+    """For each machine, environment, loss and device the case with the fewest elements, where overhead dominates."""
     small = rows.groupby([*SETUP, "loss", "device"])["elements"].transform("min")
     return headlines(rows[rows["elements"] == small])
-
-
-def ratio(slow: pd.Series, fast: pd.Series) -> tuple[float, float, float]:
-    """How many times longer `slow` takes than `fast`, with the widest bounds that both intervals allow."""
-    bounds = slow["low"] / fast["high"], slow["high"] / fast["low"] if fast["low"] > 0 else float("inf")
-    return slow["value"] / fast["value"], *bounds

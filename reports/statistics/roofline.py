@@ -1,8 +1,8 @@
-"""How near a row comes to what the machine's memory allows. Pure arithmetic on bytes and seconds.
+"""Share of the ceiling: how close a row comes to what the machine's memory allows. Pure arithmetic.
 
 The traffic of a case is the fewest bytes that it must move, the ceiling the bandwidth that the same process measured
-for a copy or a read. Their quotient is the shortest possible time, and share = shortest possible / measured.
-Source: Williams, Waterman and Patterson, "Roofline" (2009), whose memory-bound branch this is.
+for a copy or a read. Traffic / ceiling is the shortest possible time, and share = shortest possible / measured.
+Source: Williams, Waterman and Patterson, "Roofline" (2009); this is its memory-bound branch.
 """
 
 from __future__ import annotations

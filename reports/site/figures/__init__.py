@@ -1,1 +1,1 @@
-"""Seaborn figures, one kind per file: frames in, matplotlib figures out, and no HTML."""
+"""Seaborn figures, one kind per file: frames in, matplotlib figures out."""

@@ -1,4 +1,4 @@
-"""Losses against implementations as a heat map with the number in each cell, and a word where there is none."""
+"""Losses by implementations as a heat map: a number in each cell, or a word where there is none."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from reports.site.figures.style import INK, PAPER, panel
 
 
 def share(numbers: pd.DataFrame, words: pd.DataFrame) -> Figure:
-    """Share of the ceiling in percent: 0 to 100 whatever the data, so that two maps compare."""
+    """Share of the ceiling in percent; the scale is always 0 to 100, so that maps can be compared."""
     percent = numbers * 100
     return _map(percent, percent, words, cmap="viridis", vmin=0, vmax=100)
 
 
 def error(numbers: pd.DataFrame, words: pd.DataFrame) -> Figure:
-    """Distance from the oracle in ULP, coloured by its logarithm."""
+    """Distance from the reference in ULP, coloured by its logarithm."""
     decades = numbers.clip(lower=0.1, upper=1e4).map(math.log10)
     return _map(decades, numbers, words, cmap="cividis_r", vmin=-1, vmax=4)
 
@@ -32,7 +32,7 @@ def _map(colours: pd.DataFrame, numbers: pd.DataFrame, words: pd.DataFrame, **sc
         colours.astype(float), annot=numbers.map(_text), fmt="", ax=axes, linewidths=2, linecolor=PAPER,
         cbar=False, annot_kws={"fontsize": 10}, **scale,
     )  # fmt: skip
-    _say_why(axes, numbers, words)
+    _write_words(axes, numbers, words)
     axes.set(xlabel="", ylabel="")
     axes.tick_params(axis="x", labeltop=True, labelbottom=False, length=0, rotation=0)
     axes.tick_params(axis="y", length=0, rotation=0)
@@ -48,7 +48,7 @@ def _text(value: float) -> str:
     return f"{value:.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
 
 
-def _say_why(axes: Axes, numbers: pd.DataFrame, words: pd.DataFrame) -> None:
+def _write_words(axes: Axes, numbers: pd.DataFrame, words: pd.DataFrame) -> None:
     for (row, column), value in np.ndenumerate(numbers.to_numpy(dtype=float)):
         if np.isnan(value):
             why = str(words.iat[row, column])

@@ -1,4 +1,4 @@
-"""A series over commits: the median with its interval as a band, one line per implementation."""
+"""Series over commits: one line per implementation, with its interval as a band."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from reports.site.figures.throughput import MARKS
 
 
 def history(rows: pd.DataFrame, changes: list[str]) -> Figure:
-    """Time relative to each line's first commit, over commits in time order; `changes` are commits to mark.
+    """Time relative to the first commit of each line, over commits by date; `changes` are commits to mark.
 
-    Lines of different environments are never joined.
+    Each environment has lines of its own.
     """
     figure, axes = plot_panel()
     commits = list(dict.fromkeys(rows.sort_values("date")["commit"]))
@@ -27,7 +27,7 @@ def history(rows: pd.DataFrame, changes: list[str]) -> Figure:
     labelled = range(0, len(commits), max(1, len(commits) // 4))
     axes.set_xticks(labelled, [commits[place] for place in labelled])
     axes.set_ylim(bottom=0)
-    axes.set(xlabel="commit, oldest first", ylabel="time, relative to the first")
+    axes.set(xlabel="commit, oldest first", ylabel="time relative to the first")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""DataLoader configurations: throughput with intervals, what each costs in memory, and where an item's time goes."""
+"""DataLoader configurations: throughput with intervals, memory, and the time of a batch by stage."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from lossimpl import wording
 from reports.site.figures.style import INK, LOOKS, PAPER, panel, short
 
 BEST, OTHER = LOOKS["native"][0], LOOKS["naive"][0]
 
 
 def throughput(rows: pd.DataFrame) -> Figure:
-    """Samples/s of right configurations, fastest on top; those that tie with it are coloured."""
+    """Samples/s of correct configurations, fastest on top; those tied with it are coloured."""
     figure, axes = panel(5.0, 0.9 + 0.42 * len(rows))
     ordered = rows.sort_values("rate", ascending=False)
     colours = [BEST if rank == 1 else OTHER for rank in ordered["rank"]]
@@ -32,7 +33,7 @@ def throughput(rows: pd.DataFrame) -> Figure:
 
 
 def pareto(rows: pd.DataFrame) -> Figure:
-    """Samples/s against memory; the line joins the configurations that no other beats in both."""
+    """Samples/s against memory; the line joins configurations that no other beats in both."""
     figure, axes = panel(5.0, 3.4)
     points = in_mib(rows)
     sns.scatterplot(data=points, x="mib", y="rate", color=OTHER, s=60, edgecolor=PAPER, ax=axes, zorder=3)
@@ -61,7 +62,7 @@ def in_mib(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def front_words(rows: pd.DataFrame) -> str:
-    """The settings on the line of `pareto`, by the letters drawn there."""
+    """The settings on the line of `pareto`, by their letters."""
     labels = unbeaten(in_mib(rows))["label"]
     return "; ".join(f"{letter}: {label}" for letter, label in zip(string.ascii_uppercase, labels, strict=False))
 
@@ -77,15 +78,15 @@ def unbeaten(points: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["rate"] > before]
 
 
-def waterfall(phases: dict[str, float]) -> Figure:
-    """Seconds per phase in order, each bar beginning where the one before it ended."""
-    figure, axes = panel(5.0, 0.9 + 0.34 * len(phases))
-    lengths = pd.Series(phases, dtype=float) * 1e3
+def waterfall(stages: dict[str, float]) -> Figure:
+    """Seconds per stage in order; each bar begins where the one before it ends."""
+    figure, axes = panel(5.0, 0.9 + 0.34 * len(stages))
+    lengths = pd.Series(stages, dtype=float) * 1e3
     starts = lengths.cumsum() - lengths
     axes.barh(range(len(lengths)), lengths, left=starts, color=BEST, height=0.55)
     for place, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         axes.annotate(
-            f"{length:.3g} ms",
+            wording.seconds(length / 1e3),
             (start + length, place),
             xytext=(4, 0),
             textcoords="offset points",

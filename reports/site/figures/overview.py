@@ -1,17 +1,16 @@
-"""All losses on one picture: how near each implementation comes to the ceiling, a dot each."""
+"""All losses in one picture: the share of the ceiling of each implementation, as dots."""
 
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.site.figures.style import INK, PAPER, in_order, look, panel
+from reports.site.figures.style import INK, in_order, look, panel, scatter
 
 
 def overview(rows: pd.DataFrame, legend: bool = False) -> Figure:
-    """Share of the ceiling per loss; `rows` are the right rows of one case per loss, in the order to show."""
+    """Share of the ceiling per loss; `rows` are the correct rows of one case per loss, in the order to show."""
     losses = list(dict.fromkeys(rows["loss"]))
     figure, axes = panel(5.2, 0.9 + 0.36 * len(losses))
     names = in_order(set(rows["implementation"]))
@@ -19,12 +18,7 @@ def overview(rows: pd.DataFrame, legend: bool = False) -> Figure:
     points = points.sort_values("implementation", key=lambda one: one.map(names.index), ascending=False)  # ours on top
     reach = points.groupby("place")["percent"].agg(["min", "max"])
     axes.hlines(reach.index.to_numpy(), reach["min"], reach["max"], color=INK, linewidth=0.6, alpha=0.4)
-    sns.scatterplot(
-        data=points, x="percent", y="place", hue="implementation", style="implementation", hue_order=names,
-        style_order=names, palette={name: look(name)[0] for name in names},
-        markers={name: look(name)[1] for name in names}, s=70, edgecolor=PAPER, ax=axes, legend=False, zorder=3,
-        clip_on=False,
-    )  # fmt: skip
+    scatter(axes, points, "percent", "place", 70, zorder=3, clip_on=False)
     axes.set_yticks(range(len(losses)), [name.replace("_with_", "_\nwith_") for name in losses])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)

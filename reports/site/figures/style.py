@@ -1,7 +1,7 @@
-"""What all figures share: one colour and marker per implementation everywhere, sizes, and themed SVG text.
+"""What all figures share: one colour and marker per implementation, sizes, and SVG that follows the colour scheme.
 
-Colours follow Okabe and Ito (2008), darkened where they miss a contrast of 3:1 on white; markers tell series apart
-without colour. In SVG each colour becomes a CSS variable, so that a page can show the same figure light or dark.
+Colours follow Okabe and Ito (2008), darkened where their contrast on white is below 3:1; markers distinguish series
+without colour. In SVG each colour becomes a CSS variable, so that a page shows the same figure light or dark.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zlib
 from typing import TypeAlias
 
 import matplotlib
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,7 +49,7 @@ LOOKS: dict[str, Look] = {
 }
 SPARE: tuple[Look, ...] = (("#4d7a2a", "h"), ("#8c564b", "p"), ("#5a6b00", "*"))
 ORDER = tuple(LOOKS)
-PANEL = (4.4, 3.1)  # inches: as wide as a phone, so that text keeps its size there
+PANEL = (4.4, 3.1)  # inches: the width of a phone, so that text is not scaled there
 
 SETTINGS = {
     "svg.fonttype": "none",  # text stays text: the page's font, selectable, small
@@ -71,12 +72,12 @@ SETTINGS = {
 
 
 def look(implementation: str) -> Look:
-    """The same for the same name in every figure and page; an unknown plug-in's follows from its name alone."""
+    """Colour and marker of an implementation, the same in every figure and page; a plug-in's follow from its name."""
     return LOOKS.get(implementation) or SPARE[zlib.crc32(implementation.encode()) % len(SPARE)]
 
 
 def in_order(implementations: set[str]) -> list[str]:
-    """Ours first, in the fixed order, then plug-ins by name."""
+    """Those with a look of their own in fixed order, then others by name."""
     return sorted(implementations, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 
@@ -87,14 +88,24 @@ def panel(width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, Ax
 
 
 def plot_panel() -> tuple[Figure, Axes]:
-    """A panel of fixed margins: all of a page align, and drawing one takes half the time of fitting its margins."""
+    """A panel with fixed margins: panels of a page align, and drawing takes half the time of fitting margins."""
     sns.set_theme(style="whitegrid", rc=SETTINGS)
     figure = Figure(figsize=PANEL)
     return figure, figure.add_axes((0.17, 0.17, 0.8, 0.78))
 
 
+def scatter(axes: Axes, points: pd.DataFrame, x: str, y: str, size: int, **style: object) -> None:
+    """One marker per row in the look of its implementation."""
+    names = in_order(set(points["implementation"]))
+    sns.scatterplot(
+        data=points, x=x, y=y, hue="implementation", style="implementation", hue_order=names, style_order=names,
+        palette={name: look(name)[0] for name in names}, markers={name: look(name)[1] for name in names}, s=size,
+        edgecolor=PAPER, ax=axes, legend=False, **style,
+    )  # fmt: skip
+
+
 def short(value: float, _: object = None) -> str:
-    """A number at a tick, as people write it.
+    """The label of a tick.
 
     >>> short(1e6), short(0.01), short(2.5e10), short(150000)
     ('1 M', '0.01', '25 G', '150 k')
@@ -115,7 +126,7 @@ def css_name(implementation: str) -> str:
 
 
 def themes() -> str:
-    """The CSS variables of the series colours: as drawn on light paper, lighter on dark."""
+    """The CSS variables of the series colours: as drawn on a light background, lighter on a dark one."""
     series = [colour for colour, _ in (*LOOKS.values(), *SPARE)]
     light = "".join(f"--series-{colour[1:]}:{colour};" for colour in series)
     dark = "".join(f"--series-{colour[1:]}:color-mix(in srgb, {colour} 62%, white);" for colour in series)

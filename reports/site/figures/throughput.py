@@ -1,4 +1,4 @@
-"""Throughput against size: a line per implementation, bars for the 99 % interval, and the ceiling above them."""
+"""Throughput against size: one line per implementation, bars for its intervals, and the ceiling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MARKS = {"markersize": 7, "markeredgecolor": PAPER, "errorbar": None}
 
 
 def traffic(rows: pd.DataFrame) -> Figure:
-    """Necessary bytes per second against elements; `rows` are right rows of one device, dtype and mode."""
+    """Necessary bytes per second against elements; `rows` are correct rows of one device, dtype and mode."""
     figure, axes = plot_panel()
     _lines(axes, rows.assign(y=rows["rate"], below=rows["rate_low"], above=rows["rate_high"]))
     _ceiling(axes, rows)
@@ -59,7 +59,7 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _ceiling(axes: Axes, rows: pd.DataFrame) -> None:
-    """Drawn per size, since a case that fits in a cache has a higher one."""
+    """The ceiling per size, since a case that fits into a cache has a higher one."""
     limits = rows.dropna(subset=["ceiling"]).groupby("elements")["ceiling"].median()
     if limits.empty:
         return
@@ -68,7 +68,7 @@ def _ceiling(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def plain_ticks(axes: Axes) -> None:
-    """Decades as people write them, and no ticks between: they cost most of the drawing time."""
+    """Labels such as `1 M` at decades, and no ticks between: they cost most of the drawing time."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(numticks=7))
         axis.set_major_formatter(FuncFormatter(short))

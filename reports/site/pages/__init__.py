@@ -1,1 +1,1 @@
-"""One page per file: `pages(material)` returns what to write, as strings and numbers; templates hold the HTML."""
+"""One page per file: `pages(material)` returns pages of strings and numbers; the HTML is in the templates."""

@@ -1,4 +1,4 @@
-"""Distance from the float64 oracle over losses and implementations, for the value and for the gradient."""
+"""Distance from the float64 reference over losses and implementations, for the value and for the gradient."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from reports.site.material import Material
 from reports.site.pages.ceilings import by_dtype, maps
 from reports.site.pages.loss import file_name
 from reports.site.pages.rows import first_line
-from reports.site.view import Cell, Page, Table
+from reports.site.view import Cell, Page, Table, number
 
 WRONG = (
     ("Loss", ""), ("Implementation", ""), ("Shape", "of the input"), ("Dtype", ""), ("Mode", ""),
-    ("Value error", "from the oracle"), ("Gradient error", "from the oracle"), ("Reason", "why it is not ranked"),
+    ("Value error", "from the reference"), ("Gradient error", "from the reference"), ("Reason", "why it is not ranked"),
 )  # fmt: skip
 
 
 def pages(material: Material) -> list[Page]:
     values = {
-        "lead": "Every implementation gets the same quantised inputs as a float64 oracle. The number is the largest "
-        "distance in units in the last place (ULP) of the output's type: 0.5 is a correctly rounded result.",
+        "lead": "Every implementation gets the same quantised inputs as the float64 reference. The number is the "
+        "largest distance in units in the last place (ULP) of the output's type; 0.5 is a correctly rounded result.",
         "conditions": conditions(material, material.rows),
         "groups": by_dtype(
             chain(
@@ -30,11 +30,11 @@ def pages(material: Material) -> list[Page]:
                 maps(material, "grad_ulp", heatmap.error, "Largest error of the gradient in ULP"),
             )
         ),
-        "note": "The worst over all sizes and modes; yellow is near, blue is far.",
-        "empty": "No row with a measured agreement yet.",
+        "note": "The worst over all sizes and modes; yellow is close, blue is far.",
+        "empty": "No row has a measured agreement yet.",
         "table_of_wrong": _wrong(material),
     }
-    return [Page("agreement.html", "Agreement with the oracle", "agreement.html", values)]
+    return [Page("agreement.html", "Agreement with the reference", "agreement.html", values)]
 
 
 def _wrong(material: Material) -> Table | None:
@@ -48,10 +48,10 @@ def _wrong(material: Material) -> Table | None:
             Cell(wording.shape(row["shape"]), sort=row["elements"]),
             Cell(row["dtype"]),
             Cell(row["mode"]),
-            Cell(wording.ulp(row["value_ulp"]), sort=row["value_ulp"]),
-            Cell(wording.ulp(row["grad_ulp"]), sort=row["grad_ulp"]),
+            number(row["value_ulp"], wording.ulp),
+            number(row["grad_ulp"], wording.ulp),
             Cell(first_line(row["reason"], 120) or str(row["status"])),
         ]
         for _, row in rows.iterrows()
     ]
-    return Table("Measured as wrong, or as too fast to be true, and never ranked", WRONG, cells)
+    return Table("Wrong, or faster than the machine allows; never ranked", WRONG, cells)

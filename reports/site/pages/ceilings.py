@@ -1,4 +1,4 @@
-"""Share of the ceiling over losses and implementations, one map per device, dtype, mode and memory level."""
+"""Share of the ceiling over losses and implementations: one map per device, dtype, mode and memory level."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LEVELS = ("memory", "L3", "L2", "L1")  # where the case's traffic lives, slowest
 
 def pages(material: Material) -> list[Page]:
     values = {
-        "lead": "How much of the bandwidth that the same process measured does each implementation reach? 100 % is the "
-        "limit for the bytes that a case must move. The darkest cells have the most to gain.",
+        "lead": "The share of the bandwidth, as measured in the same process, that each implementation reaches. 100 % "
+        "is the limit for the bytes that a case must move. The darkest cells have the most to gain.",
         "conditions": conditions(material, material.rows),
         "groups": by_dtype(maps(material, "share", heatmap.share, "Percent of the ceiling", LEVEL)),
-        "note": "The best size of each memory level. Small inputs cannot fill the memory: overhead rules there. "
-        "The ceiling is measured too, so that a few percent above 100 are its noise; a time far above is refused.",
-        "empty": "No row with a measured ceiling yet.",
+        "note": "The best size of each memory level. With small inputs the overhead of the call dominates. The ceiling "
+        "is measured too, so a few percent above 100 are noise; a row far above it is rejected as impossible.",
+        "empty": "No row has a measured ceiling yet.",
     }
     return [Page("ceilings.html", "Share of the ceiling", "maps.html", values)]
 
@@ -37,7 +37,7 @@ Draw = Callable[[pd.DataFrame, pd.DataFrame], Any]
 def maps(
     material: Material, column: str, draw: Draw, what: str, parts: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Drawing]]:
-    """(dtype, map) for each machine, device, dtype and `parts` with at least one number."""
+    """(dtype, map) for each machine, device, dtype and value of `parts` with at least one number."""
     rows = material.rows.assign(level=material.rows["level"].fillna("any size"))
     for key, group in sorted(rows.groupby([*SETUP, "device", "dtype", *parts]), key=lambda item: _place(item[0])):
         if group[column].notna().any():
@@ -48,7 +48,7 @@ def maps(
 
 
 def by_dtype(drawings: Iterable[tuple[str, Drawing]]) -> list[tuple[str, list[Drawing]]]:
-    """The drawings of each dtype together, float32 first."""
+    """The drawings by dtype, float32 first."""
     found: dict[str, list[Drawing]] = {}
     for dtype, one in drawings:
         found.setdefault(dtype, []).append(one)
@@ -69,11 +69,11 @@ def _worst(statuses: pd.Series) -> str:
 
 
 def grid(rows: pd.DataFrame, column: str, order: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The largest number of right rows by loss and implementation, and a word where there is none."""
-    right = rows[rows["status"] == "ok"]
+    """The largest number of correct rows by loss and implementation, and a word where there is none."""
+    correct = rows[rows["status"] == "ok"]
     losses = [name for name in order if name in set(rows["loss"])]
     names = in_order(set(rows.loc[rows["status"] != "unavailable", "implementation"]))
-    numbers = right.pivot_table(index="loss", columns="implementation", values=column, aggfunc="max")
+    numbers = correct.pivot_table(index="loss", columns="implementation", values=column, aggfunc="max")
     words = rows.pivot_table(index="loss", columns="implementation", values="status", aggfunc=_worst)
     shown = words.replace({"unavailable": "n/a", "impossible": "too fast", "ok": "–"})
     return numbers.astype(float).reindex(index=losses, columns=names), shown.reindex(

@@ -1,7 +1,7 @@
-"""The commits where a series changed its level, and where a machine went on in another environment, as tables.
+"""Tables of the commits where a series changed its level, and where a machine continued in another environment.
 
-A history alone takes steps of the machine for changes. What a night measured again side by side is shown as it was
-settled: at the commit where it was put then, or among those that did not stand.
+A history alone mistakes changes of the machine for changes of the code. What a night measured again in pairs is shown
+as it was settled: at the commit where the pairs put it, or as refuted.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from typing import Any
 
 import pandas as pd
 
-from reports.site.view import Cell, Table
+from lossimpl import wording
+from reports.site.view import Cell, Table, number
 from reports.statistics.changes import Event, Finding, events, findings, histories
-from reports.statistics.nights import recalled
+from reports.statistics.nights import settled
 
 CHANGES = (
     ("Row", "as asv names it"), ("Verdict", ""), ("Ratio", "new level over old, of the history"),
-    ("Measured again", "the night's pairs of fresh processes, one of either commit"),
+    ("Measured again", "in pairs of fresh processes, one of each commit"),
     ("Before", "last commit of the old level"), ("From", "first commit of the new level"),
-    ("Confidence", "1 - p, rank-sum test"), ("Machine", ""),
+    ("Confidence", "1 - p of the rank-sum test"), ("Machine", ""),
 )  # fmt: skip
-EVENTS = (("Machine", ""), ("From", "first commit there"), ("Environment", "an event, not a regression"))
+EVENTS = (("Machine", ""), ("From", "first commit there"), ("Environment", "not a regression"))
 
 
 class ChangePoints:
@@ -30,14 +31,14 @@ class ChangePoints:
     def __init__(self, rows: pd.DataFrame, nights: Sequence[dict[str, Any]] = ()) -> None:
         order = list(dict.fromkeys(rows.sort_values("date")["commit"]))
         series = histories(rows, order)
-        found = recalled(findings(series), nights)
+        found = settled(findings(series), nights)
         self.standing = [one for one in found if one.stands]
         self.refuted = [one for one in found if not one.stands]
         self.events = events(series, order)
 
     def on(self, rows: pd.DataFrame) -> list[str]:
-        """The commits to mark in a figure that shows `rows`: those where something stands."""
-        shown = {(row["machine"], row["benchmark"], ", ".join(row["params"])) for _, row in rows.iterrows()}
+        """The commits to mark in a figure of `rows`: those with a finding that stands."""
+        shown = set(zip(rows["machine"], rows["benchmark"], rows["params"], strict=True))
         found = [one for one in self.standing if (one.series.machine, one.series.benchmark, one.series.params) in shown]
         return sorted({one.commit for one in found} & set(rows["commit"]))
 
@@ -47,7 +48,7 @@ class ChangePoints:
         begun = [_event(one) for one in self.events]
         return {
             "changes": Table("Change points, largest slowdown first", CHANGES, standing) if standing else None,
-            "refuted": Table("Steps that did not stand", CHANGES, refuted) if refuted else None,
+            "refuted": Table("Refuted change points", CHANGES, refuted) if refuted else None,
             "events": Table("New environments", EVENTS, begun) if begun else None,
         }
 
@@ -56,18 +57,18 @@ def _change(one: Finding) -> list[Cell]:
     return [
         Cell(one.series.row, kind="long"),
         _verdict(one),
-        Cell(f"{one.ratio:.2f}×", sort=one.ratio),
+        number(one.ratio, wording.times),
         Cell(one.again or "not yet", kind="long"),
         Cell(one.before),
         Cell(one.commit),
-        Cell(f"{100 * one.confidence:.2f} %", sort=one.confidence),
+        number(one.confidence, wording.confidence),
         Cell(one.series.machine),
     ]
 
 
 def _verdict(one: Finding) -> Cell:
     if not one.stands:
-        return Cell("did not stand")
+        return Cell("refuted")
     return Cell(one.verdict, kind="reading-longer" if one.verdict == "slower" else "reading-shorter")
 
 

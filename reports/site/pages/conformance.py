@@ -1,4 +1,4 @@
-"""Named hard cases against implementations: counts first, then a page per loss whose cells open."""
+"""Named hard cases by implementation: counts first, then one page per loss whose cells open."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lossimpl import wording
+from reports.record.lines import objects
 from reports.site.conditions import conditions
 from reports.site.figures.style import in_order
 from reports.site.material import Material
@@ -21,12 +22,12 @@ KEY = ["loss", "case", "implementation", "device", "dtype"]
 COLUMNS = (*KEY, *SETUP, "commit", "status", "input", "expected", "got", "source", "reason")
 FAILURES = (
     ("Case", ""), ("Implementation", ""), ("Where", "dtype and device"), ("Reason", ""), ("Expected", ""), ("Got", ""),
-    ("Source", "who says what is right"),
+    ("Source", "of the expected value"),
 )  # fmt: skip
 MARKS = {"fail": "✗", "error": "!", "unavailable": "–", "pass": "✓"}  # the worst first
-CAUGHT = (("Loss", ""), ("Wrong on purpose", ""), ("Refused by", "the first check that did"), ("Reason", ""))
+CAUGHT = (("Loss", ""), ("Mutant", ""), ("Rejected by", "the first check that did"), ("Reason", ""))
 MUTANTS = Path(__file__).parents[3] / "docs" / "mutants.jsonl"
-SAID = ("dtype", "status", "input", "expected", "got", "reason", "source")
+SHOWN = ("dtype", "status", "input", "expected", "got", "reason", "source")
 
 
 def pages(material: Material) -> list[Page]:
@@ -44,25 +45,25 @@ def pages(material: Material) -> list[Page]:
 
 
 def mutants(path: Path, tested: set[str]) -> Table | None:
-    """Which check refused each function that is wrong on purpose, as `lossimpl check --mutants` stored it."""
-    if not path.exists():
+    """The check that rejected each deliberately wrong function, as `lossimpl check --mutants` stored it."""
+    found = objects(path)
+    if not found:
         return None
-    found = [json.loads(line) for line in path.read_text().splitlines()]
     rows = [
         [
             Cell(one["loss"], link=file_name(one["loss"]) if one["loss"] in tested else None),
             Cell(one["mutant"]),
-            Cell(one["by"] or "nothing: it survived", kind="" if one["by"] else "fail"),
+            Cell(one["by"] or "none: it survived", kind="" if one["by"] else "fail"),
             Cell("why", more=(("Reason", one["reason"]),)),
         ]
         for one in found
     ]
-    counts = ", ".join(f"{count} by {by or 'nothing'}" for by, count in Counter(one["by"] for one in found).items())
-    return Table(f"{len(found)} wrong functions, and what refused each: {counts}", CAUGHT, rows)
+    counts = ", ".join(f"{count} by {by or 'none'}" for by, count in Counter(one["by"] for one in found).items())
+    return Table(f"{len(found)} wrong functions, by the check that rejected them: {counts}", CAUGHT, rows)
 
 
 def newest(cases: pd.DataFrame) -> pd.DataFrame:
-    """The last result of each cell as text: runs are appended, oldest first."""
+    """The newest result of each cell as text; the newest is last."""
     cases = cases.reindex(columns=COLUMNS).drop_duplicates(KEY, keep="last")
     return cases.map(_text)
 
@@ -78,12 +79,12 @@ def _names(cases: pd.DataFrame) -> list[str]:
 
 
 def _ran(cases: pd.DataFrame) -> list[str]:
-    """The implementations that could run; the page of a loss has the others, with the reason."""
+    """The implementations that could run; the pages of the losses have the others with their reasons."""
     return _names(cases[cases["status"] != "unavailable"])
 
 
 def totals(material: Material) -> dict[str, Counter[str]]:
-    """How often each implementation that could run had each status, over all losses, devices and dtypes."""
+    """How many cases of each implementation had each status, over all losses, devices and dtypes."""
     cases = newest(material.conformance)
     return {name: Counter(cases.loc[cases["implementation"] == name, "status"]) for name in _ran(cases)}
 
@@ -111,14 +112,15 @@ def _failures(cases: pd.DataFrame) -> Table | None:
     if failed.empty:
         return None
     counts = Counter(failed["implementation"])
-    told = wording.names([f"{name} fails {counts[name]} times" for name in in_order(set(counts))])
-    return Table(f"What fails: {told}", FAILURES, [_failure(row) for _, row in failed.iterrows()])
+    by_name = wording.names([f"{name} fails {counts[name]} times" for name in in_order(set(counts))])
+    return Table(f"Failures: {by_name}", FAILURES, [_failure(row) for _, row in failed.iterrows()])
 
 
 def _failure(row: pd.Series) -> list[Cell]:
     where = f"{row['dtype']} {row['device'].upper()}"
-    said = [Cell(row[key], kind="long") for key in ("reason", "expected", "got", "source")]
-    return [Cell(row["case"], kind="long"), Cell(row["implementation"], chip=row["implementation"]), Cell(where), *said]
+    details = [Cell(row[key], kind="long") for key in ("reason", "expected", "got", "source")]
+    chip = Cell(row["implementation"], chip=row["implementation"])
+    return [Cell(row["case"], kind="long"), chip, Cell(where), *details]
 
 
 def _page(material: Material, loss: str, cases: pd.DataFrame) -> Page:
@@ -140,7 +142,7 @@ def _case(case: str, rows: pd.DataFrame, columns: list[tuple[str, str]]) -> dict
 
 
 def _cell(rows: pd.DataFrame) -> dict[str, Any]:
-    """The worst status over dtypes, and what each dtype gave."""
+    """The worst status over dtypes, and the result of each dtype."""
     found = set(rows["status"])
     worst = next((status for status in MARKS if status in found), "error")
     return {"status": worst, "mark": MARKS[worst], "dtypes": list(_dtypes(rows))}
@@ -148,4 +150,4 @@ def _cell(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _dtypes(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
     for _, row in rows.iterrows():
-        yield {key: row[key] for key in SAID}
+        yield {key: row[key] for key in SHOWN}

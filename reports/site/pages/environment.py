@@ -1,4 +1,4 @@
-"""What was measured where: machines, environments, manifests, and what changed between two of them."""
+"""Machines, environments and manifests, and what changed from one manifest to the next."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Any
 
 from lossimpl import wording
+from lossimpl.environment import differences
 from reports.site.material import Material
 from reports.site.view import Cell, Page, Table
 
@@ -24,7 +25,7 @@ def pages(material: Material) -> list[Page]:
 
 
 def _newest_first(material: Material) -> list[Mapping[str, Any]]:
-    """Machine by machine, by the date of the commit."""
+    """By machine, then by the date of the commit, newest first."""
     dates = material.results.rows.groupby("commit")["date"].min().to_dict()
     known = list(material.results.manifests.values())
     by_date = sorted(known, key=lambda one: str(dates.get(one["commit"], "")), reverse=True)
@@ -41,7 +42,7 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield f"{prefix}{key}", _text(value)
 
 
 def _facts(caption: str, facts: Mapping[str, Any]) -> Table:
@@ -50,7 +51,7 @@ def _facts(caption: str, facts: Mapping[str, Any]) -> Table:
 
 
 def _value(key: str, value: str) -> Cell:
-    """asv writes the memory of a machine in bytes, as text."""
+    """asv stores the memory of a machine in bytes, as text."""
     return Cell(wording.size(int(value))) if key == "ram" and value.isdigit() else Cell(value)
 
 
@@ -61,11 +62,17 @@ def _manifest(one: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[
         "id": str(one.get("id")),
         "where": f"{one['machine']}, commit {one['commit']}, {one['env']}",
         "table": _facts(f"Manifest {one.get('id')}", facts),
-        "changes": _changes(dict(flat(before)), dict(flat(facts))) if before and comparable else [],
+        "changes": _changes(before, one) if before and comparable else [],
     }
 
 
-def _changes(before: dict[str, str], after: dict[str, str]) -> list[tuple[str, str, str]]:
-    told = (*HEADING, "revision")  # the heading names the commit
-    keys = [key for key in dict.fromkeys([*before, *after]) if key not in told and before.get(key) != after.get(key)]
-    return [(key, before.get(key, "absent"), after.get(key, "absent")) for key in keys]
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Fields that differ, those in the heading apart, which also names the commit."""
+    found = differences(dict(before), dict(after))
+    return [(name, _text(old), _text(new)) for name, old, new in found if name not in (*HEADING, "revision")]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "absent"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""What the gate knows of itself: false alarms on identical code, and the slowdowns it finds."""
+"""The gate's self-test: false alarms on identical code, and how many planted slowdowns it finds."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ def pages(material: Material) -> list[Page]:
 
 
 def reading(record: Mapping[str, Any]) -> str:
-    """False alarms, and what was found of the slowdown that the default budget is meant for, which stands first.
+    """False alarms, and how many were found of the first planted slowdown, for which the default budget is meant.
 
     >>> reading({"flagged_by_time": 1, "rows_of_identical_code": 210, "detection": [
     ...     {"planted": "+20% busy", "rows": 20, "found": 19}]})
-    'Of 210 rows of identical code it flagged 1; of 20 rows with +20% busy it found 19.'
+    'It flagged 1 of 210 rows of identical code; it found 19 of 20 rows with a planted +20% busy.'
     """
     parts = []
     if {"flagged_by_time", "rows_of_identical_code"} <= set(record):
         verdicts = {one["verdict"]: one["rows"] for one in record.get("verdicts_on_identical_code") or []}
         undecided = f" and left {verdicts['inconclusive']} undecided" if verdicts.get("inconclusive") else ""
-        flagged = f"it flagged {record['flagged_by_time']}{undecided}"
-        parts.append(f"of {record['rows_of_identical_code']} rows of identical code {flagged}")
+        rows = f"{record['rows_of_identical_code']} rows of identical code"
+        parts.append(f"it flagged {record['flagged_by_time']} of {rows}{undecided}")
     if {"instruction_rows", "instruction_false_alarms"} <= set(record):
         parts.append(
             f"by instructions it flagged {record['instruction_false_alarms']} of {record['instruction_rows']} "
             f"identical rows and found a planted +2 % in {record.get('instruction_planted_found')}{_missed(record)}"
         )
     planted = [one for one in record.get("detection") or [] if {"planted", "rows", "found"} <= set(one)]
-    parts += [f"of {one['rows']} rows with {one['planted']} it found {one['found']}" for one in planted[:1]]
+    parts += [f"it found {one['found']} of {one['rows']} rows with a planted {one['planted']}" for one in planted[:1]]
     text = "; ".join(parts)
     budget = f" Each group of rows had {record['budget_seconds'] / 60:g} minutes." if "budget_seconds" in record else ""
     return f"{text[0].upper()}{text[1:]}.{budget}" if text else ""
 
 
 def _missed(record: Mapping[str, Any]) -> str:
-    """The rows whose planted instructions were not found, by name; older records do not know."""
+    """The names of the rows whose planted instructions were not found; older records lack them."""
     missed = record.get("instruction_planted_missed", "none")
     return "" if missed == "none" else f" (not in {missed})"
 
 
 def _tables(record: Mapping[str, Any]) -> list[Table]:
-    """Each list of objects becomes a table, then the plain facts, as one. Recorded series stay in the file."""
+    """One table per list of objects, and one of all other facts. Recorded series are not shown."""
     record = {key: value for key, value in record.items() if key != "recorded"}
     lists = {key: value for key, value in record.items() if _is_table(value)}
     plain = {key: value for key, value in record.items() if key not in lists}

@@ -1,4 +1,4 @@
-"""Every series over commits, with intervals, and the commits where a series changed."""
+"""Series over commits with their intervals, and the commits where a series changed."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 import pandas as pd
 
 from lossimpl import wording
+from lossimpl.ranking import tied
 from reports.site.conditions import conditions
 from reports.site.figures.history import history
 from reports.site.figures.style import in_order
 from reports.site.material import Material
 from reports.site.pages.change_points import ChangePoints
 from reports.site.pages.loss import file_name
-from reports.site.view import Cell, Drawing, Page, Table, drawing
-from reports.statistics.ranking import rankable
+from reports.site.view import Cell, Drawing, Page, Table, drawing, number
+from reports.statistics.ranking import interval_of, rankable
 
-PANEL = ["machine", "shape", "dtype", "device", "mode"]  # what one figure holds of a loss; environments are its lines
-SHOWN = 6  # figures per loss; more only for series with a change point
+PANEL = ["machine", "shape", "dtype", "device", "mode"]  # one figure per loss; environments are separate lines
+SHOWN = 6  # figures per loss, and every series with a change point
 STEPS = (
     ("Loss", ""), ("Implementation", ""), ("Case", "shape, dtype, device and mode"), ("Ratio", "now over before"),
-    ("Reading", "by the intervals of the two runs alone"), ("Before", "time per call"), ("Now", "time per call"),
+    ("Reading", "by the intervals of both runs alone"), ("Before", "time per call"), ("Now", "time per call"),
     ("From", "commit before"), ("To", "newest commit"),
 )  # fmt: skip
 
@@ -58,7 +59,7 @@ def _section(name: str, rows: pd.DataFrame, points: ChangePoints) -> dict[str, A
 
 
 def _cases(rows: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:
-    """The rows of each figure: the cases that people train with first, the largest first."""
+    """The rows of each figure: training steps in float32 first, then the largest cases."""
     order = rows.assign(other=(rows["dtype"] != "float32") * 2 + (rows["mode"] != "step"), small=-rows["elements"])
     for (_, _, *key), one in order.groupby(["other", "small", *PANEL]):
         yield list(map(str, key)), one
@@ -66,18 +67,18 @@ def _cases(rows: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:
 
 def _figure(name: str, key: list[str], rows: pd.DataFrame, changes: list[str]) -> Drawing:
     machine, shape, dtype, device, mode = key
-    caption = f"{wording.shape(shape)}, {dtype}, {mode}, {device.upper()}, {machine}; bands are 99 % intervals."
+    caption = f"{wording.shape(shape)}, {dtype}, {mode}, {device.upper()}, {machine}; bands are {wording.INTERVAL}s."
     return drawing(history(rows, changes), caption, name, *key)
 
 
 def _pairs(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Of each series the row of its newest commit below that of the commit before it in the same environment."""
+    """The last two commits of each series in one environment, as frames of two rows."""
     series = ["machine", "env", "loss", "implementation", *PANEL[1:], "version"]
     return [one.iloc[-2:] for _, one in rows.sort_values("date").groupby(series, dropna=False) if len(one) > 1]
 
 
 def _overall(pairs: list[pd.DataFrame], losses: list[str]) -> Table | None:
-    """Geometric means of now over before: a loss a line, an implementation a column."""
+    """Geometric means of now over before: one line per loss, one column per implementation."""
     if not pairs:
         return None
     newest = pd.DataFrame([pair.iloc[1] for pair in pairs])
@@ -94,22 +95,21 @@ def _overall(pairs: list[pd.DataFrame], losses: list[str]) -> Table | None:
 
 
 def _mean(step: dict[Any, Any] | None) -> Cell:
-    return Cell(f"{math.exp(step['mean']):.2f}× ({step['size']})", sort=step["mean"]) if step else Cell(wording.NOTHING)
+    if not step:
+        return Cell(wording.NOTHING)
+    return Cell(f"{wording.times(math.exp(step['mean']))} ({step['size']})", sort=step["mean"])
 
 
 def _steps(pairs: list[pd.DataFrame]) -> Table | None:
     """The pairs whose intervals do not overlap, largest step first."""
-    apart = sorted((one for one in pairs if _apart(one)), key=lambda one: -abs(math.log(_ratio(one))))
+    apart = [one for one in pairs if not tied(*(interval_of(row) for _, row in one.iterrows()))]
+    apart.sort(key=lambda one: -abs(math.log(_ratio(one))))
     caption = f"{len(apart)} of {len(pairs)} series whose intervals do not overlap"
     return Table(caption, STEPS, [_step(one) for one in apart]) if apart else None
 
 
 def _ratio(pair: pd.DataFrame) -> float:
     return float(pair["value"].iloc[1] / pair["value"].iloc[0])
-
-
-def _apart(pair: pd.DataFrame) -> bool:
-    return bool(pair["low"].max() > pair["high"].min())
 
 
 def _step(pair: pd.DataFrame) -> list[Cell]:
@@ -121,10 +121,10 @@ def _step(pair: pd.DataFrame) -> list[Cell]:
         Cell(now["loss"], link=file_name(now["loss"])),
         Cell(now["implementation"], chip=now["implementation"]),
         Cell(case),
-        Cell(f"{ratio:.2f}×", sort=ratio),
+        number(ratio, wording.times),
         Cell(reading, kind=f"reading-{reading}"),
-        Cell(wording.seconds(before["value"]), sort=before["value"]),
-        Cell(wording.seconds(now["value"]), sort=now["value"]),
+        number(before["value"], wording.seconds),
+        number(now["value"], wording.seconds),
         Cell(before["commit"]),
         Cell(now["commit"]),
     ]

@@ -1,4 +1,4 @@
-"""The first page: which implementation to run, loss by loss, before anything else."""
+"""The first page: which implementation to run, loss by loss."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from reports.site.figures.style import in_order
 from reports.site.material import Material
 from reports.site.pages import conformance, loading
 from reports.site.pages.loss import file_name
-from reports.site.view import Cell, Drawing, Page, Table, drawing
-from reports.statistics.answers import Answer, against, answer, answers, worst_error
+from reports.site.view import Cell, Drawing, Page, Table, drawing, number
+from reports.statistics.answers import Answer, against, answer, answers, shares, worst_error
 from reports.statistics.ranking import smallest
 
 SMALL = (
     ("Loss", ""),
     ("Case", "shape of the input, dtype and mode"),
-    ("Fastest", "several where their intervals overlap"),
+    ("Fastest", "several if statistically tied"),
     ("Median", "time per call"),
     ("Against", "how many times as fast as torch, or as compiled tensor code where torch has none"),
 )
@@ -46,12 +46,10 @@ def _by_device(rows: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _section(material: Material, setup: tuple[str, str], rows: pd.DataFrame) -> dict[str, Any]:
     found = _in_order(answers(rows), material)
-    said = {tuple(one.case) for one in found}
-    small = _in_order(
-        [answer(case, rows) for _, case in smallest(rows).iterrows() if tuple(case) not in said], material
-    )
+    shown = {tuple(one.case) for one in found}
+    small = [answer(case, rows) for _, case in smallest(rows).iterrows() if tuple(case) not in shown]
     device = str(rows["device"].iloc[0])
-    cells = [_small_row(one) for one in small]
+    cells = [_small_row(one) for one in _in_order(small, material)]
     return {
         "conditions": conditions(material, rows),
         "device": device.upper(),
@@ -60,8 +58,8 @@ def _section(material: Material, setup: tuple[str, str], rows: pd.DataFrame) -> 
         "rows": len(rows),
         "cards": [_card(one) for one in found],
         "figure": _overview(found, device, *setup),
-        "names": in_order({name for one in found for name in _right(one)["implementation"]}),
-        "small": Table("Small inputs, where overhead rules", SMALL, cells) if cells else None,
+        "names": in_order({name for one in found for name in shares(one)["implementation"]}),
+        "small": Table("Small inputs, where overhead dominates", SMALL, cells) if cells else None,
     }
 
 
@@ -70,18 +68,15 @@ def _in_order(found: list[Answer], material: Material) -> list[Answer]:
 
 
 def verdict(found: list[Answer]) -> str:
-    """One sentence over all losses: who is fastest how often, ties said as ties."""
+    """How often each implementation is fastest, and how many losses are tied or have no result, in one sentence."""
     decided = [one for one in found if one.fastest]
     alone = Counter(one.fastest[0] for one in decided if len(one.fastest) == 1)
-    ties = sum(len(one.fastest) > 1 for one in decided)
     if len(found) > 1 and len(alone) == 1 and alone.total() == len(found):
         return f"{decided[0].fastest[0]} is fastest in all {len(found)} losses measured here."
+    ties, undecided = len(decided) - alone.total(), len(found) - len(decided)
     parts = [f"{name} is fastest in {count}" for name, count in alone.most_common()]
-    if ties:
-        parts.append(f"{ties} {'is a tie' if ties == 1 else 'are ties'}")
-    undecided = len(found) - len(decided)
-    if undecided:
-        parts.append(f"{undecided} {'has' if undecided == 1 else 'have'} no right result")
+    parts += [f"{ties} {'has' if ties == 1 else 'have'} a statistical tie"] if ties else []
+    parts += [f"{undecided} {'has' if undecided == 1 else 'have'} no correct result"] if undecided else []
     losses = f"{len(found)} loss{'es' if len(found) != 1 else ''}"
     return f"Of {losses} measured here, " + wording.names(parts) + "." if parts else ""
 
@@ -96,14 +91,14 @@ def _card(one: Answer) -> dict[str, Any]:
         "excluded": [f"{row['implementation']} {row['status']}" for _, row in one.rows.iterrows() if _excluded(row)],
     }
     if best is None:
-        return {**card, "reason": "No implementation gave a right result that could be ranked."}
+        return {**card, "reason": "No implementation gave a correct result that could be ranked."}
     return card | {
         "against": against(one),
         "time": wording.seconds(best["value"]),
         "interval": wording.interval(best["value"], best["low"], best["high"]),
         "share": best["share"] if wording.known(best["share"]) else None,
         "ceiling": f"{wording.percent(best['share'])} of the {best['ceiling_name']} ceiling",
-        "error": f"{worst_error(best):.1e} relative" if wording.known(best["value_max_rel"]) else wording.NOTHING,
+        "error": f"{wording.error(worst_error(best))} relative" if wording.known(best["value_max_rel"]) else "–",
     }
 
 
@@ -112,20 +107,14 @@ def _excluded(row: pd.Series) -> bool:
 
 
 def _overview(found: list[Answer], *name: str) -> Drawing | None:
-    right = [_right(one) for one in found]
-    rows = pd.concat(right) if right else pd.DataFrame()
-    if rows.empty:
+    correct = [shares(one) for one in found]
+    if not any(map(len, correct)):
         return None
     caption = (
-        "How near each implementation comes to what this machine's memory allows, in the case named on each card. "
-        "The limit is measured too: a few percent above 100 are its noise."
+        "The share of this machine's memory bandwidth that each implementation reaches, in the case named on its card. "
+        "The limit is measured too: a few percent above 100 are noise."
     )
-    return drawing(overview(rows), caption, "overview", *name)
-
-
-def _right(one: Answer) -> pd.DataFrame:
-    """The rows that the figure shows."""
-    return one.rows[(one.rows["status"] == "ok") & one.rows["share"].notna()]
+    return drawing(overview(pd.concat(correct)), caption, "overview", *name)
 
 
 def _small_row(one: Answer) -> list[Cell]:
@@ -137,7 +126,7 @@ def _small_row(one: Answer) -> list[Cell]:
     alone = one.fastest[0] if len(one.fastest) == 1 else None
     return [
         *cells,
-        Cell(wording.names(list(one.fastest)), chip=alone),
-        Cell(wording.seconds(best["value"]), sort=best["value"]),
-        Cell(against(one), sort=one.speedup if wording.known(one.speedup) else None),
+        Cell(wording.names(one.fastest), chip=alone),
+        number(best["value"], wording.seconds),
+        Cell(against(one), sort=one.speedup.value if one.speedup else None),
     ]

@@ -1,8 +1,7 @@
-"""The loading page's tables: every configuration, what each argument changes, and the known failures."""
+"""The tables of the loading page: every configuration, what each argument changes, and the known failures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -10,28 +9,28 @@ import pandas as pd
 from lossimpl import wording
 from lossimpl.loading.known_failures import KNOWN
 from reports.site.pages.rows import first_line, rank_cell
-from reports.site.view import Cell, Table
+from reports.site.view import Cell, Table, number
 from reports.statistics.loading import label
 
 CONFIGURATIONS = (
     ("Settings", "arguments of DataLoader that differ from its defaults"),
-    ("Rank", "overlapping intervals share a rank; wrong data has none"),
+    ("Rank", "statistically tied settings share a rank; wrong data has none"),
     ("Samples/s", "median over an epoch, with the wait at its start"),
-    ("Interval", "of the median"),
+    (wording.INTERVAL, "of the median"),
     ("First batch", "from iter() to the first batch"),
-    ("Wait p99", "99 of 100 batches came sooner"),
-    ("Stall", "share of the time that a training step of the stated length waits"),
-    ("CPU", "processor seconds per second"),
+    ("Wait p99", "99 of 100 batches arrived sooner"),
+    ("Stall", "share of the time that training waits for data, at the stated step time"),
+    ("CPU", "cores in use, on average"),
     ("Memory", "proportional set size of the process tree"),
     ("Data", "compared with num_workers=0"),
-    ("Reason", "what went wrong, where something did, and what to do"),
+    ("Reason", "what went wrong, and what to do"),
 )
 ARGUMENTS = (
     ("Argument", "one at a time"),
     ("Settings", ""),
     ("Data", "compared with num_workers=0"),
-    ("How", ""),
-    ("Cure", ""),
+    ("Why", ""),
+    ("What to do", ""),
 )
 FAILURES = (("Cause", ""), ("Status", ""), ("What to do", ""))
 
@@ -48,34 +47,26 @@ def _configuration(row: pd.Series, tied: bool) -> list[Cell]:
     return [
         Cell(row["label"]),
         rank_cell(row, tied),
-        _number(row["rate"], _samples),
-        Cell(_bounds(row), sort=row["rate_low"] if wording.known(row["rate_low"]) else None),
-        _number(row["first_batch_seconds"], wording.seconds),
-        _number(waits.get("p99"), wording.seconds),
-        _number(row["stall_fraction"], wording.percent),
-        _number(row["cpu_cores"], lambda cores: f"{cores:.1f} s/s"),
-        _number(row["pss_bytes"], wording.size),
+        number(row["rate"], wording.count),
+        number(row["rate_low"], lambda low: _bounds(low, row["rate_high"])),
+        number(row["first_batch_seconds"], wording.seconds),
+        number(waits.get("p99"), wording.seconds),
+        number(row["stall_fraction"], wording.percent),
+        number(row["cpu_cores"], lambda cores: f"{cores:.1f} cores"),
+        number(row["pss_bytes"], wording.size),
         Cell(row["verdict"] if isinstance(row["verdict"], str) else wording.NOTHING),
         Cell(". ".join(filter(None, why)), kind="long"),
     ]
 
 
-def _samples(rate: float) -> str:
-    return f"{rate:,.0f}"
-
-
-def _bounds(row: pd.Series) -> str:
-    if not (wording.known(row["rate_low"]) and wording.known(row["rate_high"])):
+def _bounds(low: Any, high: Any) -> str:
+    if not (wording.known(low) and wording.known(high)):
         return wording.NOTHING
-    return f"{_samples(row['rate_low'])} to {_samples(row['rate_high'])}"
-
-
-def _number(value: Any, words: Callable[[Any], str]) -> Cell:
-    return Cell(words(value), sort=float(value)) if wording.known(value) else Cell(wording.NOTHING)
+    return f"{wording.count(low)} to {wording.count(high)}"
 
 
 def arguments(loaders: pd.DataFrame, dataset: str) -> Table | None:
-    """What each argument of DataLoader changes on this dataset, where `lossimpl loaders` has looked at it."""
+    """What each argument of DataLoader changes on this dataset, if `lossimpl loaders` has tried it."""
     if loaders.empty or not {"kind", "argument"} <= set(loaders.columns):
         return None
     rows = loaders[(loaders["kind"] == "argument") & (loaders["dataset"] == dataset)]
@@ -87,18 +78,17 @@ def arguments(loaders: pd.DataFrame, dataset: str) -> Table | None:
 
 def _argument(row: pd.Series) -> list[Cell]:
     verdict = row.get("verdict") if isinstance(row.get("verdict"), str) else row["status"]
-    how = first_line(row.get("verdict_reason"), 160) or first_line(row.get("reason"), 160)
-    cure = first_line(row.get("advice"), 240)
+    why = first_line(row.get("verdict_reason"), 160) or first_line(row.get("reason"), 160)
     return [
         Cell(str(row["argument"])),
         Cell(label(row)),
         Cell(str(verdict), kind="" if verdict == "bitwise same" else "fail"),
-        Cell(how, kind="long"),
-        Cell(cure, kind="long"),
+        Cell(why, kind="long"),
+        Cell(first_line(row.get("advice"), 240), kind="long"),
     ]
 
 
 def failures() -> Table:
-    """Every failure that the package recognises by its message."""
+    """Every failure that lossimpl recognises by its message."""
     cells = [[Cell(one.cause, kind="long"), Cell(one.status), Cell(one.advice, kind="long")] for one in KNOWN]
     return Table("Known failures", FAILURES, cells)

@@ -1,4 +1,4 @@
-"""A page per loss: what it is, the reading, the figures, every row, and the raw data."""
+"""One page per loss: its formula, the result in a sentence, figures, every row, and the raw data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lossimpl import wording
 from reports.site.conditions import conditions
 from reports.site.figures import throughput
 from reports.site.figures.error_speed import error_speed
@@ -47,29 +48,29 @@ def _by_device(rows: pd.DataFrame, setup: tuple[str, str]) -> list[pd.DataFrame]
 
 def _section(material: Material, setup: tuple[str, str], rows: pd.DataFrame) -> dict[str, Any]:
     name, device = rows.iloc[0][["loss", "device"]]
-    right = rows[(rows["status"] == "ok") & rows["value"].gt(0)]
+    correct = rows[(rows["status"] == "ok") & rows["value"].gt(0)]
     return {
         "id": slug(device, *setup),
         "device": str(device).upper(),
         "conditions": conditions(material, rows),
-        "groups": list(_groups(slug(name, device, *setup), right)),
+        "groups": list(_groups(slug(name, device, *setup), correct)),
         "table": row_table.table(rows, f"{name} on {str(device).upper()}: every row"),
     }
 
 
-def _groups(prefix: str, right: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Figures per dtype and mode, those people train with first."""
-    order = right.assign(first=(right["dtype"] != "float32") * 2 + (right["mode"] != "step"))
+def _groups(prefix: str, correct: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Figures per dtype and mode, training steps in float32 first."""
+    order = correct.assign(first=(correct["dtype"] != "float32") * 2 + (correct["mode"] != "step"))
     for (_, dtype, mode), rows in order.groupby(["first", "dtype", "mode"]):
         if len(rows) < 2:
-            continue  # one point is no figure; it stands in the table
+            continue  # one point makes no figure; it is in the table
         title = f"{dtype}, {mode}"
         yield {"title": title, "figures": list(_figures(slug(prefix, dtype, mode), rows, title))}
 
 
 def _figures(prefix: str, rows: pd.DataFrame, what: str) -> Iterator[Drawing]:
     if rows["rate"].notna().any():
-        caption = f"Throughput in necessary bytes against size, {what}; bars: 99 % intervals, dashes: the ceiling."
+        caption = f"Necessary bytes per second against size, {what}; bars: {wording.INTERVAL}s, dashes: the ceiling."
         yield drawing(throughput.traffic(rows), caption, prefix, "bytes")
     if rows["element_rate"].notna().any():
         yield drawing(throughput.elements(rows), f"Elements per second against size, {what}.", prefix, "elements")

@@ -1,4 +1,4 @@
-"""The full table of measured rows, which the loss pages share with the CSV beside it."""
+"""The table of all measured rows of a loss, and the same as CSV."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import pandas as pd
 
 from lossimpl import wording
 from reports.record.reader import COLUMNS as COLUMNS_READ
-from reports.site.view import Cell, Table, compare_command
+from reports.site.view import Cell, Table, compare_command, number
 from reports.statistics.ranking import CASE, ranked
 
 COLUMNS = (
     ("Implementation", "one way to compute the loss"),
-    ("Rank", "within the same shape, dtype and mode; overlapping intervals share a rank"),
+    ("Rank", "within the same shape, dtype and mode; statistically tied rows share a rank"),
     ("Shape", "of the input"),
     ("Dtype", "of the input"),
     ("Mode", "forward: without gradient; step: forward and backward"),
     ("Median", "time per call"),
-    ("99 % interval", "of the median"),
+    (wording.INTERVAL, "of the median"),
     ("Throughput", "necessary traffic over time"),
     ("Ceiling", "share of the bandwidth that the same process measured for a copy or a read"),
-    ("Value error", "largest distance from the float64 oracle"),
-    ("Gradient error", "largest distance from the float64 oracle"),
+    ("Value error", "largest distance from the float64 reference"),
+    ("Gradient error", "largest distance from the float64 reference"),
     ("Peak", "memory allocated during the call"),
     ("Saved", "kept between forward and backward"),
-    ("Details", "why it stopped, and how to measure it again"),
+    ("Details", "how it was measured, and how to measure it again"),
 )
 RAW = [name for name in COLUMNS_READ if name not in ("benchmark", "params", "version", "python")]
 
 
 def ranked_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each case's rows ranked, the largest cases first within a mode and dtype."""
+    """The rows of each case ranked, the largest cases first within a mode and dtype."""
     if rows.empty:
         return rows.assign(rank=float("nan"))
     keys = {"other": rows["dtype"] != "float32", "mode": rows["mode"] != "step", "size": -rows["elements"]}
@@ -55,20 +55,20 @@ def _row(row: pd.Series, tied: bool, starts: bool) -> list[Cell]:
         Cell(wording.shape(row["shape"]), sort=row["elements"]),
         Cell(str(row["dtype"])),
         Cell(str(row["mode"])),
-        Cell(wording.seconds(row["value"]), sort=_sort(row["value"])),
-        Cell(wording.interval(row["value"], row["low"], row["high"]), sort=_sort(row["low"])),
-        Cell(wording.rate(row["rate"]), sort=_sort(row["rate"])),
-        Cell(f"{wording.percent(row['share'])}", sort=_sort(row["share"]), bar=_sort(row["share"])),
-        Cell(wording.ulp(row["value_ulp"]), sort=_sort(row["value_ulp"])),
-        Cell(wording.ulp(row["grad_ulp"]), sort=_sort(row["grad_ulp"])),
-        Cell(wording.size(row["peak_bytes"]), sort=_sort(row["peak_bytes"])),
-        Cell(wording.size(row["saved_bytes"]), sort=_sort(row["saved_bytes"])),
+        number(row["value"], wording.seconds),
+        number(row["low"], lambda low: wording.interval(row["value"], low, row["high"])),
+        number(row["rate"], wording.rate),
+        number(row["share"], wording.percent, bar=True),
+        number(row["value_ulp"], wording.ulp),
+        number(row["grad_ulp"], wording.ulp),
+        number(row["peak_bytes"], wording.size),
+        number(row["saved_bytes"], wording.size),
         Cell(_summary(row), more=_more(row)),
     ]
 
 
 def rank_cell(row: pd.Series, tied: bool) -> Cell:
-    """The rank, with `=` for a tie; a row that is not ranked says why in one word."""
+    """The rank, with `=` for a tie; a row that is not ranked has its status instead."""
     if wording.known(row["rank"]):
         return Cell(
             f"{row['rank']:.0f}{' =' if tied else ''}", sort=row["rank"], kind="first" if row["rank"] == 1 else ""
@@ -77,14 +77,10 @@ def rank_cell(row: pd.Series, tied: bool) -> Cell:
     return Cell(word, sort=1e9, kind=f"status status-{row['status']}")
 
 
-def _sort(value: Any) -> float | None:
-    return float(value) if wording.known(value) else None
-
-
 def _summary(row: pd.Series) -> str:
     if row["status"] != "ok":
         return first_line(row["reason"]) or "no reason recorded"
-    return "how"
+    return "details"
 
 
 def first_line(text: Any, limit: int = 60) -> str:
@@ -95,17 +91,17 @@ def first_line(text: Any, limit: int = 60) -> str:
 
 
 def _more(row: pd.Series) -> tuple[tuple[str, str], ...]:
-    """Everything that says where a number comes from, as far as it was recorded."""
+    """Everything recorded about how a number was measured."""
     pairs = (
         ("Reason", row["reason"]),
         ("Again", compare_command(row)),
-        ("Stopped", row["stop"]),
+        ("Stopped by", row["stop"]),
         ("Samples", _samples(row)),
         ("Traffic", wording.size(row["traffic"])),
         ("Ceiling", _ceiling(row)),
         ("Relative error", _relative_error(row)),
         ("Threads", f"{row['threads']:.0f}" if wording.known(row["threads"]) else ""),
-        ("Machine", row["busy"]),
+        ("Disturbance", row["busy"]),
         ("Commit", row["commit"]),
         ("Manifest", row["manifest"]),
     )
@@ -125,11 +121,10 @@ def _ceiling(row: pd.Series) -> str:
 
 
 def _relative_error(row: pd.Series) -> str:
-    value, gradient = row["value_max_rel"], row["grad_max_rel"]
-    words = (("value", value), ("gradient", gradient))
-    return ", ".join(f"{name} {number:.2g}" for name, number in words if wording.known(number))
+    errors = {"value": row["value_max_rel"], "gradient": row["grad_max_rel"]}
+    return ", ".join(f"{name} {wording.error(error)}" for name, error in errors.items() if wording.known(error))
 
 
 def csv(rows: pd.DataFrame) -> str:
-    """The raw rows: seconds, bytes and samples as measured, one line each."""
+    """The raw rows, one line each: seconds, bytes and every sample."""
     return str(rows.reindex(columns=RAW).to_csv(index=False))

@@ -1,5 +1,5 @@
 "use strict";
-/* Sort by a column's button, filter by words: for every table.data. Without scripts the tables stand as written. */
+/* Sorts every table.data by the buttons in its headings and filters long ones by words. */
 for (const table of document.querySelectorAll("table.data")) {
   const body = table.tBodies[0];
   const key = (row, index) => {
@@ -27,7 +27,7 @@ for (const table of document.querySelectorAll("table.data")) {
   label.className = "filter";
   const input = document.createElement("input");
   input.type = "search";
-  input.placeholder = "words that a row must hold";
+  input.placeholder = "words that a row contains";
   label.append("Filter rows", input);
   table.closest(".scroll").before(label);
   const texts = new Map([...body.rows].map((row) => [row, row.textContent.toLowerCase()]));
