@@ -1,4 +1,4 @@
-"""The channel without noise: instructions per call under Callgrind, compared row by row.
+"""Instructions per call under Callgrind, compared row by row: almost without noise.
 
 One process counts many rows, since importing torch there takes half a minute. Each row is dumped at two repeat counts;
 their difference is free of fixed costs and of the request itself. Processes that do the same repeat their counts to the

@@ -1,7 +1,7 @@
 """Slowdowns of known size for the self-test, copied into a suite as `benchmarks/planted.py` beside a table of plants.
 
 busy          the call, then spinning for a share of its own time: a slowdown of exactly that size
-instructions  a number of turns of an empty loop, then the call
+instructions  iterations of an empty loop, then the call
 extra pass    reads the input once more
 extra copy    copies the input once more
 lost fusion   the `vectorized` implementation instead of the row's own
@@ -51,9 +51,9 @@ def busy(call: Call, share: float) -> Call:
     return slower
 
 
-def looping(call: Call, turns: int) -> Call:
-    """A loop without effect, each of whose turns costs the same few instructions, then the call."""
-    nothing = (None,) * turns
+def looping(call: Call, iterations: int) -> Call:
+    """A loop without effect, each of whose iterations costs the same few instructions, then the call."""
+    nothing = (None,) * iterations
 
     def longer() -> object:
         any(nothing)

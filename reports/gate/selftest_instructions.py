@@ -1,9 +1,9 @@
 """The self-test by instruction counts: false alarms, and a planted +2 %, row by row.
 
 It uses rows of the smallest shape: the kernels repeat exactly, and what does not is Python's share, which is largest
-there. A plant is a number of turns of an empty loop before the call; base runs the same code with no turns, so that the
-turns are the only difference. The instructions per turn, the same in every row, and those of each row are counted
-separately; their ratio gives the size of a plant without the noise of the row and of the comparison.
+there. A plant is a number of iterations of an empty loop before the call; base runs the same code without any, so
+that they are the only difference. The instructions per iteration, the same in every row, and those of each row are
+counted separately; their ratio gives the size of a plant without the noise of the row and of the comparison.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from reports.gate.processes import say
 from reports.record.rows import Row
 
 PLANTED = 0.02
-TURNS = 1000  # of an empty loop, to count the instructions per turn, which depend on the build of Python
-TURNED_ROWS = 10
+ITERATIONS = 1000  # of an empty loop, to count the instructions per iteration, which depend on the build of Python
+LOOP_ROWS = 10
 
 Counted = Mapping[Row, Mapping[str, float]]
 
@@ -33,31 +33,31 @@ def by_instructions(bench: Bench, rows: list[Row]) -> dict[str, Any]:
         return {"instructions": f"not counted: {absent}"}
     say("instructions of identical code, then with a planted +2 %")
     started = wall.now()
-    same = bench.counted(rows, turning(dict.fromkeys(rows, 0)))
-    per_turn = instructions_per_turn(bench, same)
-    if per_turn is None:
+    same = bench.counted(rows, loops(dict.fromkeys(rows, 0)))
+    per_iteration = instructions_per_iteration(bench, same)
+    if per_iteration is None:
         return {"instructions": f"not counted: Callgrind ran {len(same)} of {len(rows)} rows, and none with a plant"}
-    turns = {row: math.ceil(PLANTED * one["base"] / per_turn) for row, one in same.items()}
-    more = bench.counted(list(turns), turning(turns))
-    table = [_found(row, count * per_turn, more.get(row, {})) for row, count in turns.items()]
+    iterations = {row: math.ceil(PLANTED * one["base"] / per_iteration) for row, one in same.items()}
+    more = bench.counted(list(iterations), loops(iterations))
+    table = [_found(row, count * per_iteration, more.get(row, {})) for row, count in iterations.items()]
     lost = ", ".join(str(row) for row in rows if row not in same) or "none"
     last = {"instruction_rows_not_counted": lost, "instruction_seconds": round(wall.now() - started)}
     return {**_alarms(same), **_detected(table), **last}
 
 
-def turning(turns: Mapping[Row, int]) -> Plants:
-    """Plants with that many turns in each row."""
-    return {row: ("instructions", float(count)) for row, count in turns.items()}
+def loops(iterations: Mapping[Row, int]) -> Plants:
+    """Plants with that many iterations in each row."""
+    return {row: ("instructions", float(count)) for row, count in iterations.items()}
 
 
-def instructions_per_turn(bench: Bench, counted: Counted) -> float | None:
-    """The instructions of one turn of the loop, from the rows with the fewest instructions, which have the least noise.
+def instructions_per_iteration(bench: Bench, counted: Counted) -> float | None:
+    """The instructions of one iteration, from the rows with the fewest instructions, which have the least noise.
 
     None if no row could be counted.
     """
-    smallest = sorted(counted, key=lambda row: counted[row]["base"])[:TURNED_ROWS]
-    turned = bench.counted(smallest, turning(dict.fromkeys(smallest, TURNS))) if smallest else {}
-    return median((one["head"] - one["base"]) / TURNS for one in turned.values()) if turned else None
+    smallest = sorted(counted, key=lambda row: counted[row]["base"])[:LOOP_ROWS]
+    looped = bench.counted(smallest, loops(dict.fromkeys(smallest, ITERATIONS))) if smallest else {}
+    return median((one["head"] - one["base"]) / ITERATIONS for one in looped.values()) if looped else None
 
 
 def _alarms(same: Counted) -> dict[str, Any]:

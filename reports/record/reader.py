@@ -46,6 +46,7 @@ COLUMNS = [
     "peak_bytes", "saved_bytes", "manifest", "started_at",
 ]  # fmt: skip
 SIDE_CARS = ("manifest", "conformance", "loaders", "changes")
+PER_MACHINE = ("machine.json", "gate-selftest.json", "loaders-selftest.json")
 BROKEN = (OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError)
 
 
@@ -104,9 +105,7 @@ class _Reader:
         self.asv: dict[tuple[Any, ...], Record] = {}
         self.rows: dict[tuple[Any, ...], Record] = {}
         self.side: dict[str, list[Record]] = {name: [] for name in SIDE_CARS}
-        self.machines: dict[str, Record] = {}
-        self.selftests: dict[str, Record] = {}
-        self.loader_tests: dict[str, Record] = {}
+        self.per_machine: dict[str, dict[str, Record]] = {name: {} for name in PER_MACHINE}
         self.problems: list[Problem] = []
 
     def results(self) -> Results:
@@ -115,20 +114,21 @@ class _Reader:
         rows = rows.reindex(columns=list(dict.fromkeys([*COLUMNS, *rows.columns])))
         rows[NUMBERS] = rows[NUMBERS].apply(pd.to_numeric, errors="coerce").astype(float)
         rows[FINITE] = rows[FINITE].where(rows[FINITE].abs() < float("inf"))
+        machines, selftests, loader_tests = self.per_machine.values()
         return Results(
             rows=rows.assign(date=rows.groupby("commit")["date"].transform("min")),
             conformance=pd.DataFrame(self.side["conformance"]),
             loaders=pd.DataFrame(self.side["loaders"]),
-            machines=self.machines,
+            machines=machines,
             manifests={str(one.get("id")): one for one in self.side["manifest"]},
-            selftests=self.selftests,
-            loader_tests=self.loader_tests,
+            selftests=selftests,
+            loader_tests=loader_tests,
             nights=tuple(self.side["changes"]),
             problems=tuple(self.problems),
         )
 
     def machine(self, folder: Path) -> None:
-        self.machines[folder.name] = {}
+        self.per_machine["machine.json"][folder.name] = {}
         for path in sorted(folder.glob("*.json")):
             with self._noted(path):
                 self._json_file(path)
@@ -147,12 +147,8 @@ class _Reader:
     def _json_file(self, path: Path) -> None:
         data = json.loads(path.read_text(encoding="utf-8"))
         require(isinstance(data, dict), f"is {type(data).__name__}, expected a JSON object")
-        if path.name == "machine.json":
-            self.machines[path.parent.name] = data
-        elif path.name == "gate-selftest.json":
-            self.selftests[path.parent.name] = data
-        elif path.name == "loaders-selftest.json":
-            self.loader_tests[path.parent.name] = data
+        if path.name in PER_MACHINE:
+            self.per_machine[path.name][path.parent.name] = data
         elif path.name != "benchmarks.json":
             self._asv_file(path, data)
 

@@ -50,10 +50,10 @@ def test_hashes_that_change_both_sides_equally_are_not_noise():
 @pytest.mark.slow  # Valgrind starts Python, a few seconds
 @pytest.mark.skipif(instructions.unavailable() is not None, reason=f"Callgrind: {instructions.unavailable()}")
 def test_callgrind_counts_repeat_and_grow_with_the_work(tmp_path):
-    """A loop of 20,000 turns takes twice the instructions of 10,000 within 2 %, and repeats its counts."""
+    """A loop of 20,000 iterations takes twice the instructions of 10,000 within 2 %, and repeats its counts."""
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "__init__.py").write_text("")
-    loop = "def ready(stem, turns):\n    return lambda: [None for _ in range(int(turns))]\n"
+    loop = "def ready(stem, count):\n    return lambda: [None for _ in range(int(count))]\n"
     (tmp_path / "benchmarks" / "calls.py").write_text(loop)
     marks = tmp_path / "marks.so"
     source = Path(instructions.__file__).with_name("marks.c")
@@ -137,9 +137,9 @@ def test_rows_are_counted_again_in_the_opposite_order_and_with_other_hashes(tmp_
 
 
 class Counting:
-    """Calls of 1e5, 2e5, ... instructions, 75 per turn. Head takes a share of `off` more, and with turns one of `near`.
+    """Calls of 1e5, 2e5, ... instructions, 75 per iteration. Head takes a share of `off` more, in a loop one of `near`.
 
-    Rows with turns are counted by two pairs that disagree by the shares of `torn`; those in `lost` are not counted.
+    In a loop, rows are counted by two pairs that disagree by the shares of `torn`; those in `lost` are not counted.
     """
 
     def __init__(self, off=None, near=None, torn=None, lost=()):
@@ -149,10 +149,10 @@ class Counting:
         assert set(plants) == set(rows)
         return {row: self.compared(row, plants[row][1]) for row in rows if row not in self.lost or not plants[row][1]}
 
-    def compared(self, row, turns):
+    def compared(self, row, iterations):
         base = 1e5 * int(row.params[1])
-        near, torn = ({}, {}) if not turns else (self.near, self.torn)
-        head = base * (1 + self.off.get(row, 0.0) + near.get(row, 0.0)) + 75 * turns
+        near, torn = ({}, {}) if not iterations else (self.near, self.torn)
+        head = base * (1 + self.off.get(row, 0.0) + near.get(row, 0.0)) + 75 * iterations
         apart = 1 + torn.get(row, 0.0) / 2
         return instructions.compared(row, [{row: base}, {row: head * apart}, {row: base}, {row: head / apart}])
 
@@ -161,7 +161,7 @@ INSTRUCTION_ROWS = [Row("a.A.track_seconds", ("native", str(number))) for number
 
 
 def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monkeypatch):
-    """30 rows: each plant is 2 % of its row, rounded up to a turn of 75 instructions, and each is found."""
+    """30 rows: each plant is 2 % of its row, rounded up to iterations of 75 instructions, and each is found."""
     monkeypatch.setattr(instructions, "unavailable", lambda: None)
     record = by_instructions(Counting(), INSTRUCTION_ROWS)
     assert (record["instruction_rows"], record["instruction_false_alarms"]) == (30, 0)
@@ -171,7 +171,7 @@ def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monk
     assert [one["row"] for one in record["instruction_plants"]] == list(map(str, INSTRUCTION_ROWS))
     assert record["instruction_plants"][0] == {
         "row": "a.A.track_seconds('native', '1')",
-        "planted": 0.02025,  # 27 turns of 75 in 100,000
+        "planted": 0.02025,  # 27 iterations of 75 in 100,000
         "measured": 0.02025,
         "tolerance": 0.01,
         "pairs": 2,

@@ -23,19 +23,9 @@ Look: TypeAlias = tuple[str, str]  # colour, marker
 
 INK, RULE, PAPER = "#1b1f24", "#d5d9de", "#fefefe"
 GLYPHS = {
-    "o": "●",
-    "s": "■",
-    "^": "▲",
-    "D": "◆",
-    "v": "▼",
-    "P": "✚",
-    "X": "✖",
-    "<": "◀",
-    ">": "▶",
-    "h": "⬢",
-    "p": "⬟",
+    "o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖", "<": "◀", ">": "▶", "h": "⬢", "p": "⬟",
     "*": "★",
-}
+}  # fmt: skip
 LOOKS: dict[str, Look] = {
     "native": ("#0072b2", "o"),
     "torch": ("#d55e00", "s"),
