@@ -1,22 +1,21 @@
 """An asv environment that shares the running interpreter's packages, and has only the project to itself.
 
-asv's own environments install every requirement anew, torch too, and again whenever a commit is switched. This one is
-an empty virtual environment whose one `.pth` file points at the site-packages of the interpreter that runs asv: torch
-is installed once, the project's wheel per commit. Being first on the path, the wheel wins over an installed lossimpl,
-and since a `.pth` file found through another is not read, an editable installation of the checkout stays out.
+asv's own environments install every requirement again, torch too, and again for each commit. This one is an overlay on
+the running interpreter (`reports.sweep.overlay`): torch is installed once, the project's wheel per commit.
 
-Its name is `shared-py<python>-torch<version>`, without a path, so that results of two machines can be told apart by
-what was installed and by nothing else.
+Its name is `shared-py<python>-torch<version>`, without a path, so that results of two machines differ only by what was
+installed.
 """
 
-import subprocess
+import os
 import sys
-import sysconfig
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from asv import environment
 from asv.console import log
+
+from reports.sweep import overlay
 
 RECORDED = ("torch", "triton", "numpy", "torchvision", "liger-kernel", "quack-kernels", "pytorch-metric-learning")
 
@@ -33,7 +32,7 @@ def installed() -> dict[str, str]:
 
 
 class Shared(environment.Environment):
-    """An empty virtual environment that looks through to the running interpreter's site-packages."""
+    """An overlay on the running interpreter's packages."""
 
     tool_name = "shared"
     matches_python_fallback = False
@@ -43,7 +42,7 @@ class Shared(environment.Environment):
             raise environment.EnvironmentUnavailable(
                 f"python: the shared environment has the running interpreter's {running()}, not {python}"
             )
-        self._requirements = {**requirements, **installed()}  # the name, which the constructor asks for, needs it
+        self._requirements = {**requirements, **installed()}  # the constructor needs the name, which needs these
         super().__init__(conf, python, self._requirements, tagged_env_vars)
 
     @classmethod
@@ -53,34 +52,31 @@ class Shared(environment.Environment):
 
     @property
     def name(self):
-        """Python and torch, and what the matrix adds; other packages are recorded but make no other environment."""
+        """Python, torch and what the matrix adds; other packages are recorded but do not change the name."""
         return environment_name(self._tagged_env_vars)
 
     @property
     def dir_name(self):
-        """The name: it is short, and a folder that says what it holds is easier to look into."""
+        """The name, instead of asv's hash of it."""
         return self.name
 
     def check_presence(self):
-        """Whether the environment is there, and was made for the packages that are installed now."""
+        """Whether the environment exists and was made for the packages that are installed now."""
         try:
             made_for = self.load_info_file(self._path)["requirements"]
             self.run_executable("python", ["-c", "import asv_runner, pip"])
-        except Exception:  # absent, half-made or unreadable: it is made anew in a second
+        except Exception:  # absent, incomplete or unreadable: it is made again in a second
             return False
         return made_for == self._requirements
 
     def _setup(self):
         log.info(f"Creating {self.name}")
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", self._path], check=True)
-        own = sysconfig.get_path("purelib", "venv", {"base": self._path, "platbase": self._path})
-        shared = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-        Path(own, "shared.pth").write_text("\n".join(shared) + "\n")
+        overlay.make(Path(self._path))
 
     def run_executable(self, executable, args, **kwargs):
-        """Run a program of the environment; programs beside the running interpreter (ninja) are found after its own."""
-        env = dict(kwargs.pop("env", None) or environment.os.environ)
-        env["PATH"] = f"{Path(sys.executable).parent}{environment.os.pathsep}{env.get('PATH', '')}"
+        """Run a program of the environment; those beside the running interpreter are on the path after its own."""
+        env = dict(kwargs.pop("env", None) or os.environ)
+        env["PATH"] = overlay.search_path(env)
         return super().run_executable(executable, args, env=env, **kwargs)
 
     def run(self, args, **kwargs):

@@ -9,12 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-DEVICES = ("cpu", "cuda")
-DTYPES = ("float64", "float32", "bfloat16", "float16")
-MODES = ("forward", "step", "reuse", "backward", "graph")
-REDUCTIONS = ("none", "mean", "sum")
+Device = Literal["cpu", "cuda"]
+Dtype = Literal["float64", "float32", "bfloat16", "float16"]
+Mode = Literal["forward", "step", "reuse", "backward", "graph"]
+Reduction = Literal["none", "mean", "sum"]
+DEVICES: tuple[str, ...] = get_args(Device)
+DTYPES: tuple[str, ...] = get_args(Dtype)
+MODES: tuple[str, ...] = get_args(Mode)
+REDUCTIONS: tuple[str, ...] = get_args(Reduction)
 TORCH_COMPILED = "torch-compiled"  # torch.compile of what people write themselves
 OURS = ("naive", "vectorized", "compiled", "native")
 COMPILING = ("compiled", TORCH_COMPILED)  # implementations whose first call takes seconds

@@ -9,14 +9,14 @@ import typer
 
 from lossimpl import terminal
 
-COMMANDS = {
-    "site": "Build the static site from results/.",
-    "sweep": "Run the benchmarks through asv.",
-    "gate": "Compare two revisions.",
-    "loaders": "Measure what the search for loader settings promises.",
-    "nightly": "Measure new commits and look for changes.",
-    "figure": "Write README's picture from results/.",
-    "readme": "Write README's table from results/.",
+COMMANDS = {  # name: module that has a function of that name, summary
+    "site": ("reports.site.build", "Build the static site from results/."),
+    "sweep": ("reports.sweep.command", "Run the benchmarks through asv."),
+    "gate": ("reports.gate.command", "Compare two revisions."),
+    "loaders": ("reports.loaders", "Measure how well the search for loader settings works."),
+    "nightly": ("reports.nightly.command", "Measure new commits and look for changes."),
+    "figure": ("reports.site.figure", "Write README's picture from results/."),
+    "readme": ("reports.site.readme", "Write README's results from results/."),
 }
 
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     """Run the command named first; without one, or with --help, list them."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print("Usage: python -m reports COMMAND [OPTIONS]\n")
-        for name, what in COMMANDS.items():
+        for name, (_, what) in COMMANDS.items():
             print(f"  {name:8} {what}")
         return
     name = arguments[0]
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(2)
     app = typer.Typer(add_completion=False)
     try:
-        app.command()(getattr(importlib.import_module(f"reports.{name}"), name))
+        app.command()(getattr(importlib.import_module(COMMANDS[name][0]), name))
         app(args=arguments[1:], prog_name=f"python -m reports {name}")
     except ModuleNotFoundError as missing:  # a machine that brings its own torch may bring nothing else
         wants = f"{missing.name} is not installed for {sys.executable}; the extra `report` of pyproject.toml brings it"

@@ -1,4 +1,4 @@
-"""`python -m reports loaders`: does the search for loader settings keep its promises on this machine?"""
+"""`python -m reports loaders`: how well the search for loader settings works on this machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ RECORD = "loaders-selftest.json"
 
 
 def loaders(
-    dataset: Annotated[list[str] | None, typer.Option(help="Built-in datasets; repeat for more.")] = None,
-    seconds: Annotated[float, typer.Option(help="Driving for each setting of the full product.", min=0.1)] = 1.5,
-    results: Annotated[Path, typer.Option(help="The results folder that keeps the record.")] = Path("results"),
+    dataset: Annotated[list[str] | None, typer.Option(help="A built-in dataset; repeat for several.")] = None,
+    seconds: Annotated[float, typer.Option(help="Measuring time per setting of the full product.", min=0.1)] = 1.5,
+    results: Annotated[Path, typer.Option(help="The results folder, where the record is kept.")] = Path("results"),
 ) -> None:
-    """Compare the search with the full product, and count what the drive loop adds to an epoch."""
+    """Compare the search with measuring all combinations, and measure what the drive loop adds to an epoch."""
     from lossimpl.environment import manifest
     from lossimpl.loading.search.selftest import self_test
     from reports.sweep import machine

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lossimpl import wording
+from lossimpl.ranking import median_interval, ratio, tied
+
 if TYPE_CHECKING:
     from lossimpl.row import Row
     from lossimpl.spec import Case
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 NEEDED = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
 
-SPREAD = 0.05  # two processes on one quiet machine differ by some percent, which the interval of one cannot know
+SPREAD = 0.05  # two processes on one quiet machine differ by a few percent, which the interval of one does not include
 
 
 def replay(
@@ -36,7 +39,7 @@ def replay(
     stored = records[row - 1]
     typer.echo(title(stored))
     if lacking := [name for name in NEEDED if not isinstance(stored.get(name), str)]:
-        raise typer.BadParameter(f"--row {row}: it lacks {', '.join(lacking)}, so it cannot be measured again")
+        raise typer.BadParameter(f"--row {row}: lacks {', '.join(lacking)}, which are needed to measure it again")
     for line in environment_lines(stored, manifests(file)):
         typer.echo(line)
     fresh = measure_again(stored, seconds)
@@ -114,21 +117,19 @@ def environment_lines(record: Record, known: dict[str, Record]) -> list[str]:
     now = environment.manifest()
     then = known.get(record.get("manifest", ""))
     if then is None:
-        return ["environment: that of the stored row is not told, so a different time may have any cause"]
+        return ["environment: not recorded for the stored row; a time difference cannot be attributed"]
     found = environment.differences(then, now)
     if not found:
         return ["environment: the same"]
-    return ["environment: differs, so a different time is no surprise", *(f"  {n}: {a} -> {b}" for n, a, b in found)]
+    return ["environment: differs, which may explain a time difference", *(f"  {n}: {a} -> {b}" for n, a, b in found)]
 
 
 def differences(record: Record, fresh: Row) -> list[str]:
-    """Why the row is not reproduced, a line a reason; none if it is.
+    """Why the row is not reproduced, one line per reason; none if it is.
 
-    Reproduced: the same status and the same verdict on agreement, and times whose intervals, widened by 5 percent for
-    what differs between two processes, overlap.
+    Reproduced: the same status and the same verdict on agreement, and times whose intervals overlap when the stored
+    one is widened by 5 percent, for what differs between two processes.
     """
-    from lossimpl.measure.summary import median_interval
-
     found = []
     if fresh.status != record["status"]:
         found.append(f"status: {record['status']} -> {fresh.status} ({fresh.reason or 'no reason'})")
@@ -136,9 +137,8 @@ def differences(record: Record, fresh: Row) -> list[str]:
     if then != now:
         found.append(f"agreement: {then} -> {now}")
     if record.get("samples") and fresh.samples:
-        _, low, high = median_interval(record["samples"])
-        _, fresh_low, fresh_high = median_interval(fresh.samples)
-        if fresh_low > high * (1 + SPREAD) or fresh_high * (1 + SPREAD) < low:
+        stored = median_interval(record["samples"]).widened(SPREAD)
+        if not tied(stored, median_interval(fresh.samples)):
             found.append("time: the intervals do not overlap")
     return found
 
@@ -149,13 +149,13 @@ def verdict(agreement: Record | None) -> str:
 
 
 def measured_lines(record: Record, fresh: Row) -> list[str]:
-    """Both times with their intervals, and the ratio."""
-    from lossimpl.measure.summary import median_interval
-
+    """Both times and their ratio, with intervals, and whether the machine was busy."""
     if not (record.get("samples") and fresh.samples):
         return []
     then, now = median_interval(record["samples"]), median_interval(fresh.samples)
-    lines = [
-        f"{name}: {m:.4g} s ({low:.4g} to {high:.4g})" for name, (m, low, high) in (("stored", then), ("now", now))
+    both = {"stored": then, "now": now}
+    return [
+        *(f"{name}: {wording.seconds(one.value)} ({wording.interval(*one)})" for name, one in both.items()),
+        f"now / stored: {wording.times_interval(*ratio(now, then))}",
+        *([f"note: {fresh.busy}"] if fresh.busy else []),
     ]
-    return [*lines, f"now / stored: {now[0] / then[0]:.3f}", *([f"note: {fresh.busy}"] if fresh.busy else [])]

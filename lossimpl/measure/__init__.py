@@ -3,7 +3,6 @@
 types      what the modules below exchange
 clock      how long does a call take, and when is that known well enough?  (wall: the clock for everything else)
 cuda       the same on a GPU, by its own events; cuda_device and cuda_board wrap the device
-summary    a median and its interval
 busy       did other processes use the machine meanwhile?
 threads    how many threads does a measurement use?
 memory     how many bytes does a call take, how many does it save for backward, and is there enough?

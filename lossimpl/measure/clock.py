@@ -16,8 +16,8 @@ from itertools import pairwise
 from math import ceil
 
 from lossimpl.measure.busy import Watch
-from lossimpl.measure.summary import precision
 from lossimpl.measure.types import DEFAULT_RULE, Call, Rule, Timing, garbage_collection_off
+from lossimpl.ranking import precision
 
 
 def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE, graph: bool = False) -> Timing:

@@ -19,8 +19,8 @@ from functools import cache
 from lossimpl.measure import cuda_board
 from lossimpl.measure.cuda_board import Board, Reading
 from lossimpl.measure.cuda_device import Device, TorchDevice
-from lossimpl.measure.summary import precision
 from lossimpl.measure.types import DEFAULT_RULE, Call, Ceilings, Rule, Timing, garbage_collection_off
+from lossimpl.ranking import precision
 
 HEAD_START = 2.0  # the device is kept busy for so many times what the calls took from the host's start to their end
 LEAST_HEAD_START = 50e-6  # seconds; an event and a launch cost the host some ten microseconds

@@ -1,22 +1,21 @@
-"""The PR gate: two revisions, the same benchmarks, one verdict per row and a known error rate.
+"""The PR gate: two revisions, the same benchmarks, one verdict per row with a known error rate.
 
-command       what the user asks, what the exit code says
-sides         both revisions built, each in an overlay on the one torch installation
-touched       which rows a diff can reach
-worker        the program that runs inside a side: it alone imports the measured package
-processes     a worker as a child process, with time limits, its last words kept
-family        what descends from a worker, and its end
-rows          what a row is called, which rows there are, and which of them fit the budget
-session       the order of the work within the budget
-design        which rows to measure next, and when a verdict stands
-quality       agreement, peak memory and saved bytes: changes that no noise excuses
+command       the command line and its exit code
+run           one comparison from two revisions to an outcome
+sides         both revisions, each built into an overlay on the one torch installation
+touched       which rows a diff can affect
+selection     which of them fit the budget
+session       workers on both sides: what they can run, one check of each row, times in pairs
+worker        the program that runs inside a side; the only part that imports the measured package
+processes     a worker as a child process, with time limits and its error output
+family        the processes that a worker started, and how they are ended
+design        which rows to measure next, and when a verdict is reached
+quality       changes of agreement, peak memory and saved bytes, which have no noise
 instructions  instruction counts under Callgrind
-explain       where a slower row spends the time
+explain       where a slower row spends its time
+reasons       why a verdict is not firmer
 outcome       everything that is known at the end, as JSON
 render        the same as Markdown and as a page
-selftest      the gate measured by itself: false alarms, and what it finds; selftest_instructions its part by counts
+selftest      error rates of the gate, measured by itself; bench runs it, plants slow rows down,
+              selftest_instructions is its part by instruction counts
 """
-
-from reports.gate.command import gate
-
-__all__ = ["gate"]

@@ -1,4 +1,4 @@
-"""`python -m reports gate`: compare two revisions, and say by the exit code what came of it."""
+"""`python -m reports gate`: compare two revisions, with the result as exit code."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def gate(
     head: Annotated[str, typer.Option(help="The revision to judge; uncommitted changes are not measured.")] = "HEAD",
     budget: Annotated[
         str,
-        typer.Option(help="How long to measure, as 90s, 15m or 1h; a self-test takes it two and a half times."),
+        typer.Option(help="Measuring time, such as 90s, 15m or 1h; a self-test takes 2.5 times as long."),
     ] = "15m",
-    everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot reach.")] = False,
-    strict: Annotated[bool, typer.Option(help="Exit with 3 if a row stays undecided.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that one row may take before it counts as hung.")] = 600.0,
-    as_json: Annotated[Path | None, typer.Option("--json", help="Write everything that was measured here.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the comment for a pull request here.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write gate.html into this folder.")] = None,
-    self_test: Annotated[bool, typer.Option("--self-test", help="Measure the gate itself on this machine.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot affect.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with 3 if a row is undecided.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a row counts as hanging.")] = 600.0,
+    as_json: Annotated[Path | None, typer.Option("--json", help="File for everything that was measured.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="File for the comment on a pull request.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for gate.html.")] = None,
+    self_test: Annotated[bool, typer.Option("--self-test", help="Measure the gate's own error rates.")] = False,
 ) -> None:
-    """Compare two revisions: 0 nothing is slower, 1 something is, 2 not measured, 3 (with --strict) undecided."""
+    """Compare two revisions: exit 0 no regression, 1 a regression, 2 not measured, 3 (with --strict) undecided."""
     if self_test:
         from reports.gate.selftest import self_test as run_self_test
 
         run_self_test(Path.cwd(), head, seconds_of(budget))
         return
     if not base:
-        raise typer.BadParameter("expected a revision to compare with, got none", param_hint="--base")
+        raise typer.BadParameter("expected a revision to compare with", param_hint="--base")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled job still reports, as after Ctrl-C
     plan = Plan(Path.cwd(), base, head, seconds_of(budget), everything, timeout, seed=_seed(base, head))
     with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as folder:
@@ -65,12 +65,12 @@ def seconds_of(text: str) -> float:
 
 
 def _seed(base: str, head: str) -> int:
-    """Coins that a repetition of the same comparison tosses alike."""
+    """A seed that is the same for repetitions of a comparison."""
     return sum((index + 1) * ord(letter) for index, letter in enumerate(f"{base}..{head}"))
 
 
 def _write(outcome: Outcome, as_json: Path | None, markdown: Path | None, out: Path | None) -> bool:
-    """Write what was asked for; what a full disk refuses goes to the terminal, so that nothing measured is lost."""
+    """Write the requested files; the content of one that cannot be written is printed, so that nothing is lost."""
     texts = {as_json: json.dumps(outcome.as_json(), indent=1), markdown: render.markdown(outcome)}
     texts |= {out / "gate.html": render.page(outcome)} if out else {}
     written = True

@@ -1,27 +1,26 @@
-"""The sequential design: which rows to measure next, and when a verdict stands. Pure; knows no clock and no process.
+"""The sequential design: which rows to measure next, and when a verdict is reached. Pure: no clock, no process.
 
-Every row starts in screening. Looks come after 6, 9, 14, 21, ... process pairs. At a look a row may turn out
+Every row starts in screening. Looks come after 6, 9, 14, 21, ... process pairs. At a look a row can become
 
 - `same`: two one-sided tests show that the change is smaller than the effect threshold, at `spend(SAME_RATE, look)`;
-- a suspect: its estimate passes the threshold and p <= `SUSPICION`. It goes to confirmation.
+- a suspect: its estimate exceeds the threshold and p <= `SUSPICION`. It moves to confirmation.
 
-Confirmation starts from nothing: only pairs measured after the suspicion count. Suspects that were named at the same
-look form a cohort. Its first test comes with the fewest pairs that can flag it whole, the next ones with half as many
-again. The k-th test in this run uses the rate `spend(rate, k)` and Benjamini-Hochberg over those of the cohort that
-are not flagged yet; one that turned out `same` stays among them with p = 1. Rows that screening dropped were never
-candidates, and leaving them out costs nothing, since fresh pairs do not know why a row was chosen. A row is `slower` or
-`faster` if it is a discovery and its estimate, from the fresh pairs, passes the effect threshold.
+Confirmation uses only pairs measured after the suspicion. Suspects found at the same look form a cohort. Its first test
+comes with the fewest pairs that can flag all of it, later ones with 1.5 times as many each. The k-th test of a run uses
+the rate `spend(rate, k)` and Benjamini-Hochberg over those of the cohort that are not flagged yet; a row that became
+`same` stays among them with p = 1. Rows that screening dropped are no candidates; leaving them out does not raise the
+error rate, since the fresh pairs are independent of the selection. A row is `slower` or `faster` if it is a discovery
+and its estimate from the fresh pairs exceeds the effect threshold.
 
-Where more than `FEW` rows are undecided, a cohort has the processes to itself until it was tested `ALONE` times: its
-rows take a fraction of the time that all rows take, and what they are is what the user asks first. Then its undecided
-rows are measured with the others.
+If more than `FEW` rows are undecided, only the cohort is measured until it was tested `ALONE` times: its rows take a
+fraction of the time of all rows, and they matter most to the user. Then its undecided rows are measured with the rest.
 
 The error rate: on identical code a test of a cohort flags any row with probability at most `spend(rate, k)`, since
-Benjamini-Hochberg keeps the chance of any discovery at its rate where nothing is to be discovered (what rows of one
-process have in common makes their p-values positively dependent, and there it holds too). The parts add up to `rate`
-over all looks, however many, so a whole run on identical code flags any row at all with probability `rate` at most.
-Where some rows did change, the share of false ones among the flagged has the same bound. A verdict of `same` hides a
-change beyond the threshold with probability `SAME_RATE` at most, row by row.
+Benjamini-Hochberg keeps the probability of any discovery at its rate if no row changed (rows of one process have
+positively dependent p-values, for which this holds as well). The parts add up to `rate` over all looks, however many,
+so a whole run on identical code flags any row with probability at most `rate`. If some rows changed, the share of
+false ones among the flagged has the same bound. A verdict of `same` hides a change beyond the threshold with
+probability at most `SAME_RATE` per row.
 """
 
 from __future__ import annotations
@@ -31,29 +30,21 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from reports.statistics import (
-    Estimate,
-    benjamini_hochberg,
-    detectable_ratio,
-    equivalence_p,
-    estimate,
-    minimum_pairs,
-    pairs_needed,
-    signed_rank_p,
-    spend,
-    spread,
-)
+from reports.statistics.multiplicity import benjamini_hochberg, minimum_pairs, spend
+from reports.statistics.noise import spread
+from reports.statistics.paired import Estimate, equivalence_p, estimate, signed_rank_p
+from reports.statistics.power import detectable_ratio, pairs_needed
 
 Key = TypeVar("Key", bound=Hashable)
 
-RATE = 0.01  # the chance that a run on identical code flags anything
-SAME_RATE = 0.05  # the chance that a row called same has changed beyond the threshold
-SUSPICION = 0.20  # a suspect costs pairs, not credibility: a low bar
+RATE = 0.01  # the probability that a run on identical code flags any row
+SAME_RATE = 0.05  # the probability that a row called same has changed beyond the threshold
+SUSPICION = 0.20  # lenient, since a false suspicion only costs pairs
 FIRST_LOOK = 6  # pairs; the fewest that can show equivalence at spend(SAME_RATE, 1)
-GROWTH = 1.5  # each look at half as much data again
-MOST_PAIRS = 200  # in a stage; a row that they leave undecided stays so
-ALONE = 3  # tests of a cohort before the other rows are measured on
-FEW = 30  # rows take no longer than starting the process that measures them
+GROWTH = 1.5  # of the data from one look to the next
+MOST_PAIRS = 200  # per stage; a row that is still undecided then stays so
+ALONE = 3  # tests of a cohort before measuring the other rows continues
+FEW = 30  # rows that take no longer than starting the process that measures them
 
 OPEN = ("screening", "confirming")
 FLAGGED = ("slower", "faster")
@@ -61,7 +52,7 @@ FLAGGED = ("slower", "faster")
 
 @dataclass
 class Progress:
-    """A row on its way to a verdict: the log ratios of its pairs in either stage."""
+    """The state of a row: its stage, and the log ratios of its pairs in both stages."""
 
     stage: str = "screening"
     screened: list[float] = field(default_factory=list)
@@ -71,18 +62,18 @@ class Progress:
 
     @property
     def ratios(self) -> list[float]:
-        """The pairs that the verdict rests on: the fresh ones, once there are any."""
+        """The pairs that the verdict is based on: the fresh ones, once there are any."""
         return self.confirmed or self.screened
 
     @property
     def pairs(self) -> int:
-        """Pairs measured in the present stage."""
+        """The number of pairs in the current stage."""
         return len(self.screened if self.stage == "screening" else self.confirmed)
 
 
 @dataclass
 class Cohort(Generic[Key]):
-    """Suspects that were named at the same look and are tested together, next when each has `next_look` pairs."""
+    """Suspects found at the same look, tested together; the next test is when each has `next_look` pairs."""
 
     rows: list[Key]
     next_look: int
@@ -91,10 +82,10 @@ class Cohort(Generic[Key]):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the design says of a row: `pairs` counts both stages, `estimate` rests on the deciding one only.
+    """The verdict on a row: `pairs` counts both stages, `estimate` is based on the deciding one only.
 
-    `detectable` is the smallest ratio that the pairs measured could have shown, and `pairs_needed` how many a change
-    of the effect threshold takes, both at the run's rate and with 90 % power.
+    `detectable` is the smallest ratio that these pairs could have shown, and `pairs_needed` how many pairs a change of
+    the effect threshold needs, both at the run's rate and with 90 % power.
     """
 
     verdict: str
@@ -116,7 +107,7 @@ class Design(Generic[Key]):
         self.tests = 0
 
     def wanted(self) -> list[Key]:
-        """The rows that one more pair may decide; where they are many, suspects alone at first."""
+        """The rows that another pair may decide; if they are many, only suspects at first."""
         undecided = [row for row, one in self.progress.items() if one.stage in OPEN and one.pairs < MOST_PAIRS]
         if len(undecided) <= FEW:
             return undecided
@@ -129,11 +120,11 @@ class Design(Generic[Key]):
         (one.screened if one.stage == "screening" else one.confirmed).append(ratio)
 
     def drop(self, row: Key) -> None:
-        """Measure a row no more; its verdict is what its pairs show so far."""
+        """Stop measuring a row; its verdict is based on its pairs so far."""
         self.progress[row].stage = "dropped"
 
     def look(self, final: bool = False) -> None:
-        """Decide what can be decided. `final` looks at every row once more, whatever is still to come."""
+        """Decide what can be decided; `final` looks at every row, whether or not its look is due."""
         for cohort in self.cohorts:
             self._look_at_cohort(cohort, final)
         suspects = [row for row, one in self.progress.items() if self._screening_look(one, final)]
@@ -176,7 +167,7 @@ class Design(Generic[Key]):
                 self._judge(one, flagged)
 
     def _judge(self, one: Progress, flagged: bool) -> None:
-        """What a test of its cohort makes of a row."""
+        """Apply the result of its cohort's test to a row."""
         ratio = estimate(one.confirmed).ratio
         if flagged and abs(math.log(ratio)) >= math.log1p(self.effect):
             one.stage = "slower" if ratio > 1 else "faster"
@@ -184,7 +175,7 @@ class Design(Generic[Key]):
             self._look_for_same(one)
 
     def verdict(self, row: Key) -> Verdict:
-        """The verdict on a row as things stand; `inconclusive` where nothing is shown."""
+        """The current verdict on a row; `inconclusive` if nothing is shown yet."""
         one = self.progress[row]
         noise = spread(one.ratios) if one.ratios else math.inf
         return Verdict(
@@ -196,5 +187,5 @@ class Design(Generic[Key]):
         )
 
     def _reach(self, one: Progress) -> int:
-        """The pairs that a change would have had: a row that ended early as `same` could have gone on to be flagged."""
+        """The pairs that a change would have had: a row that became `same` early would have been measured further."""
         return max(len(one.ratios), minimum_pairs(1, self.rate) if one.stage == "same" else 0)

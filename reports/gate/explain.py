@@ -1,7 +1,7 @@
-"""Why a row became slower: what changed around the code, where the time goes now, and which commits lie between.
+"""Why a row became slower: differences of the environment, the commits between, and where the time goes now.
 
-torch's profiler splits a call by operator. Its own cost makes a profiled call slower, so a split says where a change
-is, and the pairs say how large it is.
+torch's profiler splits a call by operator. Profiling makes a call slower, so the split shows where a change is, and the
+pairs show how large it is.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reports.gate.processes import Answer
-from reports.gate.rows import Row
+from lossimpl.environment import differences
+from reports.gate.processes import Answer, Answers
 from reports.gate.session import Session
 from reports.gate.sides import run
+from reports.record.rows import Row
 
 PARTS = ("host overhead", "kernel", "allocation", "autograd", "data wait")
-LARGEST = 5  # operators that a row's explanation names
+LARGEST = 5  # changes of operators in an explanation
 IGNORED = ("ProfilerStep", "[memory]")
 SELF_CPU, SELF_DEVICE, CALLS, BYTES = range(4)  # the columns of an operator in a worker's answer
 
@@ -38,7 +39,7 @@ def part_of(operator: str) -> str:
 
 
 def split(answer: Answer) -> dict[str, float]:
-    """Seconds per call by part; what no operator accounts for is the overhead of the host."""
+    """Seconds per call by part; time outside of all operators is overhead of the host."""
     parts = dict.fromkeys(PARTS, 0.0)
     for name, columns in _operators(answer).items():
         parts[part_of(name)] += columns[SELF_DEVICE] or columns[SELF_CPU]
@@ -75,7 +76,7 @@ def _moves(base: Mapping[str, list[float]], head: Mapping[str, list[float]]) -> 
 def explained(
     session: Session, known: Sequence[Mapping[Row, Mapping[str, Any]]], rows: list[Row]
 ) -> dict[Row, dict[str, Any]]:
-    """The explanation of every row that both sides could profile, or that says itself what its parts take."""
+    """The explanation of every row that both sides could profile, or that measures its own parts."""
     calls = [row for row in rows if not row.measures_itself]
     found = [session.ask(side, "profile", calls).rows() for side in session.sides.values()] if calls else [{}, {}]
     profiled = {row: why(found[0][row], found[1][row]) for row in calls if all(row in one for one in found)}
@@ -83,10 +84,10 @@ def explained(
 
 
 def why_waiting(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
-    """The stages of a loader, which are all what its consumer waits for: seconds per batch, as both sides told them.
+    """The stages of a loader, for all of which its consumer waits, in seconds per batch.
 
-    >>> told = why_waiting({"attribution": {"dataset": 1e-3}}, {"attribution": {"dataset": 3e-3, "pin": None}})
-    >>> [(one["operator"], one["seconds"]) for one in told["operators"]]
+    >>> found = why_waiting({"attribution": {"dataset": 1e-3}}, {"attribution": {"dataset": 3e-3, "pin": None}})
+    >>> [(one["operator"], one["seconds"]) for one in found["operators"]]
     [('dataset', 0.002)]
     """
     before, after = ({k: v for k, v in (one.get("attribution") or {}).items() if v} for one in (base, head))
@@ -99,24 +100,15 @@ def why_waiting(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, A
 
 
 def environment(session: Session) -> list[str]:
-    """What differs between the manifests of the two sides, the revision apart."""
-    said = [session.ask(side, "environment").said for side in session.sides.values()]
-    manifests: list[dict[str, Any]] = [
-        next((one["manifest"] for one in answers if "manifest" in one), {}) for answers in said
-    ]
-    base, head = map(_flat, manifests)
-    names = sorted({*base, *head} - {"id", "revision"})
-    return [f"{name}: {base.get(name)} -> {head.get(name)}" for name in names if base.get(name) != head.get(name)]
+    """The differences between the manifests of the two sides, except for the revision."""
+    base, head = (_manifest(session.ask(side, "environment")) for side in session.sides.values())
+    return [f"{name}: {old} -> {new}" for name, old, new in differences(base, head) if name != "revision"]
 
 
-def _flat(manifest: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields by dotted name."""
-    found: dict[str, Any] = {}
-    for name, value in manifest.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return found
+def _manifest(answers: Answers) -> dict[str, Any]:
+    return next((one["manifest"] for one in answers.received if "manifest" in one), {})
 
 
 def commits(repository: Path, base: str, head: str) -> list[str]:
-    """The commits between the two revisions, newest first, one line each."""
+    """The commits between the revisions, newest first, one line each."""
     return run(["git", "log", "--oneline", "--no-decorate", f"{base}..{head}"], repository).stdout.splitlines()

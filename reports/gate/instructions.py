@@ -1,15 +1,14 @@
-"""The channel without noise: instructions per call under Callgrind, compared row by row.
+"""Instructions per call under Callgrind, compared row by row: almost without noise.
 
-A process counts many rows, since importing torch there takes half a minute. Each row is dumped at two repeat counts,
-and their difference has neither the fixed costs nor the request itself. Processes that do the same repeat their counts
-to the instruction, so one that only ran again would show nothing of a row's noise: how often two names meet in one of
-Python's tables, which depends on their hashes and on where they lie. Two processes that differ in that count 0.2 %
-apart at the median and up to 1.6 %, for as long as they live: more calls do not help. So a row whose counts differ is
-counted by further pairs of processes, each with other hashes and the rows in the opposite order, until they tell on
-which side of the threshold its change lies. Their mean is judged, and how far they disagree is the row's own tolerance.
-Small rows only: they are the ones whose time is mostly instructions, and Valgrind runs them fifty times slower. Its
-model of the processor has no AVX-512, so libraries are asked for AVX2 kernels, and `compiled` rows are left out: their
-code was generated for the processor at hand.
+One process counts many rows, since importing torch there takes half a minute. Each row is dumped at two repeat counts;
+their difference is free of fixed costs and of the request itself. Processes that do the same repeat their counts to the
+instruction, so running one again would show nothing of a row's noise: the number of collisions in Python's hash tables,
+which depends on hashes and addresses. Two processes that differ in these count 0.2 % apart at the median and up to
+1.6 %, however many calls they make. So a row whose counts differ is counted by further pairs of processes, each with
+other hashes and the rows in reverse order, until it is clear on which side of the threshold its change lies. Their mean
+is judged, and their disagreement is the row's own tolerance. Only small rows are counted: their time is mostly
+instructions, and Valgrind is fifty times slower. It emulates no AVX-512, so libraries are asked for AVX2 kernels, and
+`compiled` rows are left out, since their code was generated for the actual processor.
 """
 
 from __future__ import annotations
@@ -25,21 +24,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from lossimpl import wording
 from lossimpl.measure import wall
 from reports.gate.outcome import Change
 from reports.gate.processes import Answers, ask, row_of, side_by_side
-from reports.gate.rows import Row
 from reports.gate.sides import Side, first_lines, run
+from reports.record.rows import Row
 
-MOST_SECONDS = 2e-3  # a slower call is mostly memory traffic, and would take long to count
+MOST_SECONDS = 2e-3  # a slower call is mostly memory traffic, and takes long to count
 WARMUP = 12  # calls; CPython specialises a function's code at its eighth
 REPEATS = (1, 16)
-FLOOR = 0.01  # a change below 1 % of the instructions is reported to nobody
-SAME = FLOOR / 20  # a pair that differs by less ran the same in all; noise can hide a change in any other one
-CLEAR = FLOOR / 2  # from the floor: two pairs may agree on less by chance
+FLOOR = 0.01  # smaller changes of the instructions are not reported
+SAME = FLOOR / 20  # a pair that differs by less ran the same code; in others, noise can hide a change
+CLEAR = FLOOR / 2  # smallest distance from the floor; two pairs may agree on less by chance
 MOST_PAIRS = 6
 SILENCE = 240.0
-RESTARTS = 3  # a row that dies under Valgrind costs the rest of its process one import of torch
+RESTARTS = 3  # after rows that die under Valgrind, each with another import of torch
 EMULATED = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
@@ -53,7 +53,7 @@ Counts = dict[Row, float]
 
 @dataclass(frozen=True)
 class Round:
-    """One process of each side: where its dumps go, the library of marks, when it ends, the seed of Python's hashes."""
+    """One process per side: the folder of its dumps, the library of marks, its end, the seed of Python's hashes."""
 
     folder: Path
     marks: Path
@@ -62,7 +62,7 @@ class Round:
 
 
 def unavailable() -> str | None:
-    """Why nothing can be counted here, or None."""
+    """Why instructions cannot be counted here, or None."""
     missing = [name for name in ("valgrind", "cc") if shutil.which(name) is None]
     if missing:
         return f"no {' and no '.join(missing)}"
@@ -70,14 +70,14 @@ def unavailable() -> str | None:
 
 
 def countable(rows: Iterable[Row]) -> list[Row]:
-    """The rows whose instructions mean something under Valgrind."""
+    """The rows whose instructions are meaningful under Valgrind."""
     return [row for row in rows if row.device == "cpu" and row.implementation != "compiled" and not row.measures_itself]
 
 
 def count_sides(
     base: Side, head: Side, rows: list[Row], folder: Path, until: float = math.inf
 ) -> tuple[list[Counts], list[str]]:
-    """Counts of base and head, again and again for rows that are open; and what could not be counted."""
+    """Counts of base, head, base, head, ..., repeated for open rows, and notes on what could not be counted."""
     folder.mkdir()
     marks = folder / "marks.so"
     source = Path(__file__).with_name("marks.c")
@@ -96,7 +96,7 @@ def count_sides(
 
 
 def _both(sides: tuple[Side, Side], rows: list[Row], which: Round) -> tuple[list[Counts], list[str]]:
-    """Count both sides at the same time: contention costs time there, and no instructions."""
+    """Count both sides at the same time: contention costs time but no instructions."""
     done = side_by_side(*(partial(_count, side, rows, which) for side in sides))
     return [counts for counts, _ in done], [note for _, notes in done for note in notes]
 
@@ -120,13 +120,8 @@ def _count(side: Side, rows: list[Row], which: Round) -> tuple[Counts, list[str]
 
 
 def _run(side: Side, rows: list[Row], folder: Path, which: Round) -> Answers:
-    callgrind = [
-        "valgrind",
-        "--tool=callgrind",
-        "--vgdb=no",
-        "--instr-atstart=no",
-        f"--callgrind-out-file={folder / 'out'}",
-    ]
+    callgrind = ["valgrind", "--tool=callgrind", "--vgdb=no", "--instr-atstart=no"]
+    callgrind.append(f"--callgrind-out-file={folder / 'out'}")
     job = {
         "task": "counts",
         "suite": str(side.suite),
@@ -154,9 +149,9 @@ def read_dumps(folder: Path) -> Counts:
 
 
 def compared(row: Row, runs: list[Counts]) -> dict[str, float]:
-    """What runs of base, head, base, head, ... say of one row; empty if no pair counted it.
+    """The comparison of one row over runs of base, head, base, head, ...; empty if no pair counted it.
 
-    The tolerance is the disagreement of two pairs, whose mean lies half of it from either, and less of more pairs.
+    The tolerance is the disagreement of two pairs, and smaller with more pairs.
 
     >>> row = Row("a.A.track_seconds", ())
     >>> found = compared(row, [{row: 1000.0}, {row: 1020.0}, {row: 1030.0}, {row: 1050.6}])
@@ -184,7 +179,7 @@ def compared(row: Row, runs: list[Counts]) -> dict[str, float]:
 
 
 def is_open(counted: dict[str, float]) -> bool:
-    """Whether another pair may tell more: the first differs, or the floor lies within what several disagree by.
+    """Whether another pair may decide: the only one differs, or the floor is within the disagreement of several.
 
     >>> is_open({"ratio": 1.0001, "pairs": 1, "disagreement": 0.0})
     False
@@ -204,5 +199,8 @@ def change(counted: dict[str, float]) -> tuple[Change, ...]:
     if not counted or abs(math.log(counted["ratio"])) <= math.log1p(counted["tolerance"]):
         return ()
     base, head, ratio = counted["base"], counted["head"], counted["ratio"]
-    text = f"instructions per call: {base:,.0f} -> {head:,.0f} ({ratio - 1:+.1%}, tolerance {counted['tolerance']:.1%})"
+    text = (
+        f"instructions per call: {wording.count(base)} -> {wording.count(head)} ({wording.change(ratio)}, "
+        f"tolerance {wording.percent(counted['tolerance'])})"
+    )
     return (Change("instructions", base, head, ratio > 1, text),)

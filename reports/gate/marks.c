@@ -1,4 +1,4 @@
-/* Where Callgrind counts, told from Python through ctypes. Outside Valgrind these requests do nothing. */
+/* Start and end of counting under Callgrind, called from Python through ctypes; without effect outside Valgrind. */
 #include <valgrind/callgrind.h>
 
 void begin(void) {

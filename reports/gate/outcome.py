@@ -1,4 +1,4 @@
-"""Everything that is known when the gate ends, and what its exit code says. JSON keeps it, every pair included."""
+"""Everything that is known when the gate ends, every pair included, and its exit code; kept as JSON."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from reports.record.rows import Row
+
 FINE, REGRESSION, UNMEASURED, UNDECIDED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change that no noise excuses: agreement, peak memory, saved bytes or instructions, and whether it is worse."""
+    """A change without noise: of agreement, peak memory, saved bytes or instructions, and whether it is worse."""
 
     what: str
     base: float | None
@@ -22,7 +24,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Fault:
-    """What could not be measured: a row, or a whole step if `row` is empty, with the first lines of the error."""
+    """A row that could not be measured, or a whole step if `row` is empty, with the first lines of the error."""
 
     row: str
     side: str
@@ -31,11 +33,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class RowOutcome:
-    """One row: its verdict by time with all that it rests on, its other changes, and why it became slower.
+    """One row: its verdict by time with everything that it is based on, its other changes, and why it became slower.
 
-    `base_seconds` and `head_seconds` are what the processes measured, pair by pair in the order of time, and
-    `base_first` what the coin of each pair said. `reasons` are codes: too-few-pairs, machine-busy, clock-throttled,
-    bimodal, drift.
+    `base_seconds` and `head_seconds` are the times of the processes, pair by pair in chronological order, and
+    `base_first` tells whether base ran first. `reasons` are the codes of `reports.gate.reasons`.
     """
 
     benchmark: str
@@ -60,17 +61,17 @@ class RowOutcome:
     @property
     def name(self) -> str:
         """asv's name of the row."""
-        return f"{self.benchmark}({', '.join(map(repr, self.params))})"
+        return str(Row(self.benchmark, self.params))
 
     @property
     def regressed(self) -> bool:
-        """Whether the row is slower, or worse in anything else."""
+        """Whether the row is slower or worse in any other respect."""
         return self.verdict == "slower" or any(change.worse for change in self.changes)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run of the gate. `one_sided` is what only one revision has, `left_out` what did not fit the budget."""
+    """One run of the gate. `one_sided` are rows that only one revision has, `left_out` those beyond the budget."""
 
     base: str
     head: str
@@ -87,7 +88,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
     def exit_code(self, strict: bool = False) -> int:
-        """1 something regressed, 2 something could not be measured, 3 (strict) something is undecided, else 0."""
+        """1 if a row regressed, 2 if something could not be measured, 3 (strict) if a row is undecided, else 0."""
         if any(row.regressed for row in self.rows):
             return REGRESSION
         if self.faults:
@@ -96,13 +97,13 @@ class Outcome:
         return UNDECIDED if strict and undecided else FINE
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values; what is not finite (no interval yet, no reach) is null."""
+        """Plain JSON values; numbers that are not finite (no interval yet) are null."""
         values: dict[str, Any] = plain(asdict(self))
         return values
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: lists, objects, and null for a number that is not finite."""
+    """A value as JSON: lists, objects, and null for numbers that are not finite."""
     if isinstance(value, dict):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

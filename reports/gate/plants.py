@@ -1,9 +1,9 @@
-"""Slowdowns of known size, for the self-test: copied into a suite as `benchmarks/planted.py`, beside a table of plants.
+"""Slowdowns of known size for the self-test, copied into a suite as `benchmarks/planted.py` beside a table of plants.
 
 busy          the call, then spinning for a share of its own time: a slowdown of exactly that size
-instructions  the call, behind so many turns of an empty loop
-extra pass    the input is read once more
-extra copy    the input is copied once more
+instructions  iterations of an empty loop, then the call
+extra pass    reads the input once more
+extra copy    copies the input once more
 lost fusion   the `vectorized` implementation instead of the row's own
 """
 
@@ -17,7 +17,7 @@ Call = Callable[[], object]
 
 
 def planted(ready: Callable[..., Call], inputs: Callable[..., Any]) -> Callable[..., Call]:
-    """`ready` with the plants of the table; `inputs(stem, *params)` gives the row's first tensor."""
+    """`ready` with the plants of the table; `inputs(stem, *params)` returns the row's first tensor."""
     table = json.loads(Path(__file__).with_name("plants.json").read_text())
 
     def slowed(stem: str, implementation: str, *params: str) -> Call:
@@ -38,7 +38,7 @@ def planted(ready: Callable[..., Call], inputs: Callable[..., Any]) -> Callable[
 
 
 def busy(call: Call, share: float) -> Call:
-    """The call, and `share` of its time on top."""
+    """The call, then `share` of its time spent spinning."""
 
     def slower() -> object:
         started = time.perf_counter()
@@ -51,9 +51,9 @@ def busy(call: Call, share: float) -> Call:
     return slower
 
 
-def looping(call: Call, turns: int) -> Call:
-    """The call, and a loop that finds nothing: every turn costs the same few instructions, and starting it not many."""
-    nothing = (None,) * turns
+def looping(call: Call, iterations: int) -> Call:
+    """A loop without effect, each of whose iterations costs the same few instructions, then the call."""
+    nothing = (None,) * iterations
 
     def longer() -> object:
         any(nothing)
@@ -63,7 +63,7 @@ def looping(call: Call, turns: int) -> Call:
 
 
 def after(call: Call, extra: Call) -> Call:
-    """The call behind something that it does not need."""
+    """Something that the call does not need, then the call."""
 
     def both() -> object:
         extra()

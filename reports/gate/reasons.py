@@ -1,4 +1,4 @@
-"""Codes that say what stood between a row and a firmer verdict."""
+"""Codes for what prevented a firmer verdict on a row."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from reports.gate.design import Verdict
-from reports.statistics import drifts, is_bimodal
+from reports.statistics.noise import drifts, is_bimodal
 
-BUSY = 0.15  # share of processor time that other processes took during a worker
-STOLEN = 0.02  # the same for the hypervisor; at 2 % a median moves by about as much as it is precise
+BUSY = 0.15  # share of processor time that other processes took while a worker ran
+STOLEN = 0.02  # the same for the hypervisor; 2 % change a median by about its precision
 THROTTLED = 1.15  # a fixed loop this much slower than in the best tenth of the workers
-OFTEN = 0.25  # share of the workers from which on a trouble is told
+OFTEN = 0.25  # share of the workers from which on a disturbance is reported
 
 TEXTS = {
     "too-few-pairs": "too few pairs",
@@ -25,7 +25,7 @@ TEXTS = {
 
 
 def of_machine(workers: Sequence[dict[str, float]]) -> list[str]:
-    """What the machine did during the workers: busy with others, or running at another clock.
+    """Whether the machine was busy with other processes, or running at a lower clock.
 
     >>> of_machine([{"others": 0.5, "steal": 0.0, "loop": 1e-3}] * 4)
     ['machine-busy']
@@ -40,7 +40,7 @@ def of_machine(workers: Sequence[dict[str, float]]) -> list[str]:
 
 
 def clock_alone(device: Mapping[str, float], effect: float) -> bool:
-    """Whether a GPU took as many cycles on both sides: then a slower time is its clock's doing and not the code's.
+    """Whether a GPU took the same number of cycles on both sides, so that only its clock changed the time.
 
     >>> clock_alone({"base_cycles": 1000.0, "head_cycles": 1004.0}, 0.05), clock_alone({}, 0.05)
     (True, False)
@@ -52,7 +52,7 @@ def clock_alone(device: Mapping[str, float], effect: float) -> bool:
 
 
 def of_row(verdict: Verdict, base: Sequence[float], head: Sequence[float], effect: float) -> list[str]:
-    """What a row's own times show: too few for its noise, two groups, or a drift over the run."""
+    """What the times of a row show: too few for their noise, two groups, or a drift."""
     found = []
     if verdict.verdict == "inconclusive" and verdict.pairs < verdict.pairs_needed:
         found.append("too-few-pairs")

@@ -1,4 +1,4 @@
-"""One run of the gate from two revisions to an outcome, whatever happens on the way."""
+"""One run of the gate, from two revisions to an outcome, whatever fails on the way."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from reports.gate import explain, instructions, quality, reasons
 from reports.gate.design import RATE, Design
 from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
 from reports.gate.processes import say, side_by_side
-from reports.gate.rows import Row, affordable, spread_out
+from reports.gate.selection import affordable, spread_out
 from reports.gate.session import Session
 from reports.gate.sides import Side, Unmeasurable, build, commit_of, run
 from reports.gate.touched import touched
+from reports.record.rows import Row
 
-EFFECT = 0.05  # a change of time below this is nobody's business
+EFFECT = 0.05  # smaller changes of time are not reported
 RESERVED = 0.1  # of the budget, for the explanation
-PROCESS_SHARE = 300  # a row may take this part of the budget in one process: 3 s of 15 minutes
-CHECK_WITHIN, COUNT_WITHIN = 0.3, 0.5  # of the budget: what a slow machine has not done by then is left to the times
+PROCESS_SHARE = 300  # a row may take a 300th of the budget in one process: 3 s of 15 minutes
+CHECK_WITHIN, COUNT_WITHIN = 0.3, 0.5  # of the budget: when checking and counting end at the latest
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the user asked for; `silence` is how many seconds a benchmark process may say nothing."""
+    """What the user asked for; `silence` is how many seconds a benchmark process may take to answer."""
 
     repository: Path
     base: str
@@ -39,7 +40,7 @@ class Plan:
 
 @dataclass
 class Draft:
-    """The outcome while it grows; whatever interrupts the run finds here all that was measured."""
+    """The outcome while it grows; an interrupted run reports what is here."""
 
     plan: Plan
     started: float = field(default_factory=wall.now)
@@ -58,7 +59,7 @@ class Draft:
     notes: list[str] = field(default_factory=list)
 
     def outcome(self) -> Outcome:
-        """Everything so far, as it is reported."""
+        """The outcome so far."""
         return Outcome(
             base=self.base or self.plan.base,
             head=self.head or self.plan.head,
@@ -103,28 +104,28 @@ class Draft:
         )
 
     def _design_of(self, row: Row) -> Design[Row]:
-        """The run's design, or an empty one for a row that was never timed."""
+        """The design of the run, or an empty one for a row that was never timed."""
         return self.design if row in self.design.progress else Design([row], EFFECT, RATE)
 
 
 def compare(plan: Plan, folder: Path) -> Outcome:
-    """Measure two revisions in `folder` (empty, on this machine's disk) and say what changed."""
+    """Compare two revisions, which are built in the empty `folder`."""
     draft = Draft(plan)
     try:
         _build(draft, folder)
         measure(draft, folder)
     except Unmeasurable as error:
         draft.faults.append(Fault("", "", str(error)))
-    except Exception as error:  # a gate that breaks has measured too little, and must not look like a regression
+    except Exception as error:  # a bug of the gate must not look like a regression
         draft.faults.append(Fault("", "", f"{type(error).__name__}: {error}"))
         draft.notes += traceback.format_exc().splitlines()
     except KeyboardInterrupt:
-        draft.faults.append(Fault("", "", "interrupted; what was measured until then is reported"))
+        draft.faults.append(Fault("", "", "interrupted; only what was measured until then is reported"))
     return draft.outcome()
 
 
 def _build(draft: Draft, folder: Path) -> None:
-    """Both sides; the base runs the head's benchmarks, so that both are asked the same questions."""
+    """Build both sides; base runs the benchmarks of head, so that both measure the same."""
     plan = draft.plan
     draft.base, draft.head = commit_of(plan.repository, plan.base), commit_of(plan.repository, plan.head)
     draft.commits = explain.commits(plan.repository, draft.base, draft.head)
@@ -138,7 +139,7 @@ def _build(draft: Draft, folder: Path) -> None:
 
 
 def measure(draft: Draft, folder: Path) -> None:
-    """Choose the rows, check them, count their instructions, time them in pairs, explain what became slower."""
+    """Choose the rows, check them, count their instructions, time them in pairs, explain slower ones."""
     session, plan = draft.session, draft.plan
     assert session is not None
     base, head = session.sides["base"], session.sides["head"]
@@ -150,10 +151,10 @@ def measure(draft: Draft, folder: Path) -> None:
     draft.left_out += [str(row) for row in rows if not all(row in one for one in known) and str(row) not in failed]
     rows = [row for row in rows if all(row in one for one in known)]
     draft.changes = {row: quality.changes(known[0][row], known[1][row]) for row in rows}
-    right = [row for row in rows if all(one[row].get("status") not in quality.WRONG for one in known)]
-    draft.notes += [f"{row} gives wrong results, and was not timed" for row in rows if row not in right]
-    timed = [row for row in right if _process_seconds(known[1][row]) <= plan.budget / PROCESS_SHARE]
-    draft.left_out += [str(row) for row in right if row not in timed]
+    correct = [row for row in rows if all(one[row].get("status") not in quality.WRONG for one in known)]
+    draft.notes += [f"{row} gives wrong results, and was not timed" for row in rows if row not in correct]
+    timed = [row for row in correct if _process_seconds(known[1][row]) <= plan.budget / PROCESS_SHARE]
+    draft.left_out += [str(row) for row in correct if row not in timed]
     _count(draft, base, head, [row for row in timed if _is_short(known[1][row])], folder)
     draft.design = Design(timed, EFFECT, RATE)
     session.measure(draft.design, draft.started + (1 - RESERVED) * plan.budget)
@@ -161,19 +162,19 @@ def measure(draft: Draft, folder: Path) -> None:
 
 
 def _checked(session: Session, rows: list[Row], until: float) -> list[dict[Row, quality.Record]]:
-    """What base and head say of every row; no time is taken from it, so both may work at once."""
+    """The records of base and head; they are not about time, so both sides can run at once."""
     base, head = session.sides.values()
     return side_by_side(lambda: session.check(base, rows, until), lambda: session.check(head, rows, until))
 
 
 def _costs_more(draft: Draft, row: Row) -> bool:
-    """Whether a row became slower, or takes more instructions."""
+    """Whether a row became slower or needs more instructions."""
     more = any(change.worse for change in instructions.change(draft.counted.get(row, {})))
     return more or draft.design.verdict(row).verdict == "slower"
 
 
 def _comparable(draft: Draft, session: Session, base_alone: Side) -> list[Row]:
-    """The rows that both sides can run; what only one of them has is named."""
+    """The rows that both sides can run; those that only one has are noted."""
     on_head, on_base = session.names(session.sides["head"]), session.names(session.sides["base"])
     own = session.names(base_alone)
     gone = {row.benchmark for row in own} - {row.benchmark for row in on_head}
@@ -188,21 +189,21 @@ def _comparable(draft: Draft, session: Session, base_alone: Side) -> list[Row]:
 
 
 def _renamed(name: str, own: dict[Row, str | None], on_head: dict[Row, str | None], new: set[str]) -> str:
-    """A hint at the new name: a benchmark that only head has, with the same parameters."""
+    """A guess at the new name: a benchmark that only head has, with the same parameters."""
     params = {row.params for row in own if row.benchmark == name}
     twins = [other for other in sorted(new) if {row.params for row in on_head if row.benchmark == other} == params]
     return f"; renamed to {twins[0]}?" if twins else ""
 
 
 def _chosen(draft: Draft, rows: list[Row], head: Side) -> list[Row]:
-    """The rows that the diff can reach and the budget can hold."""
+    """The rows that the diff can affect and that fit the budget."""
     plan = draft.plan
     if not plan.everything:
         changed = run(["git", "diff", "--name-only", draft.base, draft.head], plan.repository).stdout.splitlines()
-        reached = touched(rows, changed, head.source, package_of(head.source))
-        draft.notes.append(f"the diff can reach {len(reached)} of {len(rows)} rows")
-        rows = reached
-    chosen = list(affordable(spread_out(rows, len(rows)), plan.budget))
+        affected = touched(rows, changed, head.source, package_of(head.source))
+        draft.notes.append(f"the diff can affect {len(affected)} of {len(rows)} rows")
+        rows = affected
+    chosen = list(affordable(spread_out(rows), plan.budget))
     draft.left_out = [str(row) for row in rows if row not in set(chosen)]
     return chosen
 
@@ -212,14 +213,14 @@ def package_of(source: Path) -> str:
     try:
         name: str = tomllib.loads((source / "pyproject.toml").read_text())["project"]["name"]
     except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
-        raise Unmeasurable(f"pyproject.toml names no project: {error}") from error
+        raise Unmeasurable(f"pyproject.toml does not name the project: {error}") from error
     return name.replace("-", "_")
 
 
 def _process_seconds(record: quality.Record) -> float:
-    """About what one process spends on a slow row: getting to the first call, warming up, three batches of one call.
+    """The approximate time of one process for a slow row: up to the first call, warm-up, three batches of one call.
 
-    A row that measures itself says what it took.
+    A row that measures itself has recorded its own time.
     """
     if "seconds" in record:
         return float(record["seconds"])

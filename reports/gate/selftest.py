@@ -1,121 +1,36 @@
-"""`gate --self-test`: how often the gate cries wolf on this machine, and which slowdowns it finds.
+"""`gate --self-test`: the gate's false alarms on this machine, and which planted slowdowns it finds.
 
-One revision is built twice. Identical code gives the false alarms, of time and of instructions; plants of known size
-(see `plants`) give the share that is found by size; every row's own noise gives the smallest change within its reach.
-The figures go to `results/<machine>/gate-selftest.json`, and the nightly keeps them.
+One revision is built twice. Identical code gives the false alarms, of times and of instructions; plants of known size
+(see `plants`) give the share that is found by size; the noise of each row gives its smallest detectable change. The
+record is written to `results/<machine>/gate-selftest.json`.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
+from statistics import median_high
 from typing import Any
 
-from lossimpl.measure import wall
-from reports.gate import instructions
-from reports.gate.design import RATE, Design, Verdict
-from reports.gate.outcome import Fault, plain
+from reports.gate.bench import SHAPES, Bench, Judged, Plants
+from reports.gate.design import Verdict
+from reports.gate.outcome import plain
 from reports.gate.processes import say
-from reports.gate.rows import Row, spread_out
-from reports.gate.run import EFFECT
 from reports.gate.selftest_instructions import by_instructions
-from reports.gate.session import Session
-from reports.gate.sides import Side, build, commit_of
+from reports.record.rows import Row
 
-IMPLEMENTATIONS = ("vectorized", "torch", "native")
-SHAPES = ("32x10", "128x1000")
 IDENTICAL_ROWS = 210
-PLANTED_ROWS = 20  # that the default budget of the gate is meant for
+PLANTED_ROWS = 20  # for which the gate's default budget is meant
 SIZES = (0.05, 0.10, 0.20, 0.50)
 STRUCTURAL = ("extra pass", "extra copy", "lost fusion")
-ROW_BY_ROW = ("rows", "recorded", "instruction_plants")  # too long to print; the second feeds simulations
-SUITE_NAME = "p{:04d}"  # as long as "suite": the length of a path is a part of a process
-
-Plants = Mapping[Row, tuple[str, float]]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What one run said: the verdicts of its rows, its faults, how long it took, and the times of each row."""
-
-    verdicts: dict[Row, Verdict]
-    faults: list[Fault]
-    seconds: float
-    measured: dict[Row, list[float]]
-
-
-class Bench:
-    """Two overlays of one revision, and runs over them with different plants on the head."""
-
-    def __init__(self, repository: Path, revision: str, folder: Path) -> None:
-        self.commit = commit_of(repository, revision)
-        self.folder = folder
-        self.base, self.head = (build(repository, name, self.commit, folder) for name in ("base", "head"))
-        self.runs = 0
-
-    def rows(self) -> list[Row]:
-        """CPU rows that a process measures in a fraction of a second, spread over losses and implementations."""
-        names = Session(self.base, self.head, 300.0, 0).names(self.head)
-        small = [row for row, refusal in names.items() if refusal is None and _is_small(row)]
-        return spread_out(small, len(small))
-
-    def planted(self, side: Side, plants: Plants) -> Side:
-        """A side with plants."""
-        self.runs += 1
-        suite = side.folder / SUITE_NAME.format(self.runs)
-        shutil.copytree(side.source / "benchmarks", suite / "benchmarks")
-        plant(suite / "benchmarks", plants)
-        return replace(side, suite=suite)
-
-    def judged(self, rows: Iterable[Row], plants: Plants, seconds: float) -> Judged:
-        """Run the design over rows until it is done or the time is up."""
-        started = wall.now()
-        session = Session(self.base, self.planted(self.head, plants), 300.0, seed=self.runs)
-        design = Design(rows, EFFECT, RATE)
-        session.measure(design, started + seconds)
-        verdicts = {row: design.verdict(row) for row in design.progress}
-        times = {row: list(chain(*zip(one.base, one.head, strict=True))) for row, one in session.pairs.items()}
-        return Judged(verdicts, session.faults, wall.now() - started, times)
-
-    def counted(self, rows: list[Row], plants: Plants) -> dict[Row, dict[str, float]]:
-        """Compare instructions: both sides run the same files, as two revisions do, with plants on the head alone.
-
-        Base goes the same way to each plant, and there does nothing.
-        """
-        base = self.planted(self.base, dict.fromkeys(plants, ("instructions", 0.0)))
-        head = self.planted(self.head, plants)
-        counts, notes = instructions.count_sides(base, head, rows, self.folder / f"instructions{self.runs}")
-        for note in notes:
-            say(note)
-        return {row: one for row in rows if (one := instructions.compared(row, counts))}
-
-
-def _is_small(row: Row) -> bool:
-    return row.device == "cpu" and row.implementation in IMPLEMENTATIONS and bool(set(SHAPES) & set(row.params))
-
-
-def plant(suite: Path, plants: Plants) -> None:
-    """Put the plants into a copy of the benchmarks: their table, their code, and a `ready` that passes through it."""
-    table = {"|".join((row.stem, *row.params)): list(what) for row, what in plants.items()}
-    (suite / "plants.json").write_text(json.dumps(table))
-    shutil.copy(Path(__file__).with_name("plants.py"), suite / "planted.py")
-    with (suite / "calls.py").open("a") as calls:
-        calls.write(
-            "\n\nfrom . import planted\n\n\n"
-            "def first_tensor(loss, *params):\n"
-            "    return workload.inputs_of(registry.get(loss), case_of(loss, *params)).tensors[0].detach()\n\n\n"
-            "ready = planted.planted(ready, first_tensor)\n"
-        )
+ROW_BY_ROW = ("rows", "recorded", "instruction_plants")  # too long to print; simulations use `recorded`
 
 
 def self_test(repository: Path, revision: str, seconds: float) -> Path:
-    """Run the whole self-test: its timed runs take 2 1/2 `seconds` at most; print it; return where the record is."""
+    """Run the self-test, whose timed runs take at most 2.5 times `seconds`; return where its record is written."""
     from reports.sweep import machine
 
     with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as folder:
@@ -130,13 +45,13 @@ def self_test(repository: Path, revision: str, seconds: float) -> Path:
 
 
 def measured(bench: Bench, seconds: float) -> dict[str, Any]:
-    """The record: plain facts, then one table a question."""
+    """The record: plain facts, then one table per question."""
     rows = bench.rows()
     few = rows[:PLANTED_ROWS]
     instruction = by_instructions(bench, [row for row in rows if SHAPES[0] in row.params][:IDENTICAL_ROWS])
     say(f"{PLANTED_ROWS} rows with a planted +20 %")
     twenty = bench.judged(few, dict.fromkeys(few, ("busy", 0.2)), seconds)
-    say("other sizes, and plants in the way of computing")
+    say("other sizes, and other ways of computing")
     others = other_plants([row for row in rows if row not in few])
     mixed = bench.judged(others, others, seconds / 2)
     say(f"{IDENTICAL_ROWS} rows of identical code")
@@ -161,7 +76,7 @@ def measured(bench: Bench, seconds: float) -> dict[str, Any]:
 
 
 def other_plants(rows: list[Row]) -> dict[Row, tuple[str, float]]:
-    """Five rows for each other size, five `native` ones for each way of computing more."""
+    """Five rows per other size, and five `native` rows per structural plant."""
     sizes = [size for size in SIZES if size != 0.2 for _ in range(5)]
     plants: dict[Row, tuple[str, float]] = {row: ("busy", size) for row, size in zip(rows, sizes, strict=False)}
     native = [row for row in rows if row.implementation == "native" and row not in plants and SHAPES[-1] in row.params]
@@ -170,7 +85,7 @@ def other_plants(rows: list[Row]) -> dict[Row, tuple[str, float]]:
 
 
 def detection(judged: Judged, plants: Plants) -> list[dict[str, Any]]:
-    """Rows found by kind and size of their plant, with the ratios that were measured."""
+    """How many rows were found by kind and size of their plant, with the measured ratios."""
     table = []
     for kind, size in dict.fromkeys(plants.values()):
         verdicts = [judged.verdicts[row] for row, plant in plants.items() if plant == (kind, size)]
@@ -184,20 +99,20 @@ def detection(judged: Judged, plants: Plants) -> list[dict[str, Any]]:
                 "share_found": found / len(verdicts),
                 "smallest_ratio_measured": ratios[0],
                 "largest_ratio_measured": ratios[-1],
-                "median_pairs": sorted(one.pairs for one in verdicts)[len(verdicts) // 2],
+                "median_pairs": median_high(one.pairs for one in verdicts),
             }
         )
     return table
 
 
 def verdict_counts(judged: Judged) -> list[dict[str, Any]]:
-    """How many rows of identical code got which verdict."""
-    said = [one.verdict for one in judged.verdicts.values()]
-    return [{"verdict": verdict, "rows": said.count(verdict)} for verdict in dict.fromkeys(said)]
+    """How many rows of identical code have which verdict."""
+    counts = Counter(one.verdict for one in judged.verdicts.values())
+    return [{"verdict": verdict, "rows": rows} for verdict, rows in counts.items()]
 
 
 def _reach(row: Row, verdict: Verdict) -> dict[str, Any]:
-    """A row of identical code: what it was called, and the smallest change that its pairs could have shown."""
+    """A row of identical code: its verdict, and the smallest change that its pairs could have shown."""
     return {
         "row": str(row),
         "verdict": verdict.verdict,

@@ -1,10 +1,9 @@
-"""The self-test of the channel without noise: false alarms by instructions, and a planted +2 %, row by row.
+"""The self-test by instruction counts: false alarms, and a planted +2 %, row by row.
 
-Rows of the smallest shape: the kernels repeat exactly, and what does not is Python's share, which is largest there. A
-plant is turns of an empty loop before the call, and base goes the same way with no turn in it, so that the turns are
-all that differs. What a turn takes is counted, and the same in every row; what the row takes is counted row by row. Of
-their ratio the size of a plant is known better than any comparison of two processes could tell, in which lie the noise
-of the row and what the channel makes of it.
+It uses rows of the smallest shape: the kernels repeat exactly, and what does not is Python's share, which is largest
+there. A plant is a number of iterations of an empty loop before the call; base runs the same code without any, so
+that they are the only difference. The instructions per iteration, the same in every row, and those of each row are
+counted separately; their ratio gives the size of a plant without the noise of the row and of the comparison.
 """
 
 from __future__ import annotations
@@ -12,59 +11,57 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lossimpl.measure import wall
 from reports.gate import instructions
+from reports.gate.bench import Bench, Plants
 from reports.gate.processes import say
-from reports.gate.rows import Row
-
-if TYPE_CHECKING:
-    from reports.gate.selftest import Bench, Plants
+from reports.record.rows import Row
 
 PLANTED = 0.02
-TURNS = 1000  # of an empty loop: what one takes depends on how Python was built, and is counted first
-TURNED_ROWS = 10
+ITERATIONS = 1000  # of an empty loop, to count the instructions per iteration, which depend on the build of Python
+LOOP_ROWS = 10
 
 Counted = Mapping[Row, Mapping[str, float]]
 
 
 def by_instructions(bench: Bench, rows: list[Row]) -> dict[str, Any]:
-    """False alarms and planted +2 % of the channel without noise; only the reason where nothing can be counted."""
+    """False alarms and planted +2 % by instruction counts; only the reason if nothing can be counted."""
     absent = instructions.unavailable()
     if absent:
         return {"instructions": f"not counted: {absent}"}
     say("instructions of identical code, then with a planted +2 %")
     started = wall.now()
-    same = bench.counted(rows, turning(dict.fromkeys(rows, 0)))
-    a_turn = instructions_of_a_turn(bench, same)
-    if a_turn is None:
+    same = bench.counted(rows, loops(dict.fromkeys(rows, 0)))
+    per_iteration = instructions_per_iteration(bench, same)
+    if per_iteration is None:
         return {"instructions": f"not counted: Callgrind ran {len(same)} of {len(rows)} rows, and none with a plant"}
-    turns = {row: math.ceil(PLANTED * one["base"] / a_turn) for row, one in same.items()}
-    more = bench.counted(list(turns), turning(turns))
-    table = [_found(row, count * a_turn, more.get(row, {})) for row, count in turns.items()]
+    iterations = {row: math.ceil(PLANTED * one["base"] / per_iteration) for row, one in same.items()}
+    more = bench.counted(list(iterations), loops(iterations))
+    table = [_found(row, count * per_iteration, more.get(row, {})) for row, count in iterations.items()]
     lost = ", ".join(str(row) for row in rows if row not in same) or "none"
     last = {"instruction_rows_not_counted": lost, "instruction_seconds": round(wall.now() - started)}
     return {**_alarms(same), **_detected(table), **last}
 
 
-def turning(turns: Mapping[Row, int]) -> Plants:
-    """The plants that make so many turns in each row."""
-    return {row: ("instructions", float(count)) for row, count in turns.items()}
+def loops(iterations: Mapping[Row, int]) -> Plants:
+    """Plants with that many iterations in each row."""
+    return {row: ("instructions", float(count)) for row, count in iterations.items()}
 
 
-def instructions_of_a_turn(bench: Bench, counted: Counted) -> float | None:
-    """What one turn of the loop takes: seen best in the rows that take least, where the noise is smallest too.
+def instructions_per_iteration(bench: Bench, counted: Counted) -> float | None:
+    """The instructions of one iteration, from the rows with the fewest instructions, which have the least noise.
 
-    None where no row could be counted.
+    None if no row could be counted.
     """
-    smallest = sorted(counted, key=lambda row: counted[row]["base"])[:TURNED_ROWS]
-    turned = bench.counted(smallest, turning(dict.fromkeys(smallest, TURNS))) if smallest else {}
-    return median((one["head"] - one["base"]) / TURNS for one in turned.values()) if turned else None
+    smallest = sorted(counted, key=lambda row: counted[row]["base"])[:LOOP_ROWS]
+    looped = bench.counted(smallest, loops(dict.fromkeys(smallest, ITERATIONS))) if smallest else {}
+    return median((one["head"] - one["base"]) / ITERATIONS for one in looped.values()) if looped else None
 
 
 def _alarms(same: Counted) -> dict[str, Any]:
-    """What the channel says of identical code."""
+    """The false alarms on identical code."""
     flagged = [str(row) for row, one in same.items() if instructions.change(dict(one))]
     return {
         "instruction_rows": len(same),
@@ -75,7 +72,7 @@ def _alarms(same: Counted) -> dict[str, Any]:
 
 
 def _found(row: Row, added: float, counted: dict[str, float]) -> dict[str, Any]:
-    """A row with its plant: how large it is, what the pairs measured how far that may err, whether it was found."""
+    """A row with its plant: its size, the measured change, its tolerance, and whether it was found."""
     if not counted:
         return {"row": str(row), "found": "not counted"}
     return {
@@ -89,7 +86,7 @@ def _found(row: Row, added: float, counted: dict[str, float]) -> dict[str, Any]:
 
 
 def _detected(table: list[dict[str, Any]]) -> dict[str, Any]:
-    """The share that was found, the names of the others, and the whole table."""
+    """How many plants were found, the names of the others, and the whole table."""
     missed = [one["row"] for one in table if one["found"] != "yes"]
     known = [one for one in table if "planted" in one]
     return {

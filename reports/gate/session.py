@@ -1,6 +1,6 @@
-"""The order of the work within the budget: which rows there are, one check of each, instructions, then time in pairs.
+"""Workers on both sides: which rows they can run, one check of each row, and times in pairs of processes.
 
-Whatever goes wrong becomes a `Fault` and the rest goes on; Ctrl-C ends the measuring and keeps everything so far.
+What fails becomes a `Fault` and the rest continues.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from reports.gate import quality
 from reports.gate.design import Design
 from reports.gate.outcome import Fault
 from reports.gate.processes import Answer, Answers, Failure, ask, say
-from reports.gate.rows import Row
 from reports.gate.sides import Side
-from reports.statistics import log_ratios
+from reports.record.rows import Row
+from reports.statistics.paired import log_ratios
 
-CHECK_SECONDS = "0.02"  # the check needs agreement and memory; the pairs measure the time
-OWN_SECONDS = "0.3"  # that a row which measures itself, one of a loader, drives in each process of a pair
-MOST_FAILURES = 2  # a row that fails once in a process may have met a passing trouble
+CHECK_SECONDS = "0.02"  # per row for samples: the check is about agreement and memory, the pairs about time
+OWN_SECONDS = "0.3"  # that a loader's row measures in each process of a pair
+MOST_FAILURES = 2  # a single failure of a row may be a passing disturbance
 
 Machine = dict[str, float]
 
 
 @dataclass
 class Pairs:
-    """What the processes measured of one row, pair by pair, and whether the coin let base stand first."""
+    """The times of one row, pair by pair, and whether base ran first."""
 
     base: list[float] = field(default_factory=list)
     head: list[float] = field(default_factory=list)
@@ -38,12 +38,12 @@ class Pairs:
     device: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def device_medians(self) -> dict[str, float]:
-        """The medians of what a GPU said beside the wall clock: device seconds and cycles of each side."""
+        """The medians of device seconds and cycles of each side, on a GPU."""
         return {name: statistics.median(values) for name, values in self.device.items() if values}
 
 
 class Session:
-    """One run over two sides; `silence` is how long a worker may say nothing, `seed` what the coins are drawn from."""
+    """One run over two sides; `silence` is how many seconds a worker may take to answer, `seed` that of the coins."""
 
     def __init__(self, base: Side, head: Side, silence: float, seed: int) -> None:
         self.sides = {"base": base, "head": head}
@@ -57,7 +57,7 @@ class Session:
     def ask(
         self, side: Side, task: str, rows: list[Row] | None = None, until: float = math.inf, **variables: str
     ) -> Answers:
-        """Run one worker on one side, until a point in time at most."""
+        """Run one worker on one side, at most until a point in time."""
         job: dict[str, Any] = {"task": task, "suite": str(side.suite)}
         job["rows"] = [[row.benchmark, row.params] for row in rows or []]
         return ask(side.python, job, {**side.environment, **variables}, self.silence, until)
@@ -73,31 +73,31 @@ class Session:
         return {row: answer["refusal"] for row, answer in answers.rows().items() if "refusal" in answer}
 
     def check(self, side: Side, rows: list[Row], until: float) -> dict[Row, quality.Record]:
-        """Run every row once on one side; what fails is a fault, what runs leaves a record (empty without a side-car).
+        """Run every row once on one side; what fails is a fault, what runs has a record (empty without a side-car).
 
-        A process that dies takes one row with it, and the next goes on behind it. Rows that are not reached in time
-        are not in the answer.
+        A process that dies loses one row, and the next process continues after it. Rows that are not reached in time
+        are left out.
         """
         cars = side.folder / "check.rows.jsonl"
-        said: dict[Row, Answer] = {}
+        answered: dict[Row, Answer] = {}
         waiting = list(rows)
         while waiting:
             answers = self.ask(side, "check", waiting, until, LOSSIMPL_ROWS=str(cars), LOSSIMPL_SECONDS=CHECK_SECONDS)
-            said |= answers.rows()
+            answered |= answers.rows()
             if answers.failure is None:
                 break
             self._fault(side, answers.failure)
             if answers.failure.row is None:
                 break
-            waiting = [row for row in waiting if row not in said and row != answers.failure.row]
-        return self._checked(side, said, quality.records(cars))
+            waiting = [row for row in waiting if row not in answered and row != answers.failure.row]
+        return self._checked(side, answered, quality.records(cars))
 
     def _checked(
-        self, side: Side, said: dict[Row, Answer], known: dict[Row, quality.Record]
+        self, side: Side, answered: dict[Row, Answer], known: dict[Row, quality.Record]
     ) -> dict[Row, quality.Record]:
-        """The records of the rows that ran, or whose result is wrong; any other error is a fault."""
+        """The records of rows that ran or whose result is wrong; any other error is a fault."""
         found = {}
-        for row, answer in said.items():
+        for row, answer in answered.items():
             record = known.get(row, {})
             if "error" in answer and record.get("status") not in quality.WRONG:
                 self.faults.append(Fault(str(row), side.name, answer["error"]))
@@ -106,7 +106,7 @@ class Session:
         return found
 
     def measure(self, design: Design[Row], deadline: float) -> None:
-        """Pairs of the rows that the design wants, until it wants none or the next would end after `deadline`."""
+        """Measure pairs of the rows that the design wants, until it wants none or the next pair would end too late."""
         last = 0.0
         while design.wanted() and wall.now() + last <= deadline:
             started = wall.now()
@@ -114,11 +114,11 @@ class Session:
             design.look()
             last = wall.now() - started
             left = max(0.0, deadline - wall.now())
-            say(f"{len(design.wanted())} rows to measure next, {left:.0f} s left, {last:.0f} s a pair")
+            say(f"{len(design.wanted())} rows to measure next, {left:.0f} s left, {last:.0f} s per pair")
         design.look(final=True)
 
     def pair(self, design: Design[Row], until: float = math.inf) -> None:
-        """Two fresh processes in the order of the coin, both with the same rows in the same order."""
+        """Run two fresh processes in random order, both with the same rows in the same order."""
         rows = design.wanted()
         self.coin.shuffle(rows)
         order = self.coin.choice([("base", "head"), ("head", "base")])
@@ -132,14 +132,14 @@ class Session:
 
     def _times(self, name: str, rows: list[Row], until: float) -> dict[Row, Answer]:
         answers = self.ask(self.sides[name], "times", rows, until, LOSSIMPL_SECONDS=OWN_SECONDS)
-        self.machine += [answer["machine"] for answer in answers.said if "machine" in answer]
+        self.machine += [answer["machine"] for answer in answers.received if "machine" in answer]
         if answers.failure:
             for row in [answers.failure.row] if answers.failure.row else rows:
                 self.failures[row].append(Fault(str(row), name, str(answers.failure)))
         return {row: answer for row, answer in answers.rows().items() if "seconds" in answer}
 
     def _ratio(self, row: Row, answers: dict[str, Answer]) -> float:
-        """File what both sides say, in the order in which they were asked, and return the log ratio."""
+        """Store the times of both sides, in the order in which they ran, and return the log ratio."""
         base, head = (answers[name]["seconds"] for name in ("base", "head"))
         pairs = self.pairs[row]
         pairs.base.append(base)

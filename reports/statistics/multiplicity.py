@@ -1,4 +1,4 @@
-"""Many rows and many looks: what keeps the error of the whole comparison at the promised rate.
+"""Many rows and many looks: what keeps the error rate of a whole comparison at its nominal value.
 
 Source: Benjamini and Hochberg (1995).
 """
@@ -24,7 +24,7 @@ def benjamini_hochberg(p_values: Sequence[float], rate: float) -> list[bool]:
 
 
 def minimum_pairs(rows: int, rate: float) -> int:
-    """The fewest process pairs with which one changed row among `rows` rows can be flagged at all.
+    """The fewest process pairs with which one changed row among `rows` can be flagged at all.
 
     The smallest two-sided p-value of n pairs is 2 / 2**n (every sign equal) and a lone row needs p <= rate / rows,
     which gives ceil(1 + log2(rows / rate)).

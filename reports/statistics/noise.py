@@ -1,31 +1,28 @@
-"""The shape of a row's noise: how wide, one mode or two, steady or drifting."""
+"""The noise of a row: how large, with one mode or two, steady or drifting."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, median_abs_deviation
 
 from reports.statistics.paired import Numbers
 
-ONE_MODE = 0.637  # 2 / pi: the share of variance that the best split of a normal law into two parts explains
-UNIFORM = 0.75  # the same for a uniform law, the flattest with one mode
-TWO_MODES = 0.92  # beyond both with room for the sampling error of a dozen values
+# Share of the variance that the best split into two groups explains: 2 / pi = 0.64 for a normal distribution, 0.75 for
+# a uniform one. Above both, with a margin for the sampling error of a dozen values.
+TWO_MODES = 0.92
 
 
 def spread(values: Numbers) -> float:
-    """A standard deviation that outliers do not move: the median absolute deviation times 1.4826 (normal law).
+    """A robust standard deviation: the median absolute deviation, scaled for a normal distribution.
 
     >>> round(spread([1.0, 2.0, 3.0, 4.0, 500.0]), 3)
     1.483
     """
-    kept = np.asarray(values, dtype=float)
-    return float(1.4826 * np.median(np.abs(kept - np.median(kept)))) if kept.size else float("nan")
+    return float(median_abs_deviation(values, scale="normal"))
 
 
 def is_bimodal(values: Numbers, least: int = 10) -> bool:
-    """Whether values fall in two groups: the best split explains over 92 % of the variance, a fifth on either side.
-
-    A normal law reaches 64 % and a uniform one 75 %, so neither is taken for two modes.
+    """Whether values form two groups of at least a fifth each: the best split explains over 92 % of the variance.
 
     >>> is_bimodal([1.0, 1.1, 0.9, 1.05, 0.95, 2.0, 2.1, 1.9, 2.05, 1.95])
     True
@@ -45,7 +42,7 @@ def is_bimodal(values: Numbers, least: int = 10) -> bool:
 
 
 def drifts(values: Numbers, effect: float, rate: float = 0.01) -> bool:
-    """Whether log times wander one way over the run: Kendall's tau at `rate`, and by more than `effect` end to end.
+    """Whether log times drift: Kendall's tau is significant at `rate`, and the ends differ by more than `effect`.
 
     >>> drifts([0.01 * step for step in range(20)], effect=0.05), drifts([0.0, 0.01] * 10, effect=0.05)
     (True, False)

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
+from lossimpl.ranking import CONFIDENCE
+
 Array = npt.NDArray[np.float64]
 MOST_LOG = math.log(np.finfo(float).max)
 Numbers = Sequence[float] | Array
@@ -24,15 +26,14 @@ Alternative = Literal["two-sided", "greater", "less"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """The ratio head/base of one row with its interval: 1.10 means that head takes 10 % longer.
+    """The ratio head/base of one row with its interval; 1.10 means that head takes 10 % longer.
 
-    `low` is 0 and `high` infinite where there are too few pairs for an interval of this `level`.
+    `low` is 0 and `high` infinite where there are too few pairs for an interval.
     """
 
     ratio: float
     low: float
     high: float
-    level: float
     p_value: float
     pairs: int
 
@@ -54,10 +55,10 @@ def log_ratios(base: Numbers, head: Numbers) -> Array:
     return ratios
 
 
-def estimate(ratios: Numbers, level: float = 0.95) -> Estimate:
+def estimate(ratios: Numbers) -> Estimate:
     """The Hodges-Lehmann ratio of a row's pairs, its exact interval, and the two-sided p-value of "the same time".
 
-    The interval holds every ratio that the signed-rank test at 1 - level does not refuse.
+    The interval holds every ratio that the signed-rank test does not reject at 1 - CONFIDENCE.
 
     >>> result = estimate([0.10, 0.12, 0.09, 0.11] * 6)
     >>> round(result.ratio, 3), result.low > 1.08, result.p_value < 0.001
@@ -65,14 +66,14 @@ def estimate(ratios: Numbers, level: float = 0.95) -> Estimate:
     """
     values = np.asarray(ratios, dtype=float)
     if values.size == 0:
-        return Estimate(math.nan, 0.0, math.inf, level, 1.0, 0)
+        return Estimate(math.nan, 0.0, math.inf, 1.0, 0)
     averages = _walsh_averages(values)
-    low, high = _interval(averages, values.size, level)
-    return Estimate(_ratio(float(np.median(averages))), low, high, level, signed_rank_p(values), values.size)
+    low, high = _interval(averages, values.size)
+    return Estimate(_ratio(float(np.median(averages))), low, high, signed_rank_p(values), values.size)
 
 
 def equivalence_p(ratios: Numbers, effect: float) -> float:
-    """The p-value of "the change is at least as large as `effect`": small means that the revisions are the same.
+    """The p-value of "the change is at least as large as `effect`"; if small, the revisions are equivalent.
 
     Two one-sided tests against the ratios 1 / (1 + effect) and 1 + effect; the larger p-value of the two.
 
@@ -104,7 +105,7 @@ def signed_rank_p(values: Numbers, alternative: Alternative = "two-sided") -> fl
 
 @lru_cache(maxsize=512)
 def _null_of(weights: tuple[int, ...]) -> Array:
-    """Probability of each value of the sum of weights that a fair coin picks: the law of W on identical code."""
+    """The distribution of the sum of weights that fair coins pick: that of W on identical code."""
     law = np.zeros(sum(weights) + 1)
     law[0] = 1.0
     for weight in weights:
@@ -119,15 +120,15 @@ def _walsh_averages(values: Array) -> Array:
     return np.sort((values[first] + values[second]) / 2)
 
 
-def _interval(averages: Array, pairs: int, level: float) -> tuple[float, float]:
-    """The ratios between the k-th smallest and k-th largest Walsh average, P(W < k) <= (1 - level) / 2 on symmetry."""
+def _interval(averages: Array, pairs: int) -> tuple[float, float]:
+    """The ratios between the k-th smallest and largest Walsh average; k is the largest with P(W < k) <= 2.5 %."""
     tail = np.cumsum(_null_of(tuple(range(1, pairs + 1))))
-    below = int(np.searchsorted(tail, (1 - level) / 2, side="right"))
+    below = int(np.searchsorted(tail, (1 - CONFIDENCE) / 2, side="right"))
     if below == 0:
         return 0.0, math.inf
     return _ratio(averages[below - 1]), _ratio(averages[-below])
 
 
 def _ratio(log: float) -> float:
-    """exp(log), infinite where no float is large enough: an interval's end may be any process that stood still."""
+    """exp(log), or infinity where that exceeds any float: a process that was suspended can be an interval's end."""
     return math.exp(log) if log < MOST_LOG else math.inf

@@ -1,19 +1,20 @@
-"""What a row could have shown: the smallest effect within its reach, and the pairs that a smaller one would need.
+"""Power of the signed-rank test: the smallest detectable change, and the pairs that a given change needs.
 
-Both take a row's log ratios as normal with standard deviation `noise`, where the signed-rank test has 3/pi of the
-efficiency of Student's test on their mean (Hodges and Lehmann, 1956); under heavier tails it has more.
+Both model a row's log ratios as normal with standard deviation `noise`, where the signed-rank test has 3/pi of the
+efficiency of Student's t-test (Hodges and Lehmann, 1956); with heavier tails it has more.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
 from scipy.special import stdtrit
 
 from reports.statistics.multiplicity import minimum_pairs
 
 EFFICIENCY = 3 / math.pi
-MOST_PAIRS = 100_000  # a row that needs more is out of reach, and the search ends
+MOST_PAIRS = 100_000  # where the search ends
 
 
 def detectable_ratio(noise: float, pairs: int, rate: float, power: float = 0.9) -> float:
@@ -37,12 +38,8 @@ def pairs_needed(noise: float, ratio: float, rate: float, power: float = 0.9) ->
     """
     if ratio <= 0 or ratio == 1:
         raise ValueError(f"ratio must be positive and differ from 1, not {ratio}")
-    wanted = max(ratio, 1 / ratio)
-    low, high = minimum_pairs(1, rate), MOST_PAIRS
-    while low < high:
-        middle = (low + high) // 2
-        if detectable_ratio(noise, middle, rate, power) <= wanted:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    wanted, fewest = max(ratio, 1 / ratio), minimum_pairs(1, rate)
+    found = bisect_left(
+        range(fewest, MOST_PAIRS), True, key=lambda pairs: detectable_ratio(noise, pairs, rate, power) <= wanted
+    )
+    return fewest + found

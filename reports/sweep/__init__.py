@@ -1,14 +1,11 @@
-"""`python -m reports sweep`: measure HEAD on this machine through asv, with a progress bar, and go on after Ctrl-C.
+"""`python -m reports sweep`: measure HEAD on this machine through asv, with a progress bar, resumable after Ctrl-C.
 
-questions  which rows a sweep asks for: quick, table or full
-machine    the name of this machine, and what asv wants to know about it
-store      the side-car of a sweep, and the marker of one that was interrupted
-warm       compile and build ahead, so that no row waits for a compiler
-watch      run asv and show what it does
-summary    the short ranked table at the end
 command    the command itself
+questions  the rows that a sweep measures: quick, table or full
+machine    the name of this machine, and its facts for asv
+overlay    a virtual environment on top of the running interpreter's packages, for asv and the gate
+store      the side-car of a sweep, and the marker of an interrupted one
+warm       compile and build before measuring, so that no row waits for a compiler
+watch      run asv and show its progress
+summary    loaders, rows that were not ranked and disturbances, in the terminal
 """
-
-from reports.sweep.command import sweep
-
-__all__ = ["sweep"]

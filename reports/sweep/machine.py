@@ -1,4 +1,4 @@
-"""The name of this machine in results/: what it is, never whose it is."""
+"""The name of this machine in results/: its hardware, never its owner or host name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lossimpl import environment
 
 
 def slug(text: str) -> str:
-    """Lower-case words and numbers, joined by hyphens.
+    """Lower-case words and numbers joined by hyphens.
 
     >>> slug("AMD EPYC 7B13 (TM) @ 2.45GHz")
     'amd-epyc-7b13-2-45ghz'
@@ -19,14 +19,14 @@ def slug(text: str) -> str:
 
 
 def name() -> str:
-    """The processor's model and its cores, and the graphics processor's model where there is one."""
+    """The model of the processor, its number of cores, and the model of the GPU if there is one."""
     manifest = environment.manifest()
     parts = [slug(manifest["cpu"]["model"]), f"{manifest['threads']['usable']}c"]
     return "-".join(parts + ([slug(manifest["gpu"]["model"])] if manifest["gpu"] else []))
 
 
 def register() -> str:
-    """Tell asv about this machine under its name, and return the name. asv's own default is the host name."""
+    """Register this machine with asv under its name, instead of its host name, and return the name."""
     facts = Machine.get_defaults() | {"machine": name()}
     MachineCollection.save(facts["machine"], facts)
     return str(facts["machine"])

@@ -1,11 +1,12 @@
-"""Which rows a sweep asks for: a few in minutes, those of README's table, or the whole grid.
+"""Which rows a sweep measures: a few in minutes, those of README's table, or the whole grid.
 
-The parameter lists live in `benchmarks/` and never change with the kind of sweep, since asv knows rows by them. A quick
-sweep only selects, in float32, training steps at three sizes: tiny, where the overhead of the call rules; a batch that
-the caches hold; and what people train with, which only memory holds. There `naive` takes seconds a call and is left
-out, and so is `vectorized` of the losses over 16 Mi elements; `compiled` is asked there alone, because each of its
-graphs costs seconds to make. The table compares `native` with `torch` and `compiled` at every size and dtype, and with
-`torch-compiled` at the largest; on CUDA also replayed as graphs, where the host's share is what small sizes take.
+The parameter lists are in `benchmarks/` and do not depend on the kind of sweep, since asv identifies rows by them. A
+quick sweep selects training steps in float32 at three sizes: tiny, where the overhead of the call dominates; a batch
+that fits into the caches; and a size that people train with, which only fits into memory. There `naive` is left out,
+since it takes seconds per call, and so is `vectorized` of the losses over 16 Mi elements; `compiled` is measured only
+there, since each of its graphs takes seconds to compile. The table compares `native` with `torch` and `compiled` at
+every size and dtype, and with `torch-compiled` at the largest. On CUDA it adds the implementations of other packages,
+and steps replayed as graphs, which take no time on the host.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import importlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from lossimpl.spec import COMPILING, TORCH_COMPILED
+from reports.record.rows import LOADING, Row
 
 TINY = "32x10"
 CACHED = {"cpu": "128x1000", "cuda": "256x1000"}
-LARGE = {  # what only memory holds, by device and loss; the first for a quick sweep
+LARGE = {  # shapes that only fit into memory, by device and loss; the first for a quick sweep
     "cpu": {
         "cross_entropy": ("512x32000", "2048x50257"),
         "softmax_focal_loss": ("512x32000",),
@@ -34,40 +35,8 @@ LARGE = {  # what only memory holds, by device and loss; the first for a quick s
     },
 }
 DENSE = {"cpu": ("16384x1024",), "cuda": ("131072x1024",)}  # every other loss
-TABLE = ("native", "torch", *COMPILING)
-LOADING = "loading.Loading.track_seconds_per_sample"
-
-
-@dataclass(frozen=True)
-class Question:
-    """One row to be measured: asv's name of a benchmark, and the values of its parameters."""
-
-    benchmark: str
-    values: tuple[object, ...]
-
-    @property
-    def params(self) -> tuple[str, ...]:
-        """The parameters as asv writes them."""
-        return tuple(map(repr, self.values))
-
-    @property
-    def stem(self) -> str:
-        """The benchmark's file: a loss, or `loading`."""
-        return self.benchmark.partition(".")[0]
-
-    @property
-    def record(self) -> dict[str, object]:
-        """The fields of a side-car's row that say which question it answers."""
-        found: dict[str, object] = {"benchmark": self.benchmark, "params": list(self.params)}
-        if self.benchmark == LOADING:
-            return found | {"dataset": self.values[0]}
-        names = ("implementation", "shape", "dtype", "device", "mode")
-        return found | {"loss": self.stem, **dict(zip(names, self.values, strict=True))}
-
-    @property
-    def text(self) -> str:
-        """The row as people read it while it runs."""
-        return " ".join(map(str, (self.stem, *self.values)))
+EAGER = ("naive", "vectorized")  # never in the table
+TABLE = ("native", "torch", *COMPILING)  # in the table of both devices; other packages only in CUDA's
 
 
 def benchmark_of(loss: str) -> str:
@@ -79,12 +48,12 @@ def benchmark_of(loss: str) -> str:
     return f"{loss}.{loss.title().replace('_', '')}.track_seconds"
 
 
-def grid(benchmark: str) -> Iterator[Question]:
+def grid(benchmark: str) -> Iterator[Row]:
     """Every row of a benchmark, in asv's order."""
     stem, name, _ = benchmark.split(".")
     params = getattr(importlib.import_module(f"benchmarks.{stem}"), name).params
     for values in itertools.product(*params):
-        yield Question(benchmark, values)
+        yield Row(benchmark, values)
 
 
 def large(loss: str, device: str) -> tuple[str, ...]:
@@ -92,11 +61,11 @@ def large(loss: str, device: str) -> tuple[str, ...]:
     return LARGE[device].get(loss, DENSE[device])
 
 
-def quick(question: Question) -> bool:
-    """Whether a quick sweep asks this."""
-    if question.benchmark == LOADING:
-        return quick_loading(*question.values)
-    return quick_loss(question.stem, *map(str, question.values))
+def quick(row: Row) -> bool:
+    """Whether a quick sweep measures the row."""
+    if row.benchmark == LOADING:
+        return quick_loading(*row.params)
+    return quick_loss(row.stem, *row.params)
 
 
 def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
@@ -113,17 +82,21 @@ def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: s
     return mode == "step" or (mode == "forward" and implementation == "native")
 
 
-def table(question: Question) -> bool:
-    """Whether README's table asks this: what a quick sweep asks of loaders, and more of the losses."""
-    if question.benchmark == LOADING:
-        return quick(question)
-    return table_loss(question.stem, *map(str, question.values))
+def quick_loading(dataset: object, num_workers: object, pin_memory: object, batch_size: object) -> bool:
+    """Zero, one and two workers at one batch size; pinned memory only in a full sweep."""
+    return not pin_memory and num_workers in (0, 1, 2) and batch_size == (16 if dataset == "photographs" else 64)
+
+
+def table(row: Row) -> bool:
+    """Whether README's table needs the row: more of the losses than a quick sweep, and the same loaders."""
+    return quick(row) if row.benchmark == LOADING else table_loss(row.stem, *row.params)
 
 
 def table_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
-    """Steps of all; into kept memory, and forward, at the largest shapes; what compiles in the usual dtypes alone."""
+    """Steps at every size, other modes at the largest; compiling implementations only in float32 and bfloat16."""
     largest = large(loss, device)
-    if implementation not in (*TABLE, *peers(device)) or shape not in (TINY, CACHED[device], *largest):
+    excluded = implementation in EAGER or (device == "cpu" and implementation not in TABLE)
+    if excluded or shape not in (TINY, CACHED[device], *largest):
         return False
     if mode == "graph":
         return shape not in largest and dtype in ("float32", "bfloat16") and implementation != TORCH_COMPILED
@@ -134,37 +107,27 @@ def table_loss(loss: str, implementation: str, shape: str, dtype: str, device: s
     return shape in largest or (mode == "step" and implementation != TORCH_COMPILED)
 
 
-def peers(device: str) -> tuple[str, ...]:
-    """What others offer on that device beside torch."""
-    return ("liger", "quack", "torchvision", "metric_learning") if device == "cuda" else ()
-
-
-def quick_loading(dataset: object, num_workers: object, pin_memory: object, batch_size: object) -> bool:
-    """No worker, one and two at one batch size; pinned memory is for a machine with a GPU and a full sweep."""
-    return not pin_memory and num_workers in (0, 1, 2) and batch_size == (16 if dataset == "photographs" else 64)
-
-
 Grid = Literal["quick", "table", "full"]
-GRIDS: dict[Grid, Callable[[Question], bool]] = {"quick": quick, "table": table, "full": lambda question: True}
+GRIDS: dict[Grid, Callable[[Row], bool]] = {"quick": quick, "table": table, "full": lambda row: True}
 
 
-def select(losses: Iterable[str], devices: Iterable[str], name: Grid) -> list[Question]:
+def select(losses: Iterable[str], devices: Iterable[str], name: Grid) -> list[Row]:
     """The rows of a sweep of that grid on these devices, in the order in which asv measures them."""
     absent = {"cpu", "cuda"} - set(devices)
     benchmarks = sorted([*map(benchmark_of, losses), LOADING])
     rows = itertools.chain.from_iterable(map(grid, benchmarks))
-    return [row for row in rows if not absent & set(row.values) and recordable(row) and GRIDS[name](row)]
+    return [row for row in rows if not absent & set(row.params) and recordable(row) and GRIDS[name](row)]
 
 
-def recordable(question: Question) -> bool:
-    """Whether there is a device that could: only CUDA's work is recorded as a graph."""
-    return not {"graph", "cpu"} <= set(question.values)
+def recordable(row: Row) -> bool:
+    """Whether the row can exist: only CUDA has graphs."""
+    return not {"graph", "cpu"} <= set(row.params)
 
 
-def patterns(questions: Iterable[Question]) -> list[str]:
-    """Regular expressions, one a benchmark, that find exactly these rows among asv's names."""
+def patterns(rows: Iterable[Row]) -> list[str]:
+    """One regular expression per benchmark; together they match exactly these rows among asv's names."""
     found = []
-    for benchmark, rows in itertools.groupby(questions, key=lambda each: each.benchmark):
-        params = "|".join(re.escape(", ".join(row.params)) for row in rows)
+    for benchmark, group in itertools.groupby(rows, key=lambda row: row.benchmark):
+        params = "|".join(re.escape(", ".join(row.texts)) for row in group)
         found.append(rf"^{re.escape(benchmark)}\((?:{params})\)$")
     return found

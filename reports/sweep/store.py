@@ -1,8 +1,8 @@
-"""The side-car of a sweep, and the marker that says that one was interrupted.
+"""The side-car of a sweep, and the marker of an interrupted one.
 
 Rows are appended while they are measured, so nothing is lost. A marker outside results/ holds the time at which an
-unfinished sweep of this commit began: rows since then are not measured again. A finished sweep removes the marker and
-keeps the last row of each question.
+unfinished sweep of this commit began; rows since then are not measured again. A finished sweep removes the marker and
+keeps the last record of each row.
 """
 
 from __future__ import annotations
@@ -15,23 +15,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reports.sweep.questions import Question
-
-Key = tuple[str, tuple[str, ...]]
+from reports.record.lines import objects
+from reports.record.rows import Row, name_of
 
 
 def now() -> str:
-    """The time, as rows tell it."""
+    """The time as it is written in records."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def key_of(row: dict[str, Any]) -> Key:
-    """Which question a row answers: the benchmark and its parameters."""
-    return row["benchmark"], tuple(row["params"])
+def key_of(record: dict[str, Any]) -> str:
+    """asv's name of the row that a record belongs to."""
+    return name_of(record["benchmark"], record["params"])
 
 
 def pack(path: Path) -> None:
-    """Replace a written side-car by `path`.gz, a thirtieth of its size; the same lines give the same bytes."""
+    """Replace a side-car by `path`.gz, a thirtieth of its size; the same lines give the same bytes."""
     if path.exists():
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
         path.unlink()
@@ -39,7 +38,7 @@ def pack(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Store:
-    """Where a sweep of one commit on one machine in one environment keeps its rows."""
+    """Where a sweep of one commit on one machine in one environment keeps its records."""
 
     root: Path
     machine: str
@@ -48,56 +47,48 @@ class Store:
 
     @property
     def stem(self) -> str:
-        """What asv calls its own file for the same sweep, without the ending."""
+        """The name of asv's own file for the same sweep, without its suffix."""
         return f"{self.commit[:8]}-{self.environment}"
 
     @property
     def rows_path(self) -> Path:
-        """The side-car, beside asv's file."""
+        """The side-car of rows, beside asv's file."""
         return self.root / "results" / self.machine / f"{self.stem}.rows.jsonl"
 
     @property
     def conformance_path(self) -> Path:
-        """The side-car of the hard cases, while it is written; `pack` makes it a file to keep."""
+        """The side-car of the hard cases while it is written; `pack` compresses it."""
         return self.rows_path.with_name(f"{self.stem}.conformance.jsonl")
 
     @property
     def marker(self) -> Path:
-        """The file that an unfinished sweep leaves; asv's folder for such things is not under version control."""
+        """The file that an unfinished sweep leaves, in asv's folder outside version control."""
         return self.root / ".asv" / f"unfinished-{self.machine}-{self.stem}"
 
     def begin(self) -> str:
-        """The time since when rows count: when the interrupted sweep began, else now."""
+        """The time from which on records belong to this sweep: the start of the interrupted one, else now."""
         if not self.marker.exists():
             self.marker.parent.mkdir(exist_ok=True)
             self.marker.write_text(now())
         return self.marker.read_text().strip()
 
     def rows(self, since: str = "") -> list[dict[str, Any]]:
-        """The rows measured since a time; a line that is still being written is passed over."""
-        if not self.rows_path.exists():
-            return []
-        found = []
-        for line in self.rows_path.read_text().splitlines():
-            try:
-                found.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return [row for row in found if row["started_at"] >= since]
+        """The records written since a time."""
+        return [record for record in objects(self.rows_path) if record["started_at"] >= since]
 
-    def add_missing(self, questions: Iterable[Question], since: str) -> None:
-        """A row for each question that has none: its process died or ran out of time before it could write one."""
-        answered = {key_of(row) for row in self.rows(since)}
-        for question in questions:
-            if (question.benchmark, question.params) not in answered:
-                record = question.record | {"status": "error", "reason": "the process died or ran out of time"}
+    def add_missing(self, rows: Iterable[Row], since: str) -> None:
+        """Add a record for each row without one: its process died or ran out of time before it could write one."""
+        measured = {key_of(record) for record in self.rows(since)}
+        for row in rows:
+            if str(row) not in measured:
+                record = row.record | {"status": "error", "reason": "the process died or ran out of time"}
                 with self.rows_path.open("a") as file:
                     file.write(json.dumps(record | {"started_at": now()}) + "\n")
 
     def finish(self) -> None:
-        """Keep the last row of each question, and close the sweep."""
-        last = {key_of(row): row for row in self.rows()}
+        """Keep the last record of each row, and close the sweep."""
+        last = {key_of(record): record for record in self.rows()}
         fresh = self.rows_path.with_suffix(".new")
-        fresh.write_text("".join(json.dumps(row) + "\n" for row in last.values()))
+        fresh.write_text("".join(json.dumps(record) + "\n" for record in last.values()))
         fresh.replace(self.rows_path)
         self.marker.unlink(missing_ok=True)

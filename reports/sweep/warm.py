@@ -1,8 +1,8 @@
-"""Compile and build ahead, in as many processes as there are cores.
+"""Compile and build before measuring, in as many processes as there are cores.
 
-torch.compile takes seconds for each graph, and the native kernels are built on first use; both keep what they made on
-disk. Done ahead, a row only loads it, and no core lies idle while one compiler runs. Each question is asked once in
-full, agreement and all, since agreement is looked at on a shape of its own that wants its own graph.
+torch.compile takes seconds per graph, and the native kernels are built on first use; both cache their output on disk,
+so that rows only load it. Each row is run completely up to its clock, agreement included, since agreement is checked on
+a shape of its own that needs its own graph.
 """
 
 from __future__ import annotations
@@ -16,31 +16,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lossimpl.spec import COMPILING
-from reports.sweep.questions import TINY, Question
+from reports.record.rows import Row
+from reports.sweep.questions import TINY
 
-COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}  # enters the key of torch's cache: the same here and under asv
+# Part of the key of torch's cache, so it has to be the same here and under asv.
+COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 
-def needs_warmth(question: Question) -> bool:
-    """Whether a compiler runs before this row can be measured: a graph for each shape, a kernel for all of them."""
-    if question.stem == "loading":
+def compiles(row: Row) -> bool:
+    """Whether a compiler has to run before this row: per shape for a graph, once per loss for native kernels."""
+    if row.stem == "loading":
         return False
-    if question.values[-1] in ("reuse", "graph"):
-        return False  # compiled for the step
-    return question.values[0] in COMPILING or question.values[:2] == ("native", TINY)
+    if row.params[-1] in ("reuse", "graph"):
+        return False  # the same code as mode step
+    return row.implementation in COMPILING or row.params[:2] == ("native", TINY)
 
 
-def shares(questions: Sequence[Question], count: int) -> list[list[Question]]:
-    """The questions, dealt out to at most `count` processes; what has one benchmark stays together."""
-    stems = sorted({question.stem for question in questions})
-    dealt = [stems[index::count] for index in range(min(count, len(stems)))]
-    return [[question for question in questions if question.stem in hand] for hand in dealt]
+def shares(rows: Sequence[Row], count: int) -> list[list[Row]]:
+    """The rows divided among at most `count` processes; all rows of a benchmark stay together."""
+    stems = sorted({row.stem for row in rows})
+    parts = [stems[index::count] for index in range(min(count, len(stems)))]
+    return [[row for row in rows if row.stem in part] for part in parts]
 
 
-def start(questions: Sequence[Question], root: Path, log: Path) -> list[subprocess.Popen[str]]:
-    """One process per core, each of which appends a line to `log` for each question that it has warmed."""
+def start(rows: Sequence[Row], root: Path, log: Path) -> list[subprocess.Popen[str]]:
+    """One process per core, each of which appends a line to `log` for each row that it has compiled."""
     found = []
-    for share in shares(questions, os.cpu_count() or 1):
+    for share in shares(rows, os.cpu_count() or 1):
         with log.open("a") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "reports.sweep.warm"],
@@ -50,17 +52,17 @@ def start(questions: Sequence[Question], root: Path, log: Path) -> list[subproce
                 stdout=output,
                 stderr=subprocess.DEVNULL,
                 text=True,
-                start_new_session=True,  # Ctrl-C reaches us alone
+                start_new_session=True,  # Ctrl-C reaches only this process
             )
         assert process.stdin is not None
-        process.stdin.write("".join(question.text + "\n" for question in share))
+        process.stdin.write("".join(row.words + "\n" for row in share))
         process.stdin.close()
         found.append(process)
     return found
 
 
 def stop(processes: Sequence[subprocess.Popen[str]]) -> None:
-    """End the processes, and the compilers that they have started."""
+    """End the processes and the compilers that they started."""
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -68,7 +70,7 @@ def stop(processes: Sequence[subprocess.Popen[str]]) -> None:
 
 
 def warm(loss: str, implementation: str, *params: str) -> None:
-    """Do what the row will do, up to its clock. What goes wrong is told by the row, later."""
+    """Do what the row does before its clock starts. Errors are reported by the row itself, later."""
     from benchmarks.calls import case_of
     from lossimpl import row
 

@@ -1,4 +1,4 @@
-"""Run asv for a sweep, and show what runs now, how much is done and how long it will take."""
+"""Run asv for a sweep, and show the current row, the progress and the time left."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from reports.record.rows import Row
 from reports.sweep import warm
-from reports.sweep.questions import Question
+from reports.sweep.questions import patterns
 from reports.sweep.store import Store, key_of
 
 POLL_SECONDS = 0.25
@@ -36,9 +37,9 @@ def bar() -> Progress:
     )
 
 
-def warm_up(questions: Sequence[Question], root: Path) -> None:
-    """Compile and build what the questions need, with a progress bar. A failure is left for the row to tell."""
-    wanted = [question for question in questions if warm.needs_warmth(question)]
+def warm_up(rows: Sequence[Row], root: Path) -> None:
+    """Compile and build for the rows, with a progress bar. A failure is reported by its row, later."""
+    wanted = [row for row in rows if warm.compiles(row)]
     log = root / ".asv" / "warm.log"
     log.write_text("")
     processes = warm.start(wanted, root, log)
@@ -54,16 +55,22 @@ def warm_up(questions: Sequence[Question], root: Path) -> None:
         warm.stop(processes)
 
 
-def command(questions: Sequence[str], machine: str) -> list[str]:
-    """The command line of asv that measures HEAD for the rows that these patterns find."""
+def measure(rows: Sequence[Row], store: Store, since: str, seconds: float) -> None:
+    """Measure the rows at the store's commit, with `seconds` per row for samples; `run` says what it raises."""
+    run(command(patterns(rows), store.machine, store.commit), rows, store, since, seconds)
+    store.add_missing(rows, since)
+
+
+def command(wanted: Sequence[str], machine: str, commit: str) -> list[str]:
+    """asv's command line that measures the rows that match these patterns, at one commit."""
     asv = [sys.executable, "-m", "asv", "run", "--machine", machine, "--record-samples", "--show-stderr", "--no-pull"]
-    return asv + [argument for pattern in questions for argument in ("--bench", pattern)] + ["HEAD^!"]
+    return asv + [argument for pattern in wanted for argument in ("--bench", pattern)] + [f"{commit}^!"]
 
 
-def run(arguments: list[str], questions: Sequence[Question], store: Store, since: str, seconds: float) -> None:
-    """Run asv. Ctrl-C ends it in order and is raised again.
+def run(arguments: list[str], rows: Sequence[Row], store: Store, since: str, seconds: float) -> None:
+    """Run asv. Ctrl-C ends it properly and is raised again.
 
-    Raises AsvFailed where it measured nothing at all; where only some rows failed (its exit code 2) they tell why.
+    Raises AsvFailed if it measured nothing at all; if only some rows failed (its exit code 2), they have the reason.
     """
     settings = {"LOSSIMPL_ROWS": str(store.rows_path), "LOSSIMPL_RESUME": since, "LOSSIMPL_SECONDS": str(seconds)}
     log = store.root / ".asv" / "sweep.log"
@@ -74,33 +81,33 @@ def run(arguments: list[str], questions: Sequence[Question], store: Store, since
             env=os.environ | settings | warm.COMPILER,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we end asv in order
+            start_new_session=True,  # Ctrl-C reaches only this process, which ends asv properly
         )
         try:
-            follow(process, questions, store, since)
+            follow(process, rows, store, since)
         finally:
             end(process)
     if process.returncode not in (0, 2):
         raise AsvFailed("\n".join(log.read_text().splitlines()[-30:]))
 
 
-def follow(process: subprocess.Popen[bytes], questions: Sequence[Question], store: Store, since: str) -> None:
-    """Show a bar until asv has ended: it reads the side-car, since asv itself prints a line for a whole benchmark."""
-    place = {(question.benchmark, question.params): index for index, question in enumerate(questions)}
+def follow(process: subprocess.Popen[bytes], rows: Sequence[Row], store: Store, since: str) -> None:
+    """Show a bar until asv has ended, from the side-car, since asv itself prints one line per benchmark."""
+    place = {str(row): index for index, row in enumerate(rows)}
     with bar() as progress:
-        task = progress.add_task("installing the commit", total=len(questions))
+        task = progress.add_task("installing the commit", total=len(rows))
         while process.poll() is None:
-            done = [place[key_of(row)] for row in store.rows(since) if key_of(row) in place]
+            done = [place[key] for record in store.rows(since) if (key := key_of(record)) in place]
             if done:
                 following = max(done) + 1
-                text = questions[following].text if following < len(questions) else "saving"
+                text = rows[following].words if following < len(rows) else "saving"
                 progress.update(task, completed=len(set(done)), description=text)
             time.sleep(POLL_SECONDS)
-        progress.update(task, completed=len(questions), description="measured")
+        progress.update(task, completed=len(rows), description="measured")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End asv as Ctrl-C in its own terminal would, and whatever it started if it does not."""
+    """End asv as Ctrl-C would, or kill it with everything that it started."""
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGINT)

@@ -56,13 +56,13 @@ def test_only_the_measuring_package_reads_a_clock():
 
 
 def test_only_one_reader_of_asvs_results():
-    """asv's result format is known to reports/asv_results.py and its helper alone, which nobody else imports."""
+    """asv's result format is known to reports/record alone, which nobody else imports."""
     sources = {path: path.read_text() for path in ROOT.glob("reports/**/*.py")}
     readers = {path.name for path, text in sources.items() if "result_columns" in text}
-    helpers_users = {path.name for path, text in sources.items() if "import reports.result_files" in text}
-    helpers_users |= {path.name for path, text in sources.items() if "from reports.result_files" in text}
-    assert readers <= {"asv_results.py", "result_files.py"}
-    assert helpers_users == {"asv_results.py"}
+    helpers_users = {path.name for path, text in sources.items() if "import reports.record.formats" in text}
+    helpers_users |= {path.name for path, text in sources.items() if "from reports.record.formats" in text}
+    assert readers <= {"reader.py", "formats.py"}
+    assert helpers_users == {"reader.py"}
 
 
 def test_every_public_name_has_a_docstring():

@@ -1,4 +1,4 @@
-"""asv's environment: one torch for all commits, one wheel per commit, and no path in any name."""
+"""asv's environment: one torch for all commits, one wheel per commit, no path in its name."""
 
 import importlib
 import json
@@ -29,39 +29,39 @@ def said(environment, code):
     return environment.run(["-P", "-c", code]).strip()
 
 
-def test_the_name_tells_python_and_torch_and_no_path(made):
-    """What distinguishes two result files of one commit on one machine."""
+def test_the_name_has_python_and_torch_and_no_path(made):
+    """It distinguishes the result files of one commit on one machine."""
     assert made.name == f"shared-py{sys.version_info[0]}.{sys.version_info[1]}-torch{torch.__version__}"
     assert made.name == plugin.environment_name()
     assert not set(made.name) & set("/\\ ")
 
 
 def test_torch_is_the_one_that_is_installed(made):
-    """The same file, not a copy: nothing was installed."""
+    """The same file, not a copy."""
     assert said(made, "import torch; print(torch.__file__)") == torch.__file__
 
 
 def test_the_checkout_is_not_what_is_measured(made):
-    """An editable installation of lossimpl stays out: only a commit's wheel may be imported."""
+    """An editable installation of lossimpl is not visible; only a commit's wheel can be imported."""
     code = "import importlib.util as u; s = u.find_spec('lossimpl'); print(s.origin if s else 'absent')"
     assert str(ROOT / "lossimpl") not in said(made, code)
 
 
 def test_versions_are_recorded(made):
-    """asv writes them into each result file; `existing` would leave them out."""
+    """asv writes them into each result file; its environment type `existing` does not."""
     assert made.requirements["torch"] == torch.__version__
     assert "numpy" in made.requirements
 
 
 def test_programs_beside_the_interpreter_are_found(made):
-    """Building the native kernels needs ninja, which pip puts beside Python."""
+    """Building the native kernels needs ninja, which pip installs beside Python."""
     assert said(made, "import shutil; print(shutil.which('python'))").startswith(made._path)
     if (Path(sys.executable).parent / "ninja").exists():
         assert said(made, "import shutil; print(shutil.which('ninja'))") != "None"
 
 
 def test_it_is_made_once(made):
-    """A second run of asv finds it; after another torch was installed, it does not."""
+    """A second run of asv uses it; after another torch was installed, it is made again."""
     assert made.check_presence()
     made._requirements, before = {**made._requirements, "torch": "0.0"}, made._requirements
     assert not made.check_presence()
@@ -69,7 +69,7 @@ def test_it_is_made_once(made):
 
 
 def test_another_python_is_refused():
-    """The packages that are shared belong to the running version."""
+    """The shared packages belong to the running version."""
     conf = Config.load(str(ROOT / "asv.conf.json"))
     with pytest.raises(plugin.environment.EnvironmentUnavailable, match=r"not 2\.7"):
         plugin.Shared(conf, "2.7", {}, {})
@@ -84,7 +84,7 @@ def clone(tmp_path_factory):
     """A repository of two commits that hold this working tree."""
     folder = tmp_path_factory.mktemp("clone")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("lossimpl", "benchmarks", "asv_plugins"):
+    for name in ("lossimpl", "benchmarks", "asv_plugins", "reports"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     for name in ("asv.conf.json", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)

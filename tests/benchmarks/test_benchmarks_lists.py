@@ -9,7 +9,9 @@ import pytest
 
 from lossimpl import LOSSES
 from lossimpl.spec import DEVICES, DTYPES, MODES
-from reports.sweep.questions import LOADING, benchmark_of
+from reports.record.lines import objects
+from reports.record.rows import LOADING, LOADING_PARAMETERS, LOSS_PARAMETERS, name_of
+from reports.sweep.questions import benchmark_of, grid
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 PUBLISHED = json.loads((Path(__file__).parent / "published_parameters.json").read_text())
@@ -40,6 +42,12 @@ def test_the_grid_covers_what_people_train_with(loss):
     assert max(sizes) >= 8 << 20
 
 
+@pytest.mark.parametrize("name", [*map(benchmark_of, LOSSES), LOADING])
+def test_the_reports_know_the_parameters_by_the_same_names(name):
+    """`benchmarks/` has the names literally, since it also runs against old commits."""
+    assert class_of(name).param_names == (LOADING_PARAMETERS if name == LOADING else LOSS_PARAMETERS)
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_parameters_are_literal(path):
     """`params` can be evaluated without running anything, so that it is the same in every environment."""
@@ -55,6 +63,13 @@ def test_published_parameters_only_grow_at_the_end(name):
     now, then = class_of(name), PUBLISHED[name]
     assert [list(values[: len(old)]) for values, old in zip(now.params, then["params"], strict=True)] == then["params"]
     assert now.version >= then["version"]
+
+
+def test_the_rows_of_the_committed_results_are_still_in_the_suite():
+    """asv continues the history of a row only under the same name."""
+    suite = {str(row) for name in (*map(benchmark_of, LOSSES), LOADING) for row in grid(name)}
+    records = [one for path in FOLDER.parent.glob("results/*/*.rows.jsonl") for one in objects(path)]
+    assert {name_of(one["benchmark"], one["params"]) for one in records} <= suite
 
 
 def test_no_benchmark_has_a_setup_hook():

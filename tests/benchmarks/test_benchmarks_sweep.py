@@ -1,4 +1,4 @@
-"""The sweep: it asks for exactly what it says, loses nothing when it is stopped, and sums up what was measured."""
+"""The sweep: it measures exactly the rows of its grid, loses nothing when interrupted, and prints a summary."""
 
 import gzip
 import io
@@ -19,15 +19,15 @@ from typer.testing import CliRunner
 
 from lossimpl import LOSSES
 from lossimpl.spec import TORCH_COMPILED
+from reports.record.rows import LOADING, Row
 from reports.sweep import command, machine, questions, summary, warm, watch
-from reports.sweep.questions import LOADING, Question
 from reports.sweep.store import Store
 
 ROOT = Path(__file__).parents[2]
 
 
 def row(loss="mse_loss", implementation="torch", shape="32x10", seconds=1.0, **fields):
-    asked = Question(questions.benchmark_of(loss), (implementation, shape, "float32", "cpu", "step"))
+    asked = Row(questions.benchmark_of(loss), (implementation, shape, "float32", "cpu", "step"))
     numbers = {"samples": [seconds] * 7, "share": 0.5, "traffic": 1000, "status": "ok", "reason": ""}
     return asked.record | numbers | {"started_at": "2026-01-01T00:00:01+00:00"} | fields
 
@@ -43,8 +43,8 @@ def write(store, *rows):
         file.writelines(json.dumps(each) + "\n" for each in rows)
 
 
-def test_hard_cases_are_kept_packed(store, monkeypatch):
-    """What `lossimpl check` wrote is there, compressed, also where Ctrl-C stopped it; a second run replaces it."""
+def test_hard_cases_are_kept_compressed(store, monkeypatch):
+    """The output of `lossimpl check` is compressed, also after Ctrl-C; a second run replaces it."""
     path = store.conformance_path
     path.parent.mkdir(parents=True)
 
@@ -61,7 +61,7 @@ def test_hard_cases_are_kept_packed(store, monkeypatch):
 
 
 def test_hard_cases_run_on_every_device_of_the_machine(store, monkeypatch):
-    """`lossimpl check` itself reads what the sweep asks of it."""
+    """`lossimpl check` itself reads the options that the sweep gives it."""
     from lossimpl.commands import check
 
     asked, jobs = [], []
@@ -76,8 +76,8 @@ def test_hard_cases_run_on_every_device_of_the_machine(store, monkeypatch):
     assert {(job.device, job.dtype) for job in jobs} == {("cpu", "float32"), ("cuda", "float32")}
 
 
-def test_a_machine_without_asv_is_told_so_in_one_line():
-    """A GPU machine may bring torch and nothing of ours."""
+def test_without_asv_the_sweep_ends_in_one_line():
+    """A GPU machine may have torch and none of our requirements."""
     code = "import sys; sys.modules['asv'] = None; from reports.__main__ import main; main(['sweep'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
@@ -85,53 +85,63 @@ def test_a_machine_without_asv_is_told_so_in_one_line():
 
 
 @pytest.mark.parametrize("grid", questions.GRIDS)
-def test_asv_would_run_exactly_the_rows_asked_for(grid):
-    """asv searches `name(param, param)` with each pattern, as asv.benchmarks.Benchmarks does."""
+def test_asv_would_run_exactly_the_selected_rows(grid):
+    """asv.benchmarks.Benchmarks searches `name(param, param)` with each pattern."""
     wanted = questions.select(LOSSES, ["cpu"], grid)
     patterns = [re.compile(pattern) for pattern in questions.patterns(wanted)]
     everything = itertools.chain.from_iterable(map(questions.grid, [*map(questions.benchmark_of, LOSSES), LOADING]))
-    found = [q for q in everything if any(p.search(f"{q.benchmark}({', '.join(q.params)})") for p in patterns)]
+    found = [row for row in everything if any(pattern.search(str(row)) for pattern in patterns)]
     assert set(found) == set(wanted)
     assert max(map(len, (pattern.pattern for pattern in patterns))) < 100_000  # the kernel's limit is 128 KiB
 
 
 def test_a_quick_sweep_covers_every_loss_and_implementation():
-    """Each is asked for at least once on the CPU, but the rival that only the table needs; never for another device."""
+    """Each is selected at least once on the CPU, except the one that only the table needs; never for another device."""
     quick = questions.select(LOSSES, ["cpu"], "quick")
-    asked = {(q.stem, q.values[0]) for q in quick}
+    selected = {(q.stem, q.params[0]) for q in quick}
     known = {(loss, name) for loss, one in LOSSES.items() for name in one.implementations}
-    assert known - asked == {(loss, TORCH_COMPILED) for loss in LOSSES}
-    assert not any("cuda" in q.values for q in quick)
+    assert known - selected == {(loss, TORCH_COMPILED) for loss in LOSSES}
+    assert not any("cuda" in q.params for q in quick)
     assert len(quick) < 200
 
 
-def test_graphs_are_asked_of_cuda_alone():
-    """No grid asks a CPU; the table asks at the sizes where the host's share counts, of us and of every rival."""
+def test_the_table_of_cuda_has_every_other_package():
+    """Each implementation that another package registers is selected on CUDA, under the name that it registers."""
+    packages = {(loss, name) for loss, one in LOSSES.items() for name in one.implementations}
+    packages -= {(loss, name) for loss, name in packages if name in (*questions.EAGER, *questions.TABLE)}
+    table = questions.select(LOSSES, ["cpu", "cuda"], "table")
+    assert ("triplet_margin_loss", "pytorch-metric-learning") in packages
+    assert packages <= {(q.stem, q.implementation) for q in table if q.device == "cuda"}
+    assert not packages & {(q.stem, q.implementation) for q in table if q.device == "cpu"}
+
+
+def test_only_cuda_has_graphs():
+    """The table has them at sizes where the host's time matters, for native and for every alternative."""
     rows = {grid: questions.select(LOSSES, ["cpu", "cuda"], grid) for grid in questions.GRIDS}
-    assert not any({"graph", "cpu"} <= set(q.values) for asked in rows.values() for q in asked)
-    asked = {q.values[:2] for q in rows["table"] if q.values[-1] == "graph" and q.stem == "cross_entropy"}
-    assert asked == set(itertools.product(["native", "torch", "compiled", "liger", "quack"], ["32x10", "256x1000"]))
+    assert not any({"graph", "cpu"} <= set(q.params) for selected in rows.values() for q in selected)
+    graphs = {q.params[:2] for q in rows["table"] if q.params[-1] == "graph" and q.stem == "cross_entropy"}
+    assert graphs == set(itertools.product(["native", "torch", "compiled", "liger", "quack"], ["32x10", "256x1000"]))
 
 
-def test_only_what_a_compiler_makes_is_warmed():
-    """A graph for each compiled row, one build for the kernels of a loss; the work is dealt out by loss."""
+def test_only_compiled_code_is_made_before_measuring():
+    """A graph per compiled row, one build per loss for its kernels; the work is divided by loss."""
     quick = questions.select(LOSSES, ["cpu"], "quick")
-    wanted = [q for q in quick if warm.needs_warmth(q)]
-    assert {q.values[0] for q in wanted} == {"compiled", "native"}
-    assert len([q for q in wanted if q.values[0] == "native"]) == len(LOSSES)
-    dealt = warm.shares(wanted, 2)
-    assert sorted(map(str, itertools.chain.from_iterable(dealt))) == sorted(map(str, wanted))
-    assert not {q.stem for q in dealt[0]} & {q.stem for q in dealt[1]}
+    wanted = [q for q in quick if warm.compiles(q)]
+    assert {q.params[0] for q in wanted} == {"compiled", "native"}
+    assert len([q for q in wanted if q.params[0] == "native"]) == len(LOSSES)
+    first, second = warm.shares(wanted, 2)
+    assert sorted(first + second) == sorted(wanted)
+    assert not {q.stem for q in first} & {q.stem for q in second}
 
 
 def test_a_machine_is_named_by_what_it_is():
-    """Lower case, digits and hyphens, with the cores; never the host's name."""
+    """Lower case, digits and hyphens, with the number of cores; never the host name."""
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*-\d+c(-[a-z0-9-]+)?", machine.name())
     assert os.uname().nodename.lower() not in machine.name()
 
 
-def test_an_interrupted_sweep_keeps_its_beginning(store):
-    """The marker holds the time of the first start until the sweep is finished; the next sweep measures anew."""
+def test_an_interrupted_sweep_keeps_its_start(store):
+    """The marker holds the time of the first start until the sweep is finished; the next sweep starts again."""
     since = store.begin()
     time.sleep(1.1)
     assert store.begin() == since
@@ -140,24 +150,24 @@ def test_an_interrupted_sweep_keeps_its_beginning(store):
     assert store.begin() > since
 
 
-def test_a_finished_sweep_keeps_the_last_row_of_each_question(store):
-    """Old rows of this commit that were not measured again stay."""
+def test_a_finished_sweep_keeps_the_last_record_of_each_row(store):
+    """Older records of this commit whose rows were not measured again stay."""
     write(store, row(seconds=1.0), row("l1_loss"), row(seconds=2.0))
     store.finish()
     assert [(r["loss"], r["samples"][0]) for r in store.rows()] == [("mse_loss", 2.0), ("l1_loss", 1.0)]
 
 
 def test_rows_of_an_earlier_sweep_do_not_count_as_done(store):
-    """Only what was measured since the start is progress."""
+    """Only records since the start are counted."""
     write(store, row(started_at="2026-01-01T00:00:00+00:00"), row("l1_loss", started_at="2026-01-02T00:00:00+00:00"))
     assert [r["loss"] for r in store.rows("2026-01-01T12:00:00+00:00")] == ["l1_loss"]
 
 
-def test_a_process_that_died_leaves_a_row(store):
-    """A crash or a timeout writes nothing itself, so the sweep says so for it."""
-    asked = [Question(questions.benchmark_of(loss), ("torch", "32x10", "float32", "cpu", "step")) for loss in LOSSES]
+def test_a_process_that_died_has_a_record(store):
+    """After a crash or a timeout the sweep writes one."""
+    rows = [Row(questions.benchmark_of(loss), ("torch", "32x10", "float32", "cpu", "step")) for loss in LOSSES]
     write(store, row("mse_loss"))
-    store.add_missing(asked, "")
+    store.add_missing(rows, "")
     statuses = {r["loss"]: r["status"] for r in store.rows()}
     assert statuses == {loss: "ok" if loss == "mse_loss" else "error" for loss in LOSSES}
 
@@ -172,37 +182,37 @@ sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
 """
 
 
-def asked_and_command(*losses):
-    rows = [row(loss, started_at="2999-01-01T00:00:00+00:00") for loss in losses]
-    asked = [Question(questions.benchmark_of(loss), ("torch", "32x10", "float32", "cpu", "step")) for loss in losses]
-    return asked, [sys.executable, "-c", FAKE_ASV, *map(json.dumps, rows)]
+def rows_and_command(*losses):
+    records = [row(loss, started_at="2999-01-01T00:00:00+00:00") for loss in losses]
+    rows = [Row(questions.benchmark_of(loss), ("torch", "32x10", "float32", "cpu", "step")) for loss in losses]
+    return rows, [sys.executable, "-c", FAKE_ASV, *map(json.dumps, records)]
 
 
-def test_rows_are_kept_whatever_fails(store, monkeypatch):
-    """asv's exit code 2 says that some rows failed; any other says that nothing was measured."""
+def test_rows_are_kept_if_others_fail(store, monkeypatch):
+    """asv exits with 2 if some rows failed, and with another code if nothing was measured."""
     (store.root / ".asv").mkdir()
     store.rows_path.parent.mkdir(parents=True)
-    asked, command = asked_and_command("mse_loss", "l1_loss")
+    rows, command = rows_and_command("mse_loss", "l1_loss")
     monkeypatch.setenv("FAKE_EXIT", "2")
-    watch.run(command, asked, store, "", 0.1)
+    watch.run(command, rows, store, "", 0.1)
     assert len(store.rows()) == 2
     monkeypatch.setenv("FAKE_EXIT", "1")
     with pytest.raises(watch.AsvFailed):
-        watch.run(command, asked, store, "", 0.1)
+        watch.run(command, rows, store, "", 0.1)
 
 
 def test_ctrl_c_keeps_what_was_measured_and_leaves_no_process(store, tmp_path):
-    """A sweep in a process of its own, stopped after its first row: one row, and nothing runs on."""
+    """A sweep in its own process is interrupted after its first row: its row is kept, and nothing continues."""
     (store.root / ".asv").mkdir()
     store.rows_path.parent.mkdir(parents=True)
-    asked, command = asked_and_command(*["mse_loss", "l1_loss"] * 50)
+    rows, command = rows_and_command(*["mse_loss", "l1_loss"] * 50)
     code = f"""
 import pathlib
 from reports.sweep import watch
-from reports.sweep.questions import Question
+from reports.record.rows import Row
 from reports.sweep.store import Store
 store = Store(pathlib.Path({str(store.root)!r}), "machine", {store.commit!r}, {store.environment!r})
-watch.run({command!r}, {asked!r}, store, "", 0.1)
+watch.run({command!r}, {rows!r}, store, "", 0.1)
 """
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -218,7 +228,7 @@ watch.run({command!r}, {asked!r}, store, "", 0.1)
 
 
 def test_the_summary_names_the_fastest_loader_and_what_was_not_ranked():
-    """The median of 100, 110 and 120 samples/s is 110; a wrong row is named."""
+    """The median of 100, 110 and 120 samples/s is 110; a wrong row is listed."""
     rows = [
         row(shape="16384x1024", traffic=10**9, seconds=0.2),
         row(shape="16384x1024", traffic=10**9, seconds=0.01, implementation="planted", status="wrong", reason="off"),
@@ -233,16 +243,16 @@ def test_the_summary_names_the_fastest_loader_and_what_was_not_ranked():
     assert [line.split(":")[0] for line in summary.not_ranked(rows)] == ["wrong"]
 
 
-def test_a_busy_machine_is_told():
-    """The rows carry the warning; the summary counts them."""
+def test_a_busy_machine_is_reported():
+    """The records have the warning; the summary counts them."""
     assert summary.disturbed([row(busy=""), row()]) == ""
     words = "other processes took 53% of the processor time"
     assert summary.disturbed([row(busy=words), row(busy="")]).startswith(
-        f"busy: 1 of 2 rows were disturbed (such as: {words}"
+        f"busy: 1 of 2 rows were disturbed (first: {words}"
     )
 
 
-def test_no_process_is_started_for_nothing():
+def test_no_process_is_started_without_work():
     """Sixty cores and two losses: two processes."""
-    quick = [q for q in questions.select(["l1_loss", "mse_loss"], ["cpu"], "quick") if warm.needs_warmth(q)]
+    quick = [q for q in questions.select(["l1_loss", "mse_loss"], ["cpu"], "quick") if warm.compiles(q)]
     assert len(warm.shares(quick, 60)) == 2

@@ -1,4 +1,4 @@
-"""Noise as machines make it, of unit size: what the gate's and the nightly's error rates are simulated under."""
+"""Noise as on real machines, of unit size, for simulations of the gate's and the nightly's error rates."""
 
 import numpy as np
 
@@ -37,21 +37,21 @@ KINDS = {
 
 
 def bursts(count, rng):
-    """A neighbour who comes and goes: one point in five begins or ends a stretch that is four units slower."""
+    """A process that is busy at times: one point in five begins or ends a period that is four units slower."""
     busy = np.cumsum(rng.random(count) < 0.2) % 2
     return rng.standard_normal(count) + 4.0 * busy
 
 
 def drifting(count, rng):
-    """A processor that grows warm: a random walk, and a climb of a tenth of a unit from point to point."""
+    """A processor that warms up: a random walk, and an increase by a tenth of a unit per point."""
     return rng.standard_normal(count) + np.cumsum(0.1 + 0.3 * rng.standard_normal(count))
 
 
-IN_TIME = {"bursts": bursts, "drifting": drifting}  # how far two neighbours differ depends on when they ran
+IN_TIME = {"bursts": bursts, "drifting": drifting}  # the difference of two neighbouring points depends on time
 
 
 def interrupted(count, rng):
-    """A shared machine: one point in seven meets a neighbour and is ten to twenty-five units slower."""
+    """A shared machine: one point in seven is ten to twenty-five units slower."""
     return rng.standard_normal(count) + np.where(rng.random(count) < 1 / 7, rng.uniform(10, 25, count), 0.0)
 
 
@@ -59,12 +59,12 @@ NOISY_NIGHTS, STRETCH_FACTOR = 10, 5
 
 
 def stretch_start(count, rng):
-    """Where the noisy nights of a series begin: somewhere in the middle."""
+    """Where the noisy nights of a series begin, away from its ends."""
     return int(rng.integers(12, count - 15))
 
 
 def noisy_stretch(count, rng):
-    """Ten nights in the middle five times as noisy as the others."""
+    """Ten nights are five times as noisy as the others."""
     values = rng.standard_normal(count)
     start = stretch_start(count, rng)
     values[start : start + NOISY_NIGHTS] *= STRETCH_FACTOR

@@ -1,4 +1,4 @@
-"""Findings measured again: the commit that changed the row is named, a step of the machine vanishes, trouble is told.
+"""Findings measured again: confirmed or moved to the commit that changed the row, or refuted; failures are reported.
 
 Simulated pairs are judged by the gate's own design; the last test builds real commits and runs real processes.
 """
@@ -11,17 +11,18 @@ from recorded import recorded_series
 from simulated import IN_TIME, KINDS, NOISY_NIGHTS, STRETCH_FACTOR, stretch_start
 from toy import Toy
 
-from reports import changes, nightly_again
-from reports.changes_again import settle
 from reports.gate.design import Design
 from reports.gate.sides import Unmeasurable
+from reports.nightly import pairs as measuring
+from reports.nightly.settle import settle
+from reports.statistics import changes
 
 NIGHTS, NOISE = 60, 0.02
 COMMITS = tuple(f"c{index:02d}" for index in range(NIGHTS))
 
 
 def pairs(levels, noise, rng):
-    """A comparison of simulated commits: fresh pairs, in the order of a coin, out of one stream of noise."""
+    """A comparison of simulated commits: fresh pairs in random order, from one stream of noise."""
 
     def compare(before, after, found, effect):
         shift = levels[COMMITS.index(after)] - levels[COMMITS.index(before)]
@@ -40,13 +41,13 @@ def pairs(levels, noise, rng):
 
 
 def seen(position, ratio, nights=NIGHTS):
-    """A finding of the history at a place."""
-    series = changes.Series("box", "env", "b.B.t", "'native'", COMMITS[:nights], (1.0,) * nights)
+    """A finding of the history at a position."""
+    series = changes.Series("box", "env", "b.B.t", ("'native'",), COMMITS[:nights], (1.0,) * nights)
     return changes.Finding(series, COMMITS[position], COMMITS[position - 1], ratio, 0.99)
 
 
-def told(values, compare):
-    """Where a nightly that measures again puts the changes of a series, each settled on the night it is seen."""
+def reported(values, compare):
+    """Where a nightly that measures again reports changes of a series, each settled on the night it is found."""
     settled = []
     for one in changes.change_points(values):
         night = next(
@@ -59,7 +60,7 @@ def told(values, compare):
 
 
 def best_split(levels, spread):
-    """The most likely night of one step of unknown size, by one who knows how noisy every night was."""
+    """The most likely night of one step of unknown size, if the noise of every night is known."""
     weights = spread**-2.0
 
     def cost(part):
@@ -71,7 +72,7 @@ def best_split(levels, spread):
 
 
 def in_a_noisy_stretch(series, rng):
-    """Shares of steps of 10-30 % at their exact commit: the bound of any history, the history's, measured again."""
+    """Shares of steps of 10-30 % found at their commit: the bound of any history, by the history, measured again."""
     right = np.zeros(3)
     for _ in range(series):
         start, at = stretch_start(NIGHTS, rng), int(rng.integers(15, 50))
@@ -82,28 +83,28 @@ def in_a_noisy_stretch(series, rng):
         tonight = spread[min(at + changes.RIGHT, NIGHTS - 1)]
         compare = pairs(step, lambda count, rng, size=tonight: size * rng.standard_normal(count), rng)
         found = [one.position for one in changes.change_points(np.exp(values))]
-        right += [best_split(values, spread) == at, found == [at], told(np.exp(values), compare) == [at]]
+        right += [best_split(values, spread) == at, found == [at], reported(np.exp(values), compare) == [at]]
     return right / series
 
 
 def test_steps_among_noisy_nights_are_found_by_measuring_again():
-    """Ten nights of 60 five times as noisy: 95 % of 100 steps at their commit, pairs as noisy as the night."""
+    """Ten of 60 nights are five times as noisy: 95 % of 100 steps are found at their commit, by pairs as noisy."""
     bound, history, again = in_a_noisy_stretch(100, np.random.default_rng(11))
     assert again >= 0.95
     assert history <= bound + 0.03
 
 
 @pytest.mark.slow
-def test_the_bar_among_noisy_nights():
-    """1,000 series: no history reaches 95 %, which takes pairs. `-s` prints the bound, the history's and the pairs'."""
+def test_the_rate_among_noisy_nights():
+    """1,000 series: no history can reach 95 %, pairs do. `-s` prints the bound and both rates."""
     bound, history, again = in_a_noisy_stretch(1000, np.random.default_rng(12))
     print(f"noisy nights: bound {bound:.1%}  history {history:.1%}  measured again {again:.1%}")
     assert history <= bound < 0.95 <= again
 
 
 @pytest.mark.parametrize("noise", [*KINDS.values(), *IN_TIME.values()], ids=[*KINDS, *IN_TIME])
-def test_a_step_of_the_machine_vanishes(noise):
-    """Identical commits on a busy machine, its noise 2 % a unit, its bursts 8 %: of 100 findings at most one stands."""
+def test_a_step_of_the_machine_is_refuted(noise):
+    """Identical commits on a busy machine, with 2 % noise and bursts of 8 %: of 100 findings at most one stands."""
     rng = np.random.default_rng(13)
     compare = pairs(np.zeros(NIGHTS), lambda count, rng: NOISE * noise(count, rng), rng)
     settled = settle([seen(30, 1.4) for _ in range(100)], compare)
@@ -112,16 +113,16 @@ def test_a_step_of_the_machine_vanishes(noise):
 
 
 def out_of(recorded):
-    """A recorded series as a stream of noise: its processes in their order from a random one on, again and again."""
+    """A recorded series as a stream of noise: its processes in order from a random one on, repeated."""
     return lambda count, rng: np.resize(np.roll(recorded, -int(rng.integers(recorded.size))), count)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reverse", [False, True], ids=["slower", "faster"])
 def test_recorded_noise_measured_again(reverse):
-    """The history says 30 % in every recorded row. Identical code: at most 1 % stand. 20 %: 98 % repeat at the commit.
+    """The history shows 30 % in every recorded row. Of identical code at most 1 % stand; of 20 %, 98 % are confirmed.
 
-    The pairs are recorded processes in their order, each pair by a fresh coin. `-s` prints the shares.
+    The pairs are recorded processes in their order, each with a coin of its own. `-s` prints the shares.
     """
     series = list(recorded_series())
     if not series:
@@ -132,34 +133,37 @@ def test_recorded_noise_measured_again(reverse):
         levels = sign * math.log(ratio) * (np.arange(NIGHTS) >= 30)
         settled[ratio] = [settle([seen(30, 1.3**sign)], pairs(levels, out_of(one), rng))[0] for one in series]
     stand = np.mean([one.stands for one in settled[1.0]])
-    repeat = np.mean([one.commit == "c30" and one.again.startswith("repeated") for one in settled[1.2]])
-    print(f"recorded, {len(series)} rows: identical code stands {stand:.1%}  20 % repeats at its commit {repeat:.1%}")
+    confirmed = np.mean([one.commit == "c30" and one.again.startswith("confirmed") for one in settled[1.2]])
+    print(
+        f"recorded, {len(series)} rows: identical code stands {stand:.1%}  20 % confirmed at its commit {confirmed:.1%}"
+    )
     assert stand <= 0.01
-    assert repeat >= 0.98
+    assert confirmed >= 0.98
 
 
 @pytest.mark.parametrize("off", range(-10, 11))
 def test_a_misplaced_finding_moves_to_its_commit(off):
-    """The step is at commit 30, the history shows it up to ten commits off: 30, after 29, with the pairs' ratio."""
+    """The history shows the step of commit 30 up to ten commits off: the finding moves to 30, with the pairs' ratio."""
     rng = np.random.default_rng(20 + off)
     levels = math.log(1.2) * (np.arange(NIGHTS) >= 30)
     (one,) = settle([seen(30 + off, 1.4)], pairs(levels, lambda count, rng: NOISE * rng.standard_normal(count), rng))
     assert (one.commit, one.before, one.stands) == ("c30", "c29", True)
     assert one.ratio == pytest.approx(1.2, rel=0.03)
-    assert one.again.startswith("repeated in ")
+    assert one.again.startswith("confirmed by ")
 
 
-def test_commits_that_differ_the_other_way_do_not_repeat():
-    """The history says slower, the pairs say faster: that finding does not stand."""
+def test_pairs_that_show_the_opposite_refute_a_finding():
+    """The history shows slower, the pairs show faster."""
     levels = math.log(0.8) * (np.arange(NIGHTS) >= 30)
     rng = np.random.default_rng(2)
     (one,) = settle([seen(30, 1.3)], pairs(levels, lambda count, rng: NOISE * rng.standard_normal(count), rng))
     assert not one.stands
-    assert one.again.startswith("measured again: faster in ")
+    assert one.again.startswith("refuted by ")
+    assert one.again.endswith(": faster")
 
 
-def test_what_cannot_be_measured_again_stands_and_says_why():
-    """A commit that does not build any more: the findings on both sides of it stay as the history has them."""
+def test_what_cannot_be_measured_again_stands_with_the_reason():
+    """If a commit does not build any more, its findings stay as the history has them."""
 
     def compare(before, after, found, effect):
         raise Unmeasurable("build c29: no compiler")
@@ -171,18 +175,18 @@ def test_what_cannot_be_measured_again_stands_and_says_why():
 
 
 def test_undecided_pairs_leave_a_finding_where_it_is():
-    """Noise as large as 200 %: the pairs decide nothing, the finding stands, and says so."""
+    """With noise of 200 % the pairs decide nothing; the finding stands and says so."""
     rng = np.random.default_rng(3)
     (one,) = settle([seen(30, 1.3)], pairs(np.zeros(NIGHTS), lambda count, rng: 2 * rng.standard_normal(count), rng))
     assert one.stands
-    assert one.again.startswith("measured again without a decision in ")
+    assert one.again.startswith("not decided by ")
 
 
 @pytest.mark.slow  # builds four commits and runs a hundred processes
 def test_real_commits_are_measured_again(tmp_path, monkeypatch):
-    """Six commits, `native` +30 % at the fifth, seen at the fourth; `naive` seen there too: one moves, one vanishes.
+    """Six commits, `native` +30 % at the fifth, found at the fourth as `naive` is: one is moved, one is refuted.
 
-    Then the night's time is up, and then a commit is unknown: the finding stands and says why.
+    With an unknown commit, and after the night's time is up, the finding stands with the reason.
     """
     monkeypatch.setenv("TOY_DRAWS", str(tmp_path / "draws"))
     toy = Toy(tmp_path / "project")
@@ -195,19 +199,19 @@ def test_real_commits_are_measured_again(tmp_path, monkeypatch):
 
     def finding(implementation, machine="box", names=tuple(commits)):
         series = changes.Series(
-            machine, "env", "loss.Loss.track_seconds", f"'{implementation}', '8'", names, (1.0,) * 6
+            machine, "env", "loss.Loss.track_seconds", (f"'{implementation}'", "'8'"), names, (1.0,) * 6
         )
         return changes.Finding(series, names[3], names[2], 1.3, 0.99)
 
     given = [finding("native"), finding("native", machine="other"), finding("naive")]
-    native, other, naive = nightly_again.measured_again(toy.folder, "box", given)
+    native, other, naive = measuring.measured_again(toy.folder, "box", given)
     assert (native.commit, native.before, native.stands) == (commits[4], commits[3], True)
     assert native.ratio == pytest.approx(1.3, rel=0.03)
     assert other == given[1]
     assert (naive.commit, naive.stands) == (commits[3], False)
-    (lost,) = nightly_again.measured_again(toy.folder, "box", [finding("native", names=("0" * 8,) * 6)])
-    assert (lost.stands, lost.again) == (True, "not measured again: '00000000' is no revision of this repository")
-    monkeypatch.setattr(nightly_again, "SECONDS", -1.0)
-    (late,) = nightly_again.measured_again(toy.folder, "box", [finding("native")])
+    (lost,) = measuring.measured_again(toy.folder, "box", [finding("native", names=("0" * 8,) * 6)])
+    assert (lost.stands, lost.again) == (True, "not measured again: '00000000' is not a revision of this repository")
+    monkeypatch.setattr(measuring, "SECONDS", -1.0)
+    (late,) = measuring.measured_again(toy.folder, "box", [finding("native")])
     assert late.stands
-    assert late.again.startswith("not measured again: the ")
+    assert late.again.startswith("not measured again: the night's ")

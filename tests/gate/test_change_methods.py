@@ -1,4 +1,4 @@
-"""Why `reports.changes` has a detection of its own: the comparison with asv's step detection and with ruptures.
+"""Why `reports.statistics.changes` detects changes itself: the comparison with asv's step detection and ruptures.
 
 All methods see each series night by night, as a nightly does, and report a change once five nights lie behind it and it
 passes 5 %; a second report within three nights of the first is the same one. So they differ only in where they split.
@@ -16,7 +16,7 @@ from asv.step_detect import detect_steps
 from recorded import recorded_series
 from simulated import KINDS, interrupted, noisy_stretch
 
-from reports import changes
+from reports.statistics import changes
 
 NIGHTS, NOISE, SERIES = 60, 0.02, 40
 ALARM_BAR = 1.0  # false alarms per 1,000 series-nights
@@ -43,7 +43,7 @@ METHODS = {"ours": ours, "asv": asv, "ruptures l1": pelt("l1"), "ruptures l2": p
 
 
 def reported(method, levels):
-    """What a nightly with this method reports over the nights, each change once."""
+    """The positions that a nightly with this method reports over the nights, each change once."""
     known = []
     for night in range(12, levels.size + 1):
         found = [point for point in method(levels[:night]) if night - point >= changes.RIGHT]
@@ -71,8 +71,8 @@ def score(method, noise, rng):
 
 
 @pytest.mark.slow  # every method looks at every night of hundreds of series
-def test_ours_is_as_often_right_as_any_and_cries_wolf_least():
-    """Ours is right as often as each other method, less two standard errors, and alone never passes the alarm bar."""
+def test_ours_is_as_often_right_as_any_and_has_the_fewest_false_alarms():
+    """Ours is right as often as each other, less two standard errors, and only ours stays below the alarm rate."""
     table = {
         (name, kind): score(method, noise, np.random.default_rng(1))
         for name, method in METHODS.items()
@@ -89,7 +89,7 @@ def test_ours_is_as_often_right_as_any_and_cries_wolf_least():
 
 @pytest.mark.slow
 def test_ours_on_recorded_series():
-    """On real noise too: at most one false alarm per 1,000 nights. `-s` prints the other methods, and +20 % planted."""
+    """At most one false alarm per 1,000 nights of real noise. `-s` prints the other methods, and +20 % planted."""
     series = list(recorded_series())
     if not series:
         pytest.skip("no self-test of the gate with recorded series is in results/")
@@ -108,7 +108,7 @@ def with_step(levels):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_bar_over_many_series(kind):
+def test_the_rates_over_many_series(kind):
     """1,000 series of 100 nights: at most one false alarm per 1,000 series-nights; of 1,000 steps 95 % are right."""
     rng = np.random.default_rng(31)
     noise = KINDS[kind]

@@ -1,11 +1,11 @@
-"""Change points: the right commit, nothing invented, and an environment change is an event."""
+"""Change points: the right commit, few false alarms, and a new environment is an event."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from simulated import KINDS, interrupted
 
-from reports import changes
+from reports.statistics import changes
 
 NOISE = 0.02  # the night-to-night spread of a row on a shared machine, as a share of its time
 
@@ -38,7 +38,7 @@ def test_steady_series_raise_no_alarm(kind):
     assert alarms <= 5
 
 
-def test_a_machine_that_is_often_interrupted_raises_no_alarm():
+def test_a_machine_that_is_often_disturbed_raises_no_alarm():
     """One night in seven 22 to 65 % slower, the others 2 %: at most 5 alarms in 50 series of 100 nights."""
     rng = np.random.default_rng(2)
     alarms = sum(len(changes.change_points(np.exp(NOISE * interrupted(100, rng)))) for _ in range(50))
@@ -67,8 +67,8 @@ def test_a_regression_and_its_repair_are_two_changes():
     assert all(one.confidence > 0.99 for one in found)
 
 
-def test_later_nights_rewrite_nothing():
-    """What a prefix of the history reports stays reported, in the same place."""
+def test_later_nights_change_no_finding():
+    """What a prefix of the history reports stays reported, at the same position."""
     values = planted("heavy-tailed", np.random.default_rng(5), at=30, ratio=1.25)
     full = [one.position for one in changes.change_points(values)]
     for nights in range(8, 61):
@@ -78,7 +78,7 @@ def test_later_nights_rewrite_nothing():
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0] * 40, [1.0] * 7 + [2.0] * 4])
 def test_short_or_constant_histories_have_no_change(values):
-    """Fewer than five points of a new level prove nothing, and a constant is steady."""
+    """Fewer than five points of a new level are no change, and neither is a constant."""
     assert changes.change_points(values) == []
 
 
@@ -96,8 +96,8 @@ def rows(machine, env, commits, values, benchmark="b.B.track_seconds"):
     )
 
 
-def test_a_new_environment_is_an_event_and_no_regression():
-    """+30 % with a new torch: two series, no finding, and one event that names the commit and both environments."""
+def test_a_new_environment_is_an_event_and_not_a_regression():
+    """+30 % with a new torch: two series, no finding, and one event with the commit and both environments."""
     order = [f"c{index:02d}" for index in range(30)]
     rng = np.random.default_rng(6)
     old = rows("box", "py3.11-torch2.12", order[:15], 1 + 0.01 * rng.standard_normal(15))
@@ -108,7 +108,7 @@ def test_a_new_environment_is_an_event_and_no_regression():
 
 
 def test_machines_merge_and_each_keeps_its_own_history():
-    """The regression of one machine is not diluted by another machine's steady rows; rows come in any order."""
+    """A regression of one machine is found beside another machine's steady rows; rows are in any order."""
     order = [f"c{index:02d}" for index in range(30)]
     rng = np.random.default_rng(8)
     slow = np.where(np.arange(30) >= 18, 1.2, 1.0) * (1 + 0.01 * rng.standard_normal(30))
@@ -118,8 +118,8 @@ def test_machines_merge_and_each_keeps_its_own_history():
     assert found.series.row == "b.B.track_seconds('native', '8x8')"
 
 
-def test_rows_without_a_time_have_no_point():
-    """Wrong or unavailable rows, and commits of another branch, are left out rather than read as a change."""
+def test_rows_without_a_time_are_left_out():
+    """Wrong or unavailable rows, and commits of another branch, are not in a series."""
     order = [f"c{index:02d}" for index in range(10)]
     table = rows("box", "e", [*order, "other"], [1.0] * 11)
     table.loc[3, ["status", "value"]] = ["wrong", np.nan]

@@ -1,4 +1,4 @@
-"""The sequential design, simulated: it keeps its error rates under noise of every kind, and finds what is planted."""
+"""The sequential design, simulated: it keeps its error rates under noise of every kind, and finds planted changes."""
 
 import math
 
@@ -7,14 +7,14 @@ import pytest
 from simulated import IN_TIME, KINDS
 
 from reports.gate.design import ALONE, FIRST_LOOK, MOST_PAIRS, Design
-from reports.statistics import minimum_pairs, spend
+from reports.statistics.multiplicity import minimum_pairs, spend
 
 NOISES = {**KINDS, **IN_TIME}
-PAIRS = 90  # that 15 minutes have time for, with 20 rows in a process of four and a half seconds
+PAIRS = 90  # in 15 minutes, with 20 rows in processes of 4.5 seconds
 
 
 def simulate(rows, noise, rng, shift=0.0, size=0.1, pairs=PAIRS):
-    """One run: every row's processes share one stretch of noise in time, whichever stage measures them."""
+    """One run: the processes of a row follow one stream of noise over time, in both stages."""
     design = Design(range(rows))
     streams = [size * noise(2 * pairs, rng).reshape(-1, 2) for _ in range(rows)]
     for pair in range(pairs):
@@ -33,9 +33,9 @@ def flagged(verdicts):
 
 @pytest.mark.parametrize("kind", NOISES)
 def test_identical_code_is_almost_never_flagged(kind):
-    """40 runs of 20 rows, processes varying by 10 %: a run flags anything with probability 1 % at most.
+    """40 runs of 20 rows, processes varying by 10 %: a run flags any row with probability at most 1 %.
 
-    Three flagged runs would be seen by a design that keeps its promise in fewer than 1 of 1,000 simulations.
+    At that rate, three flagged runs have a probability below 1 in 1,000.
     """
     rng = np.random.default_rng(21)
     runs = [flagged(simulate(20, NOISES[kind], rng)) for _ in range(40)]
@@ -76,14 +76,14 @@ def test_a_lone_change_among_many_rows_is_found():
 
 
 def test_quiet_rows_of_identical_code_are_the_same_at_the_first_looks():
-    """Processes varying by 1 %: every row is shown equivalent, most at the first look, after 6 pairs."""
+    """Processes varying by 1 %: every row is equivalent, most at the first look, after 6 pairs."""
     verdicts = simulate(20, KINDS["normal"], np.random.default_rng(25), size=0.01)
     assert {one.verdict for one in verdicts} == {"same"}
     assert sorted(one.pairs for one in verdicts)[10] == FIRST_LOOK
 
 
 def test_confirmation_uses_fresh_pairs_only():
-    """A row that looked slow while screening and is not: the pairs that raised the suspicion do not count again."""
+    """A row seems slow in screening and is not: the pairs that raised the suspicion are not used again."""
     design = Design(["row"])
     for _ in range(FIRST_LOOK):
         design.observe("row", 0.3)
@@ -99,7 +99,7 @@ def test_confirmation_uses_fresh_pairs_only():
 
 
 def feed(design, pairs, ratio):
-    """Pairs of whatever rows are wanted, with `ratio(row)` as their log ratio."""
+    """Pairs of the wanted rows, with `ratio(row)` as their log ratio."""
     for _ in range(pairs):
         for row in design.wanted():
             design.observe(row, ratio(row))
@@ -107,7 +107,7 @@ def feed(design, pairs, ratio):
 
 
 def test_many_clear_changes_are_flagged_with_the_fewest_pairs():
-    """Twenty rows at +35 %: suspects after 6 pairs, slower with the 9 fresh ones that p <= 0.005 takes (2 / 2**9)."""
+    """Twenty rows at +35 %: suspects after 6 pairs, slower after 9 fresh ones, the fewest for p <= 0.005: 2 / 2**9."""
     design = Design(range(20))
     feed(design, FIRST_LOOK + 8, lambda row: 0.3)
     assert {one.stage for one in design.progress.values()} == {"confirming"}
@@ -117,7 +117,7 @@ def test_many_clear_changes_are_flagged_with_the_fewest_pairs():
 
 
 def test_suspects_among_many_are_measured_alone_first_and_the_others_after_them():
-    """2 of 50 noisy rows are suspects: no other row is wanted until they were tested, and all others after that."""
+    """2 of 50 noisy rows are suspects: only they are wanted until they were tested three times, then all others too."""
     rng = np.random.default_rng(29)
     design = Design(range(50))
     feed(design, FIRST_LOOK, lambda row: 0.3 if row < 2 else (-1) ** len(design.progress[row].screened) * 0.2)
@@ -130,8 +130,8 @@ def test_suspects_among_many_are_measured_alone_first_and_the_others_after_them(
     assert set(range(2, 50)) <= set(design.wanted())
 
 
-def test_suspects_among_few_wait_for_nobody_and_nobody_waits_for_them():
-    """2 of 20 noisy rows are suspects: a process takes about as long with all of them, so all are measured on."""
+def test_suspects_among_few_rows_are_measured_with_the_others():
+    """2 of 20 noisy rows are suspects: a process takes about as long with all rows, so all are measured."""
     design = Design(range(20))
     feed(design, FIRST_LOOK, lambda row: 0.3 if row < 2 else (-1) ** len(design.progress[row].screened) * 0.2)
     assert {design.progress[row].stage for row in (0, 1)} == {"confirming"}
@@ -139,7 +139,7 @@ def test_suspects_among_few_wait_for_nobody_and_nobody_waits_for_them():
 
 
 def test_a_cohorts_quiet_rows_stay_in_its_count():
-    """Of 20 suspects 19 turn out the same: the last needs as small a p as before, for what it is was chosen by chance.
+    """Of 20 suspects 19 become the same: the last needs as small a p as before, since it was selected among them.
 
     After 14 pairs with one sign against it in the smallest rank p is 4 / 2**14 = 0.00024. Alone it would be a discovery
     at the second test's rate of 0.0017, among twenty it is none, since 0.0017 / 20 = 0.00008.
@@ -154,13 +154,13 @@ def test_a_cohorts_quiet_rows_stay_in_its_count():
 
 
 def test_a_change_below_the_threshold_is_never_flagged():
-    """+2 %, as clear as can be: `same`, since nobody asked for changes below 5 %."""
+    """A clear +2 % is `same`, since it is below the threshold of 5 %."""
     verdicts = simulate(5, KINDS["normal"], np.random.default_rng(27), shift=math.log(1.02), size=0.005)
     assert {one.verdict for one in verdicts} == {"same"}
 
 
-def test_an_undecided_row_says_what_it_needs():
-    """Six pairs of a noisy row: inconclusive, out of reach so far, and how many pairs would do."""
+def test_an_undecided_row_has_the_number_of_pairs_that_it_needs():
+    """Six pairs of a noisy row: inconclusive, nothing detectable so far, and how many pairs would suffice."""
     design = Design(["row"])
     for ratio in (0.1, -0.2, 0.3, 0.1, -0.2, -0.1):
         design.observe("row", ratio)
@@ -171,13 +171,13 @@ def test_an_undecided_row_says_what_it_needs():
 
 
 def test_a_row_without_any_pair_is_inconclusive():
-    """Nothing measured is no verdict, and no exception."""
+    """Without a measurement there is no verdict and no exception."""
     verdict = Design(["row"]).verdict("row")
     assert (verdict.verdict, verdict.pairs) == ("inconclusive", 0)
 
 
-def test_a_row_that_stays_undecided_is_given_up():
-    """Times that vary threefold show nothing about 5 %: the design stops asking after its largest count."""
+def test_a_row_that_stays_undecided_is_dropped():
+    """Times that vary threefold show nothing about 5 %: the design stops after its largest count."""
     design, rng = Design(["row"]), np.random.default_rng(28)
     pairs = 0
     while design.wanted():
@@ -189,7 +189,7 @@ def test_a_row_that_stays_undecided_is_given_up():
 
 
 @pytest.mark.parametrize("effect", [0.0, 1.0, -0.1])
-def test_a_threshold_that_means_nothing_is_refused(effect):
+def test_a_threshold_without_meaning_is_refused(effect):
     """The error names the argument, its value and what is allowed."""
     with pytest.raises(ValueError, match="effect must be between 0 and 1"):
         Design([], effect=effect)

@@ -1,4 +1,4 @@
-"""Rows that hang: a worker stuck for ever, a loader that never delivers, children that outlive their parents."""
+"""Rows that hang: a worker that never answers, a loader that never delivers, children that outlive their parents."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from reports.gate import family, processes
 from reports.gate.processes import ask, side_environment
 from reports.gate.run import Plan, compare
 
-# A loader's worker: in a session of its own, deaf to requests to end, its parent gone or stuck.
+# A loader's worker in a session of its own that ignores SIGTERM, and one whose parent has ended or hangs.
 STUCK = """
 import os, signal, subprocess, sys, time
 
@@ -25,7 +25,7 @@ if os.fork() == 0:
 
 
 def survivors():
-    """Processes of the sleep that only these tests ask for."""
+    """Running processes that sleep for the time that only these tests use."""
     left = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -54,9 +54,9 @@ def suite(folder, body):
 
 
 def test_a_loader_that_hangs_on_one_side_is_a_named_fault_and_its_children_are_gone(toy, tmp_path, monkeypatch):
-    """The head's loader with two workers waits for ever: a timeout that names row and side; five rows measured; exit 2.
+    """Head's loader with two workers hangs: a timeout that names row and side; five rows measured; exit 2.
 
-    It is given up after the shorter patience that loaders have, not after the gate's 60 seconds.
+    It is ended after the shorter limit for loaders, not after the gate's 60 seconds.
     """
     monkeypatch.setattr(processes, "OWN_SILENCE", 4.0)
     toy.write("benchmarks/loading.py", LOADER)
@@ -70,7 +70,7 @@ def test_a_loader_that_hangs_on_one_side_is_a_named_fault_and_its_children_are_g
     assert time.monotonic() - started < 60
     (fault,) = outcome.faults
     assert (fault.row, fault.side) == ("loading.Loading.track_seconds_per_sample('digits', 2, False)", "head")
-    assert fault.text == "timeout: nothing heard for 4 s"
+    assert fault.text == "timeout: no answer for 4 s"
     assert len(outcome.rows) == 5
     assert set(verdicts(outcome).values()) == {"same"}
     assert (outcome.exit_code(), survivors()) == (2, [])
@@ -81,7 +81,7 @@ def test_a_loader_that_hangs_on_one_side_is_a_named_fault_and_its_children_are_g
     [("import time; time.sleep(86_421)", "timeout"), ("os._exit(3)", "crashed"), ("os.abort()", "crashed")],
 )
 def test_what_a_row_started_ends_with_its_worker(tmp_path, then, kind):
-    """Orphans in sessions of their own, one deaf to SIGTERM, one forked with the worker's pipe still open."""
+    """Orphans in sessions of their own: one ignores SIGTERM, one was forked with the worker's pipe still open."""
     started = time.monotonic()
     answers = ask([sys.executable], suite(tmp_path, f"{STUCK}\n{then}"), side_environment({}), silence=2.0)
     assert (answers.failure.kind, str(answers.failure.row)) == (kind, "loading.Loading.track_seconds_per_sample(0)")
@@ -89,8 +89,8 @@ def test_what_a_row_started_ends_with_its_worker(tmp_path, then, kind):
     assert time.monotonic() - started < 2 + 3 + 5
 
 
-def test_a_worker_that_cannot_exit_has_said_everything(tmp_path, monkeypatch):
-    """At its end Python joins a thread that never ends: the answers count, and the process is ended."""
+def test_a_worker_that_cannot_exit_has_given_its_answers(tmp_path, monkeypatch):
+    """At its end Python joins a thread that never ends; the answers count, and the process is killed."""
     monkeypatch.setattr(processes, "EXIT_SECONDS", 0.5)
     body = "import threading, time\nthreading.Thread(target=time.sleep, args=(86_421,)).start()"
     answers = ask(
@@ -101,7 +101,7 @@ def test_a_worker_that_cannot_exit_has_said_everything(tmp_path, monkeypatch):
 
 
 def test_a_row_that_hangs_when_the_time_is_up_is_named(tmp_path, monkeypatch):
-    """The budget ends before the patience with an ordinary row: it was silent for longer than a loader may be."""
+    """The budget ends before the limit of an ordinary row; then the shorter limit of loaders applies."""
     monkeypatch.setattr(processes, "OWN_SILENCE", 1.0)
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "__init__.py").write_text("")
@@ -112,8 +112,8 @@ def test_a_row_that_hangs_when_the_time_is_up_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow  # the loaders' own deadline is a minute
-def test_a_real_loader_that_never_delivers_is_told_by_its_own_deadline(tmp_path):
-    """Two workers stuck in `__getitem__`: the row's error says timeout and where it stands, and nothing is left."""
+def test_a_real_loader_that_never_delivers_is_reported_by_its_own_deadline(tmp_path):
+    """Two workers hang in `__getitem__`: the row's error is a timeout with its place, and no process is left."""
     (tmp_path / "stuck.py").write_text(DATASET)
     body = """
 import sys
@@ -131,8 +131,8 @@ raise RuntimeError(f"{record['status']}: {record['reason']}")
 
 
 @pytest.mark.slow  # starts a zygote with torch
-def test_a_real_loader_that_is_given_up_leaves_no_process_and_no_file(tmp_path, monkeypatch):
-    """The gate is less patient than the loaders: zygote, job, and both stuck workers end, and the job's folder goes."""
+def test_a_real_loader_that_is_ended_leaves_no_process_and_no_file(tmp_path, monkeypatch):
+    """The gate's limit is shorter here: zygote, job and both hanging workers end, and the job's folder is removed."""
     monkeypatch.setattr(processes, "OWN_SILENCE", 30.0)
     places = tmp_path / "t"
     places.mkdir()
@@ -148,9 +148,9 @@ return measure({{"num_workers": 2, "batch_size": 2}}, "stuck:dataset", 0.3)
     job = suite(tmp_path / "suite", body) | {"task": "check"}
     answers = ask([sys.executable], job, side_environment({"TMPDIR": str(places)}), silence=600.0)
     assert answers.failure.kind == "timeout"
-    assert len(seen[0]) >= 3  # zygote, job, worker: what there was to end
+    assert len(seen[0]) >= 3  # zygote, job, worker
     left = [psutil.Process(pid) for pid in seen[0] if psutil.pid_exists(pid)]
-    _, alive = psutil.wait_procs(left, timeout=2.0)  # one that was killed takes a moment to give its memory back
+    _, alive = psutil.wait_procs(left, timeout=2.0)  # a killed process takes a moment to release its memory
     assert alive == []
     assert list(places.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""Instructions as a channel: dumps, tolerances, when another pair of processes is counted, and its self-test."""
+"""Instruction counts: dumps, tolerances, when another pair of processes is counted, and their self-test."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ import pytest
 
 from reports.gate import instructions
 from reports.gate.processes import ask, side_environment
-from reports.gate.rows import Row
 from reports.gate.selftest_instructions import by_instructions
-from reports.pages import gate
+from reports.record.rows import Row
+from reports.site.pages import gate
 
 
 def dump(folder, number, label, total):
@@ -33,14 +33,14 @@ def test_dumps_become_instructions_per_call(tmp_path):
     ("heads", "flagged"), [((1_020, 1_020), True), ((1_009, 1_009), False), ((1_003, 1_040), False), ((980, 980), True)]
 )
 def test_instructions_are_judged_by_the_rows_own_tolerance(heads, flagged):
-    """2 % is a change, 0.9 % is none; where one pair shows 0.3 % and the other 4 %, their mean of 2 % is none."""
+    """2 % is a change, 0.9 % is not; neither is a mean of 2 % of pairs that show 0.3 % and 4 %."""
     row = Row("a.A.t", ())
     counted = instructions.compared(row, [{row: 1_000.0}, {row: heads[0]}, {row: 1_000.0}, {row: heads[1]}])
     assert bool(instructions.change(counted)) is flagged
 
 
-def test_hashes_that_move_both_sides_alike_are_no_noise_of_the_row():
-    """The second pair takes 5 % more on both sides, head 2 % more in both pairs: a change, at the least tolerance."""
+def test_hashes_that_change_both_sides_equally_are_not_noise():
+    """The second pair takes 5 % more on both sides, head 2 % more in both: a change, at the smallest tolerance."""
     row = Row("a.A.t", ())
     counted = instructions.compared(row, [{row: 1_000.0}, {row: 1_020.0}, {row: 1_050.0}, {row: 1_071.0}])
     assert counted["tolerance"] == instructions.FLOOR
@@ -50,10 +50,10 @@ def test_hashes_that_move_both_sides_alike_are_no_noise_of_the_row():
 @pytest.mark.slow  # Valgrind starts Python, a few seconds
 @pytest.mark.skipif(instructions.unavailable() is not None, reason=f"Callgrind: {instructions.unavailable()}")
 def test_callgrind_counts_repeat_and_grow_with_the_work(tmp_path):
-    """A loop of 20,000 turns takes twice the instructions of 10,000 within 2 %, and as many in every process."""
+    """A loop of 20,000 iterations takes twice the instructions of 10,000 within 2 %, and repeats its counts."""
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "__init__.py").write_text("")
-    loop = "def ready(stem, turns):\n    return lambda: [None for _ in range(int(turns))]\n"
+    loop = "def ready(stem, count):\n    return lambda: [None for _ in range(int(count))]\n"
     (tmp_path / "benchmarks" / "calls.py").write_text(loop)
     marks = tmp_path / "marks.so"
     source = Path(instructions.__file__).with_name("marks.c")
@@ -83,7 +83,7 @@ ROW = Row("a.A.track_seconds", ("native", "8"))
 
 
 def noisy(effect, noise, rng, asked):
-    """Counts of a pair of processes: 100,000 instructions, head `effect` more, either with the noise of its process."""
+    """Counts of a pair of processes: 100,000 instructions, head `effect` more, each with the noise of its process."""
 
     def both(sides, rows, which):
         asked.append((which.seed, rows))
@@ -95,7 +95,7 @@ def noisy(effect, noise, rng, asked):
 
 
 def counted(effect, noise, rng, folder, monkeypatch):
-    """What the channel says of one row, and how many pairs it asked for."""
+    """Whether one row is flagged, and by how many pairs it was counted."""
     asked = []
     monkeypatch.setattr(instructions, "_both", noisy(effect, noise, rng, asked))
     monkeypatch.setattr(instructions, "run", lambda command, folder: SimpleNamespace(returncode=0))
@@ -104,25 +104,25 @@ def counted(effect, noise, rng, folder, monkeypatch):
 
 
 def test_counts_that_repeat_are_counted_once(tmp_path, monkeypatch):
-    """Identical code counts alike to the instruction: one pair of processes, no change."""
+    """Identical code has identical counts: one pair of processes, no change."""
     assert counted(0.0, 0.0, np.random.default_rng(0), tmp_path / "counts", monkeypatch) == (False, 1)
 
 
 @pytest.mark.parametrize(("effect", "right"), [(0.0, 0.995), (0.02, 0.995), (-0.02, 0.995)])
 def test_a_noisy_row_is_counted_until_it_is_clear(tmp_path, monkeypatch, effect, right):
-    """Processes that scatter by 0.4 %, more than nine rows in ten do: of 400, +-2 % is found, and no change is none.
+    """Processes vary by 0.4 %, more than in nine of ten real rows: in 400 trials, +-2 % is found and no change is not.
 
-    One pair of processes of such a row errs by more than 1 % in 7 of 100.
+    A single pair of such processes is off by more than 1 % in 7 of 100 trials.
     """
     rng = np.random.default_rng(7)
-    said = [counted(effect, 0.004, rng, tmp_path / str(index), monkeypatch) for index in range(400)]
-    assert np.mean([flagged == bool(effect) for flagged, _ in said]) >= right
-    assert max(pairs for _, pairs in said) == instructions.MOST_PAIRS
-    assert np.mean([pairs for _, pairs in said]) < 4.5
+    results = [counted(effect, 0.004, rng, tmp_path / str(index), monkeypatch) for index in range(400)]
+    assert np.mean([flagged == bool(effect) for flagged, _ in results]) >= right
+    assert max(pairs for _, pairs in results) == instructions.MOST_PAIRS
+    assert np.mean([pairs for _, pairs in results]) < 4.5
 
 
 def test_rows_are_counted_again_in_the_opposite_order_and_with_other_hashes(tmp_path, monkeypatch):
-    """Three rows of which the second repeats its counts: the others are counted again, last first, by another seed."""
+    """Of three rows the second repeats its counts; the others are counted again, reversed, with another seed."""
     rows, asked = [Row("a.A.track_seconds", (name,)) for name in "xyz"], []
 
     def both(sides, rows, which):
@@ -137,9 +137,9 @@ def test_rows_are_counted_again_in_the_opposite_order_and_with_other_hashes(tmp_
 
 
 class Counting:
-    """Calls of 1e5, 2e5, ... instructions, 75 for a turn. Head takes a share of `off` more; beside turns, of `near`.
+    """Calls of 1e5, 2e5, ... instructions, 75 per iteration. Head takes a share of `off` more, in a loop one of `near`.
 
-    Rows with turns are counted by two pairs that disagree by the shares of `torn`, and those of `lost` not at all.
+    In a loop, rows are counted by two pairs that disagree by the shares of `torn`; those in `lost` are not counted.
     """
 
     def __init__(self, off=None, near=None, torn=None, lost=()):
@@ -149,10 +149,10 @@ class Counting:
         assert set(plants) == set(rows)
         return {row: self.compared(row, plants[row][1]) for row in rows if row not in self.lost or not plants[row][1]}
 
-    def compared(self, row, turns):
+    def compared(self, row, iterations):
         base = 1e5 * int(row.params[1])
-        near, torn = ({}, {}) if not turns else (self.near, self.torn)
-        head = base * (1 + self.off.get(row, 0.0) + near.get(row, 0.0)) + 75 * turns
+        near, torn = ({}, {}) if not iterations else (self.near, self.torn)
+        head = base * (1 + self.off.get(row, 0.0) + near.get(row, 0.0)) + 75 * iterations
         apart = 1 + torn.get(row, 0.0) / 2
         return instructions.compared(row, [{row: base}, {row: head * apart}, {row: base}, {row: head / apart}])
 
@@ -161,7 +161,7 @@ INSTRUCTION_ROWS = [Row("a.A.track_seconds", ("native", str(number))) for number
 
 
 def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monkeypatch):
-    """30 rows: each plant is 2 % of its own row, rounded up to a turn of 75, and every one is found."""
+    """30 rows: each plant is 2 % of its row, rounded up to iterations of 75 instructions, and each is found."""
     monkeypatch.setattr(instructions, "unavailable", lambda: None)
     record = by_instructions(Counting(), INSTRUCTION_ROWS)
     assert (record["instruction_rows"], record["instruction_false_alarms"]) == (30, 0)
@@ -171,7 +171,7 @@ def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monk
     assert [one["row"] for one in record["instruction_plants"]] == list(map(str, INSTRUCTION_ROWS))
     assert record["instruction_plants"][0] == {
         "row": "a.A.track_seconds('native', '1')",
-        "planted": 0.02025,  # 27 turns of 75 in 100,000
+        "planted": 0.02025,  # 27 iterations of 75 in 100,000
         "measured": 0.02025,
         "tolerance": 0.01,
         "pairs": 2,
@@ -181,7 +181,7 @@ def test_the_self_test_counts_false_alarms_and_what_it_finds_of_two_percent(monk
 
 def test_the_self_test_names_what_it_missed_and_what_it_flagged(monkeypatch):
     """A row that takes 3 % more on head is a false alarm; missed are one that hides its plant, one whose pairs disagree
-    by 5 %, and one that could not be counted: all by name, none left out of the count."""
+    by 5 %, and one that could not be counted. All are named and counted."""
     monkeypatch.setattr(instructions, "unavailable", lambda: None)
     crooked, hiding, torn, lost = (INSTRUCTION_ROWS[index] for index in (11, 14, 17, 20))
     counting = Counting({crooked: 0.03}, {hiding: -0.0105}, {torn: 0.05}, {lost})
@@ -195,7 +195,7 @@ def test_the_self_test_names_what_it_missed_and_what_it_flagged(monkeypatch):
 
 
 def test_a_self_test_that_can_count_nothing_says_so(monkeypatch):
-    """Callgrind is there and runs no row: a reason instead of figures, and the timed part goes on."""
+    """If Callgrind runs no row, the record has a reason instead of figures."""
     monkeypatch.setattr(instructions, "unavailable", lambda: None)
     nothing = SimpleNamespace(counted=lambda rows, plants: {})
     assert by_instructions(nothing, INSTRUCTION_ROWS) == {

@@ -1,4 +1,4 @@
-"""The nightly rehearsed: a git history with planted changes, asv's own result files, one night after the other."""
+"""The nightly on a git history with planted changes and asv's own result files, one night after the other."""
 
 import json
 import re
@@ -13,8 +13,13 @@ import typer
 from asv.results import Results
 from asv.runner import BenchmarkResult
 
-from reports import asv_results, nightly
-from reports.pages.change_points import ChangePoints
+from reports.nightly import command
+from reports.nightly.commits import MOST_COMMITS, Unmeasured, measured, new_commits
+from reports.nightly.commits import history as commits_of
+from reports.nightly.judge import Night, judge
+from reports.record.reader import read
+from reports.site.pages.change_points import ChangePoints
+from reports.sweep.command import store_of
 
 BENCHMARK = "mse_loss.MseLoss.track_seconds"
 ROWS = ("'native'", "'torch'", "'vectorized'")
@@ -43,7 +48,7 @@ def root(repository, tmp_path):
 
 
 def measure(root, commits, night, seconds, machine="bench", torch="2.13.0", record=None):
-    """Write what asv writes for one commit: three samples a row, through asv's own class; optionally a side-car."""
+    """Write what asv writes for one commit: three samples per row, by asv's own class; optionally a side-car."""
     env = f"shared-py3.11-torch{torch}"
     results = Results(
         {"machine": machine, "python": "3.11", "torch": torch}, {"torch": torch}, commits[night], night, "3.11", env, {}
@@ -69,10 +74,10 @@ def history(root):
 
 
 def test_planted_commits_are_found_and_no_others(root):
-    """`native` slower by 20 % at commit 20, `torch` faster by 25 % at 35, a noisy stretch of `vectorized`.
+    """`native` slower by 20 % at commit 20, `torch` faster by 25 % at 35, ten noisy nights of `vectorized`.
 
     Exactly two nights find something: the regression fails its night and is named with commit, row, ratio and
-    confidence, the improvement is told without failing.
+    confidence; the improvement is reported without failing.
     """
     rng = np.random.default_rng(5)
 
@@ -80,26 +85,26 @@ def test_planted_commits_are_found_and_no_others(root):
         shaky = np.exp(0.08 * rng.standard_normal()) if 40 <= night < 50 else 1.0
         return np.array([1e-3 * (1.2 if night >= 20 else 1), 2e-3 * (0.75 if night >= 35 else 1), 3e-3 * shaky])
 
-    commits, noise, told = history(root), np.random.default_rng(12), {}
+    commits, noise, reported = history(root), np.random.default_rng(12), {}
     for night in range(NIGHTS):
         measure(root, commits, night, level(night) * np.exp(0.015 * noise.standard_normal(len(ROWS))))
-        if night >= 10 and (found := nightly.judge(root)) != nightly.Night((), (), ()):
-            told[night] = found
-    slow, fast = told.values()
+        if night >= 10 and (found := judge(root)) != Night((), (), ()):
+            reported[night] = found
+    slow, fast = reported.values()
     assert (slow.code, fast.code) == (1, 0)
     assert [(one.commit, one.before) for one in slow.findings] == [(commits[20][:8], commits[19][:8])]
     assert [(one.commit, one.verdict) for one in fast.findings] == [(commits[35][:8], "faster")]
-    assert all(night <= planted + 6 for night, planted in zip(told, (20, 35), strict=True))
+    assert all(night <= planted + 6 for night, planted in zip(reported, (20, 35), strict=True))
     (line,) = slow.lines()
     assert line.startswith(f"slower: {commits[20][:8]} (after {commits[19][:8]}) {BENCHMARK}('native') on bench: ")
-    assert re.search(r": 1\.(1[89]|2[012]) times as long, confidence 9\d\.\d\d %$", line)
+    assert re.search(r": 1\.(1[89]|2[012])× as long, confidence 9\d\.\d\d %$", line)
     assert slow.findings[0].ratio == pytest.approx(1.2, rel=0.03)
 
 
-def test_a_finding_that_vanishes_fails_no_night_and_one_that_moved_is_told_once(root):
-    """`native` +20 % from commit 20: measured again it vanishes (0), or is put at 21 (1, told with the reason).
+def test_a_refuted_finding_fails_no_night_and_a_moved_one_is_reported_once(root):
+    """`native` +20 % from commit 20: measured again it is refuted (exit 0), or moved to 21 (exit 1).
 
-    Either way the nights after it say nothing more of commit 20, nor of 21.
+    Either way later nights report neither commit again.
     """
     commits = history(root)
     noise = np.random.default_rng(12)
@@ -108,35 +113,35 @@ def test_a_finding_that_vanishes_fails_no_night_and_one_that_moved_is_told_once(
         measure(root, commits, night, level * np.exp(0.015 * noise.standard_normal(len(ROWS))))
     memory = root / "results" / "bench" / "changes.jsonl"
 
-    def vanish(found):
-        return [replace(one, stands=False, again="measured again: same") for one in found]
+    def refute(found):
+        return [replace(one, stands=False, again="refuted: same") for one in found]
 
     def move(found):
-        return [replace(one, commit=commits[21][:8], before=commits[20][:8], again="repeated") for one in found]
+        return [replace(one, commit=commits[21][:8], before=commits[20][:8], again="confirmed") for one in found]
 
-    (shown,) = ChangePoints(asv_results.read(root / "results").rows).standing
-    vanished = nightly.judge(root, vanish)
-    read = asv_results.read(root / "results")
-    assert ChangePoints(read.rows, read.nights).refuted == [replace(shown, stands=False, again="measured again: same")]
-    assert vanished.code == 0
-    assert vanished.lines()[0].startswith(f"vanished: {commits[20][:8]} ")
-    assert nightly.judge(root, move) == nightly.Night((), (), ())
+    (shown,) = ChangePoints(read(root / "results").rows).standing
+    refuted = judge(root, refute)
+    results = read(root / "results")
+    assert ChangePoints(results.rows, results.nights).refuted == [replace(shown, stands=False, again="refuted: same")]
+    assert refuted.code == 0
+    assert refuted.lines()[0].startswith(f"refuted: {commits[20][:8]} ")
+    assert judge(root, move) == Night((), (), ())
     memory.unlink()
-    moved = nightly.judge(root, move)
+    moved = judge(root, move)
     assert moved.code == 1
-    assert re.match(f"slower: {commits[21][:8]} .*; repeated$", moved.lines()[0])
+    assert re.match(f"slower: {commits[21][:8]} .*; confirmed$", moved.lines()[0])
     assert [json.loads(line)["commit"] for line in memory.read_text().splitlines()] == [
         commits[21][:8],
         commits[20][:8],
     ]
-    assert nightly.judge(root) == nightly.Night((), (), ())
-    read = asv_results.read(root / "results")
-    (shown,) = ChangePoints(read.rows, read.nights).standing
-    assert (shown.commit, shown.before, shown.again) == (commits[21][:8], commits[20][:8], "repeated")
+    assert judge(root) == Night((), (), ())
+    results = read(root / "results")
+    (shown,) = ChangePoints(results.rows, results.nights).standing
+    assert (shown.commit, shown.before, shown.again) == (commits[21][:8], commits[20][:8], "confirmed")
 
 
 def test_new_torch_is_one_event_and_no_regression(root):
-    """+30 % in every row with another torch at commit 30: one event, once, and every night ends with 0."""
+    """+30 % in every row with another torch at commit 30: one event, reported once, and every night ends with 0."""
     commits = history(root)
     rng = np.random.default_rng(3)
     found = []
@@ -144,7 +149,7 @@ def test_new_torch_is_one_event_and_no_regression(root):
         factor = 1.3 if night >= 30 else 1.0
         seconds = factor * np.array([1e-3, 2e-3, 3e-3]) * np.exp(0.015 * rng.standard_normal(3))
         measure(root, commits, night, seconds, torch="2.13.0" if night >= 30 else "2.12.0")
-        found.append(nightly.judge(root) if night % 5 == 4 else None)
+        found.append(judge(root) if night % 5 == 4 else None)
     nights = [one for one in found if one]
     assert [one.code for one in nights] == [0] * len(nights)
     assert [(event.commit, event.label) for one in nights for event in one.events] == [
@@ -153,7 +158,7 @@ def test_new_torch_is_one_event_and_no_regression(root):
 
 
 def test_lost_digits_fail_the_night_at_once(root):
-    """The error against the oracle grows tenfold at commit 12, times as before: that night fails, the next does not."""
+    """The error against the reference grows tenfold at commit 12, with equal times: only that night fails."""
     commits = history(root)
     rng = np.random.default_rng(4)
     codes = []
@@ -163,12 +168,12 @@ def test_lost_digits_fail_the_night_at_once(root):
         measure(root, commits, night, seconds, record=lambda night, error=error: {
             "dtype": "float32", "agreement": {"verdict": "ok", "value_max_rel": error}, "peak_bytes": 4096,
         })  # fmt: skip
-        codes.append(nightly.judge(root).code)
+        codes.append(judge(root).code)
     assert codes == [0, 0, 1, 0, 0]
 
 
 def test_two_machines_merge_by_folder(root):
-    """A second machine's folder, copied beside the first, is judged by itself: its regression names it."""
+    """A second machine's folder beside the first is judged separately; its regression has its name."""
     commits = history(root)
     rng = np.random.default_rng(6)
     for night in range(30):
@@ -176,20 +181,20 @@ def test_two_machines_merge_by_folder(root):
         measure(root, commits, night, np.array([1e-3, 2e-3, 3e-3]) * noise())
         slow = np.array([1.25 if night >= 18 else 1.0, 1.0, 1.0])
         measure(root, commits, night, np.array([5e-3, 6e-3, 7e-3]) * slow * noise(), machine="other")
-    (found,) = nightly.judge(root).findings
+    (found,) = judge(root).findings
     assert (found.series.machine, found.commit) == ("other", commits[18][:8])
 
 
 @pytest.fixture
 def night(root, monkeypatch):
-    """A night over the first commits of the repository: its exit code and what it measured, with asv's part played.
+    """A night over the first commits of the repository: its exit code and what it measured, with asv simulated.
 
-    `stopped` is the commit that Ctrl-C interrupts half way, `broken` those that do not build.
+    `stopped` is the commit that Ctrl-C interrupts, `broken` are those that do not build.
     """
     commits = history(root)
-    monkeypatch.setattr(nightly, "ROOT", root)
+    monkeypatch.setattr(command, "ROOT", root)
     monkeypatch.setattr("reports.sweep.machine.register", lambda: "bench")
-    monkeypatch.setattr(nightly, "follow", lambda arguments: True)
+    monkeypatch.setattr(command, "follow", lambda arguments: True)
     rng = np.random.default_rng(8)
 
     def run(head, slow_from=NIGHTS, stopped=None, broken=()):
@@ -198,8 +203,8 @@ def night(root, monkeypatch):
         def sweep(commit, machine, grid):
             asked.append(number := [one[:8] for one in commits].index(commit))
             if number in broken:
-                raise nightly.Unmeasured(f"asv measured nothing at {commit}")
-            store = nightly.store_of(machine, commit)
+                raise Unmeasured(f"asv measured nothing at {commit}")
+            store = store_of(root, machine, commit)
             store.begin()
             slow = np.array([1.2 if number >= slow_from else 1.0, 1.0, 1.0])
             measure(root, commits, number, slow * 1e-3 * np.exp(0.015 * rng.standard_normal(3)))
@@ -207,22 +212,22 @@ def night(root, monkeypatch):
                 raise KeyboardInterrupt
             store.marker.unlink()
 
-        monkeypatch.setattr(nightly, "sweep", sweep)
+        monkeypatch.setattr(command, "sweep", sweep)
         subprocess.run(["git", "reset", "--quiet", "--hard", commits[head]], cwd=root, check=True)
         with pytest.raises(typer.Exit) as ended:
-            nightly.nightly()
+            command.nightly()
         return ended.value.exit_code, asked
 
     return run
 
 
 def test_a_night_measures_what_came_since_the_last_and_nothing_twice(night):
-    """The first night takes HEAD, the next ones what is new; one without a new commit measures nothing."""
+    """The first night measures HEAD, later ones new commits; one without new commits measures nothing."""
     assert [night(3), night(6), night(6), night(7)] == [(0, [3]), (0, [4, 5, 6]), (0, []), (0, [7])]
 
 
 def test_nights_in_a_row_find_the_planted_commit_once(night, root):
-    """+20 % from commit 21 on, one commit a night: one night fails, at most six after it, and it names commit 21."""
+    """+20 % from commit 21 on, one commit per night: one night fails, at most six later, and it names commit 21."""
     codes = {head: night(head, slow_from=21)[0] for head in range(5, 32)}
     failed = [head for head, code in codes.items() if code]
     assert len(failed) == 1
@@ -231,17 +236,17 @@ def test_nights_in_a_row_find_the_planted_commit_once(night, root):
     assert json.loads(line)["commit"] == history(root)[21][:8]
 
 
-def test_a_stopped_night_is_gone_on_with(night, capsys):
-    """Ctrl-C half way through commit 5, whose result file asv has begun: the next night takes up 5, and not 4."""
+def test_an_interrupted_night_is_continued(night, capsys):
+    """Ctrl-C during commit 5, whose result file asv has begun: the next night continues with 5, not 4."""
     night(3)
     assert night(6, stopped=5) == (2, [4, 5])
-    assert "the next night goes on from there" in capsys.readouterr().err
+    assert "the next night continues from there" in capsys.readouterr().err
     assert night(6) == (0, [5, 6])
     assert night(6) == (0, [])
 
 
-def test_a_memory_of_another_tool_is_told_before_anything_is_measured(night, root, capsys):
-    """A line that no night wrote: the file, the line and what is wrong, exit code 2, and nothing was measured."""
+def test_a_file_of_another_tool_is_reported_before_anything_is_measured(night, root, capsys):
+    """A line that no night wrote: the error has file, line and reason, exit code 2, and nothing was measured."""
     night(3)
     path = root / "results" / "bench" / "changes.jsonl"
     path.write_text('{"commit": "0123abcd"}\n{"version": 2}\n')
@@ -249,8 +254,8 @@ def test_a_memory_of_another_tool_is_told_before_anything_is_measured(night, roo
     assert f"{path} line 2: 'commit' is None, expected text" in capsys.readouterr().err
 
 
-def test_a_commit_that_does_not_build_stops_no_other(night, capsys):
-    """Commit 4 is broken: 5 and 6 are measured all the same, the night says so and ends with 2, the next goes on."""
+def test_a_commit_that_does_not_build_affects_no_other(night, capsys):
+    """Commit 4 is broken: 5 and 6 are measured, the night reports it and ends with 2, the next continues."""
     night(3)
     assert night(6, broken={4}) == (2, [4, 5, 6])
     assert "asv measured nothing at" in capsys.readouterr().err
@@ -258,23 +263,23 @@ def test_a_commit_that_does_not_build_stops_no_other(night, capsys):
 
 
 def test_new_commits_are_those_after_the_last_measured(tmp_path, root):
-    """A new machine measures HEAD alone; a known one goes on behind its newest result; long gaps are sampled."""
+    """A new machine measures only HEAD; a known one what follows its newest result; long gaps are sampled."""
     commits = [commit[:8] for commit in history(root)]
-    assert nightly.new_commits(root, set()) == commits[-1:]
-    assert nightly.new_commits(root, {commits[3], commits[-3]}) == commits[-2:]
-    assert nightly.new_commits(root, {commits[-1]}) == []
-    gap = nightly.new_commits(root, {commits[0]})
-    assert (len(gap), gap[-1]) == (nightly.MOST_COMMITS, commits[-1])
+    assert new_commits(root, set()) == commits[-1:]
+    assert new_commits(root, {commits[3], commits[-3]}) == commits[-2:]
+    assert new_commits(root, {commits[-1]}) == []
+    gap = new_commits(root, {commits[0]})
+    assert (len(gap), gap[-1]) == (MOST_COMMITS, commits[-1])
 
 
 def test_measured_commits_are_read_from_the_names_of_result_files(tmp_path):
-    """machine.json is no commit, a side-car is no result."""
+    """machine.json and side-cars are not results of a commit."""
     for name in ("machine.json", "0123abcd-shared-py3.11.json", "89abcdef-shared-py3.11.rows.jsonl"):
         Path(tmp_path, name).write_text("{}")
-    assert nightly.measured(tmp_path) == {"0123abcd"}
+    assert measured(tmp_path) == {"0123abcd"}
 
 
-def test_a_folder_without_history_is_an_error_in_words(tmp_path):
-    """Outside a repository the night cannot order commits, and says so."""
-    with pytest.raises(nightly.Unmeasured, match="git knows no history here"):
-        nightly.history(tmp_path)
+def test_a_folder_without_history_is_a_clear_error(tmp_path):
+    """Outside a repository the night cannot order commits."""
+    with pytest.raises(Unmeasured, match="git has no history here"):
+        commits_of(tmp_path)

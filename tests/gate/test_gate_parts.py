@@ -1,4 +1,4 @@
-"""The gate's small parts: what a diff reaches, what counts as worse, Callgrind's dumps, explanations, exit codes."""
+"""The gate's small parts: what a diff affects, what counts as worse, explanations, reports, exit codes, plants."""
 
 import json
 import math
@@ -10,13 +10,15 @@ from dataclasses import replace
 import pytest
 import typer
 
-from reports.gate import command, explain, instructions, plants, quality, reasons, render, selftest
+from reports.gate import bench, command, explain, instructions, plants, quality, reasons, render
 from reports.gate.design import Design
 from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
 from reports.gate.processes import WORKER, ask, side_environment
-from reports.gate.rows import Row, spread_out
+from reports.gate.selection import spread_out
+from reports.gate.sides import Unmeasurable
 from reports.gate.touched import touched
 from reports.gate.worker import timing
+from reports.record.rows import Row
 
 SOURCE = {
     "lossimpl/__init__.py": "",
@@ -55,7 +57,7 @@ def source(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "reached"),
+    ("changed", "affected"),
     [
         ("lossimpl/losses/mse_loss.py", {"mse_loss native", "mse_loss compiled", "mse_loss torch"}),
         ("lossimpl/losses/_common.py", {"mse_loss native", "mse_loss compiled", "mse_loss torch"}),
@@ -71,15 +73,22 @@ def source(tmp_path):
         ("tests/test_anything.py", set()),
     ],
 )
-def test_a_change_reaches_the_rows_that_run_it(source, changed, reached):
-    """Rooms, what they import (inside functions too), annexes by implementation and device, and nothing else."""
-    assert {f"{row.stem} {row.implementation}" for row in touched(ROWS, [changed], source, "lossimpl")} == reached
+def test_a_change_affects_the_rows_that_run_it(source, changed, affected):
+    """Modules of losses, what they import (inside functions too), kernels by implementation and device."""
+    assert {f"{row.stem} {row.implementation}" for row in touched(ROWS, [changed], source, "lossimpl")} == affected
 
 
 @pytest.mark.parametrize("changed", ["lossimpl/registry.py", "benchmarks/calls.py", "pyproject.toml"])
-def test_what_every_row_runs_reaches_every_row(source, changed):
-    """The way to the call, and the build."""
+def test_what_every_row_runs_affects_every_row(source, changed):
+    """What makes the call, and the build."""
     assert touched(ROWS, [changed], source, "lossimpl") == ROWS
+
+
+def test_a_revision_whose_imports_cannot_be_read_is_named(source):
+    """A syntax error in the package: the error says so, instead of a traceback."""
+    (source / "lossimpl" / "numbers.py").write_text("tiny = = 1\n")
+    with pytest.raises(Unmeasurable, match="imports of lossimpl could not be read"):
+        touched(ROWS, ["lossimpl/numbers.py"], source, "lossimpl")
 
 
 def record(error=1e-6, peak=1_000_000, verdict="ok", dtype="float32"):
@@ -96,7 +105,7 @@ def record(error=1e-6, peak=1_000_000, verdict="ok", dtype="float32"):
         (record(), record(), [], []),
         (record(1e-6), record(3e-6), ["value_max_rel"], []),
         (record(3e-6), record(1e-6), [], ["value_max_rel"]),
-        (record(1e-7), record(3e-7), [], []),  # below four roundings of float32, 4.8e-7: a change of order
+        (record(1e-7), record(3e-7), [], []),  # below four roundings of float32, 4.8e-7
         (record(1e-6), record(1.9e-6), [], []),
         (record(), record(verdict="wrong"), ["agreement"], []),
         (record(peak=1_000_000), record(peak=1_050_000), ["peak_bytes"], []),
@@ -106,14 +115,14 @@ def record(error=1e-6, peak=1_000_000, verdict="ok", dtype="float32"):
     ],
 )
 def test_quality_changes(base, head, worse, better):
-    """Errors count when they double beyond a few roundings, bytes when they grow by 1 % and a page."""
+    """Errors count if they double beyond a few roundings, bytes if they grow by 1 % and a page."""
     found = quality.changes(base, head)
     assert [one.what for one in found if one.worse] == worse
     assert [one.what for one in found if not one.worse] == better
 
 
-def test_side_car_lines_that_are_cut_short_are_passed_over(tmp_path):
-    """A crash in the middle of a line loses that line alone; the last line of a row counts."""
+def test_incomplete_side_car_lines_are_skipped(tmp_path):
+    """A crash in the middle of a line loses only that line; the last line of a row counts."""
     path = tmp_path / "x.rows.jsonl"
     line = {"benchmark": "a.A.track_seconds", "params": ["'native'", "'8'"], "peak_bytes": 1}
     path.write_text(json.dumps(line) + "\n" + json.dumps({**line, "peak_bytes": 2}) + "\n" + '{"benchmark": "a')
@@ -121,7 +130,7 @@ def test_side_car_lines_that_are_cut_short_are_passed_over(tmp_path):
 
 
 def test_side_car_lines_belong_to_the_rows_that_asv_names(tmp_path):
-    """A loader's parameters are numbers and truths too; asv writes them as Python does, and so they are read."""
+    """A loader's parameters include numbers and booleans; asv writes them as Python does, and they are read back."""
     path = tmp_path / "x.rows.jsonl"
     line = {"benchmark": LOADER.benchmark, "params": [repr(one) for one in LOADER.params]}
     path.write_text(json.dumps(line) + "\n")
@@ -129,28 +138,28 @@ def test_side_car_lines_belong_to_the_rows_that_asv_names(tmp_path):
 
 
 def test_loaders_are_not_counted():
-    """A loader waits for processes of its own, whose instructions another process does not see."""
+    """A loader waits for processes of its own, whose instructions are not counted."""
     assert LOADER not in instructions.countable(ROWS)
     assert len(instructions.countable(ROWS)) == 4
 
 
-def test_rows_are_taken_in_turn_and_the_choice_repeats():
-    """Every benchmark's first native row comes before any second one, and the same rows are chosen every time."""
+def test_rows_are_taken_in_turn_and_the_order_repeats():
+    """The first native row of each benchmark comes before any second one, and the order is the same every time."""
     rows = [
         Row(f"{stem}.A.t", (implementation, size))
         for stem in "ab"
         for implementation in ("torch", "native")
         for size in ("1", "2", "3")
     ]
-    chosen = spread_out(rows, 4)
-    assert [(row.stem, row.implementation) for row in chosen] == [
+    ordered = spread_out(rows)
+    assert [(row.stem, row.implementation) for row in ordered[:4]] == [
         ("a", "native"),
         ("b", "native"),
         ("a", "torch"),
         ("b", "torch"),
     ]
-    assert chosen == spread_out(rows, 4)
-    assert sorted(spread_out(rows, 100)) == sorted(rows)
+    assert ordered == spread_out(rows)
+    assert sorted(ordered) == sorted(rows)
 
 
 def answer(**operators):
@@ -158,7 +167,7 @@ def answer(**operators):
 
 
 def test_an_explanation_names_the_part_and_the_operator():
-    """An added copy of 0.3 ms: the kernels' part grew by it, and aten::clone leads the list."""
+    """With an added copy of 0.3 ms, the part of the kernels grows by it, and aten::clone is first."""
     base = answer(**{"aten::mse_loss": 4e-4, "aten::empty": 1e-4})
     head = {**answer(**{"aten::mse_loss": 4e-4, "aten::empty": 1e-4, "aten::clone": 3e-4}), "seconds": 1.3e-3}
     why = explain.why(base, head)
@@ -188,12 +197,12 @@ FAULT = Fault("a.A.track_seconds('x')", "head", "crashed: killed by SIGSEGV")
     ],
 )
 def test_exit_codes(rows, faults, strict, code):
-    """A regression outranks what could not be measured, and that outranks what is undecided."""
+    """A regression precedes rows that could not be measured, and those precede undecided rows."""
     assert replace(OUTCOME, rows=tuple(rows), faults=tuple(faults)).exit_code(strict) == code
 
 
 def test_reports_survive_hostile_names_and_missing_numbers():
-    """Markup in a row's name is escaped on the page, pipes in the table; no number at all is said in words."""
+    """Markup in a row's name is escaped on the page, pipes in the table; a missing number is `unknown`."""
     hostile = replace(ROW, params=("<script>", "a|b"), verdict="inconclusive", ratio=math.nan, low=0.0, high=math.inf)
     outcome = replace(OUTCOME, rows=(hostile,), faults=(replace(FAULT, text="line one\nline two"),))
     html, comment = render.page(outcome), render.markdown(outcome)
@@ -205,7 +214,7 @@ def test_reports_survive_hostile_names_and_missing_numbers():
 
 
 def test_reason_codes_of_a_row():
-    """Two groups of times are bimodal; a climb of 30 % is a drift; an undecided row with few pairs says so."""
+    """Two groups of times are bimodal, an increase by 30 % is a drift, an undecided row has too few pairs."""
     verdict = Design(["row"]).verdict("row")
     two = [1.0, 1.5, 1.01, 1.51, 0.99, 1.49, 1.0, 1.5, 1.02, 1.52]
     assert reasons.of_row(verdict, two, [1.0] * 10, 0.05) == ["too-few-pairs", "bimodal"]
@@ -214,7 +223,7 @@ def test_reason_codes_of_a_row():
 
 
 def test_reason_codes_of_the_machine():
-    """Workers beside a busy neighbour, under a hypervisor that takes time, or at another clock."""
+    """Workers beside busy processes, under a hypervisor that takes time, or at a lower clock."""
     calm = {"others": 0.02, "steal": 0.0, "loop": 1e-3}
     assert reasons.of_machine([calm] * 10) == []
     assert reasons.of_machine([{**calm, "others": 0.4}] * 10) == ["machine-busy"]
@@ -223,14 +232,14 @@ def test_reason_codes_of_the_machine():
 
 
 @pytest.mark.parametrize("text", ["15", "m", "0s", "-1m", "15 m", ""])
-def test_a_budget_that_is_no_duration_is_refused(text):
+def test_a_budget_that_is_not_a_duration_is_refused(text):
     """The error shows the value and what is expected."""
     with pytest.raises(typer.BadParameter, match="expected a duration such as 90s, 15m or 1h"):
         command.seconds_of(text)
 
 
 def test_a_busy_plant_takes_its_share_longer(monkeypatch):
-    """A call of 10 ms with a plant of 20 % takes 12 ms on a clock that only the call and the spinning move."""
+    """A call of 10 ms with a plant of 20 % takes 12 ms on a clock that only the call and the spinning advance."""
     now = [0.0]
 
     def tick():
@@ -246,14 +255,14 @@ def test_a_busy_plant_takes_its_share_longer(monkeypatch):
 
 
 def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
-    """The benchmarks with plants give a longer loop to the planted row, and leave the others alone."""
+    """In the benchmarks with plants, only the planted row runs a longer loop."""
     suite = tmp_path / "suite" / "benchmarks"
     suite.mkdir(parents=True)
     (suite / "__init__.py").write_text("")
     (suite / "calls.py").write_text(
         "turns = []\n\n\ndef ready(stem, *params):\n    return lambda: turns.append(params)\n"
     )
-    selftest.plant(suite, {Row("a.A.track_seconds", ("native", "8")): ("instructions", 1000.0)})
+    bench.plant(suite, {Row("a.A.track_seconds", ("native", "8")): ("instructions", 1000.0)})
     job = {"task": "times", "suite": str(suite.parent), "rows": [["a.A.track_seconds", ["native", "8"]]]}
     answers = ask([sys.executable], job, side_environment({}), 30)
     assert answers.failure is None
@@ -261,8 +270,8 @@ def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
 
 
 @pytest.mark.parametrize(("slower", "count"), [(1, 15), (20, 4), (500, 3)])
-def test_a_row_that_meets_a_busy_core_does_not_hold_up_the_others(monkeypatch, slower, count):
-    """Batches of 2 ms: 15; stretched to 40 ms, four take over 0.15 s; stretched to 1 s, three and no more."""
+def test_a_row_on_a_busy_core_does_not_delay_the_others(monkeypatch, slower, count):
+    """15 batches of 2 ms; of 40 ms, four exceed 0.15 s; of 1 s, three and no more."""
     now = [0.0]
 
     def call():
@@ -272,8 +281,8 @@ def test_a_row_that_meets_a_busy_core_does_not_hold_up_the_others(monkeypatch, s
     assert timing.batches(call, 1, timing.at_once) == pytest.approx([2e-3 * slower] * count)
 
 
-def test_a_neighbour_who_takes_most_of_the_batches_changes_nothing(monkeypatch):
-    """A call of 1 ms that takes 3 ms in eight of ten turns of 40 ms is 1 ms long: one clean batch of 2 ms is enough."""
+def test_a_busy_process_during_most_batches_changes_nothing(monkeypatch):
+    """A call of 1 ms takes 3 ms during 32 of every 40 ms: one undisturbed batch of 2 ms gives 1 ms."""
     now = [0.0]
 
     def call():
@@ -284,7 +293,7 @@ def test_a_neighbour_who_takes_most_of_the_batches_changes_nothing(monkeypatch):
 
 
 def test_the_worker_needs_nothing_but_the_standard_library(tmp_path):
-    """It runs alone from any folder: both sides are measured by the same lines."""
+    """It runs alone from any folder, so that both sides are measured by the same code."""
     copy = shutil.copytree(WORKER, tmp_path / "worker")
     done = subprocess.run(
         [sys.executable, "-I", "-S", copy],

@@ -1,4 +1,4 @@
-"""The PR gate from commits to exit code, on a toy project with a simulated clock: everything real but the times."""
+"""The PR gate from commits to exit code, on a toy project: everything is real except the times."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from toy import LOADER, Toy, verdicts
 
-from reports.gate import instructions, selftest
+from reports.gate import bench, instructions, selftest
 from reports.gate.run import Plan, compare
 
 ROOT = Path(__file__).parents[2]
@@ -41,8 +41,8 @@ def test_planted_speedup_is_faster_and_no_failure(toy, tmp_path):
 
 
 @pytest.mark.slow
-def test_agreement_memory_and_saved_bytes_regress_alone(toy, tmp_path):
-    """Times as before, error, peak memory and saved bytes up: three regressions per row, exit 1."""
+def test_agreement_memory_and_saved_bytes_regress_without_time(toy, tmp_path):
+    """With equal times, error, peak memory and saved bytes grow: three regressions per row, exit 1."""
     toy.replace("toy/__init__.py", "1e-6", "9e-6")
     toy.replace("toy/__init__.py", "1_000_000", "1_500_000")
     toy.replace("toy/__init__.py", "500_000,", "750_000,")
@@ -55,7 +55,7 @@ def test_agreement_memory_and_saved_bytes_regress_alone(toy, tmp_path):
 
 
 def test_base_that_does_not_build(toy, tmp_path):
-    """A broken pyproject.toml on the base: no row, a fault that names the side and quotes the error, exit 2."""
+    """A broken pyproject.toml on base: no row, a fault with the side and the error, exit 2."""
     good = (toy.folder / "pyproject.toml").read_text()
     toy.write("pyproject.toml", good.replace("packages = [", "packages = [[["))
     toy.base = toy.commit("Break the build")
@@ -70,7 +70,7 @@ def test_base_that_does_not_build(toy, tmp_path):
 
 @pytest.mark.slow
 def test_benchmark_on_one_side_only_and_a_renamed_one(toy, tmp_path):
-    """A new file, whose code the base lacks, and a renamed class are named; the new name is still compared."""
+    """A new implementation that base lacks and a renamed class are named; the new name is compared."""
     toy.replace("benchmarks/loss.py", "class Loss", "class Renamed")
     toy.replace("benchmarks/loss.py", "loss.Loss.track", "loss.Renamed.track")
     toy.replace("benchmarks/loss.py", '("naive", "native")', '("naive", "native", "fused")')
@@ -97,12 +97,12 @@ RUNS_IF_KNOWN = """try:
     ("work", "text"),
     [
         ("import os; os.abort()", "crashed: killed by SIGABRT"),
-        pytest.param("import time; time.sleep(60)", "timeout: nothing heard for 3 s", marks=pytest.mark.slow),
+        pytest.param("import time; time.sleep(60)", "timeout: no answer for 3 s", marks=pytest.mark.slow),
         pytest.param("raise ValueError('no such kernel')", "ValueError: no such kernel", marks=pytest.mark.slow),
     ],
 )
 def test_a_row_that_breaks_is_named_and_the_others_are_measured(toy, tmp_path, work, text):
-    """`native` at 64 crashes, hangs or raises on the head: a fault with its words; three rows measured; exit 2."""
+    """`native` at 64 crashes, hangs or raises on head: a fault with its error; three rows measured; exit 2."""
     toy.replace("toy/__init__.py", "    pass\n", f"    if params == ('native', '64'):\n        {work}\n")
     toy.commit("Break one row")
     outcome = judged(toy, tmp_path / "work", silence=3.0)
@@ -116,7 +116,7 @@ def test_a_row_that_breaks_is_named_and_the_others_are_measured(toy, tmp_path, w
 
 @pytest.mark.slow
 def test_a_benchmark_file_that_cannot_be_imported_is_a_fault(toy, tmp_path):
-    """A new file with a missing import: the fault names the file; the rows of the other file are measured; exit 2."""
+    """A new file with a missing import: a fault with the file; the rows of the other file are measured; exit 2."""
     toy.write("benchmarks/broken.py", "import nothing_of_this_name\n")
     toy.commit("Add a broken benchmark")
     outcome = judged(toy, tmp_path / "work", everything=True)
@@ -126,10 +126,10 @@ def test_a_benchmark_file_that_cannot_be_imported_is_a_fault(toy, tmp_path):
     assert outcome.exit_code() == 2
 
 
-def test_a_loader_that_delivers_fewer_samples_a_second_is_slower(toy, tmp_path):
-    """1,000 samples a second, now 800: its row takes 1.25 times as long a sample; the untouched setting stays.
+def test_a_loader_that_delivers_fewer_samples_per_second_is_slower(toy, tmp_path):
+    """1,000 samples per second, now 800: the row takes 1.25 times as long per sample; the other setting is the same.
 
-    The row that says its own seconds is joined with the others, with its parameters as they are, numbers among them.
+    Rows that measure themselves are joined by their parameters, numbers included.
     """
     toy.write("benchmarks/loading.py", LOADER)
     toy.base = toy.commit("Measure loaders")
@@ -143,13 +143,13 @@ def test_a_loader_that_delivers_fewer_samples_a_second_is_slower(toy, tmp_path):
         ("digits", 2, False): "slower",
     }
     slower = rows["digits", 2, False]
-    assert slower.ratio == pytest.approx(1.25, rel=0.05)  # a process scatters by 2 %
+    assert slower.ratio == pytest.approx(1.25, rel=0.05)  # processes vary by 2 %
     assert slower.why["parts"] == [{"part": "data wait", "base": 1e-3, "head": 2e-3}]
     assert (len(outcome.rows), outcome.faults, outcome.exit_code()) == (6, (), 1)
 
 
 def test_a_loader_that_delivers_other_samples_is_a_regression(toy, tmp_path):
-    """The head's loader is refused for wrong data: a regression that is named, not a row that could not be measured."""
+    """Head's loader delivers wrong data: a named regression, not a row that could not be measured."""
     toy.write("benchmarks/loading.py", LOADER)
     toy.base = toy.commit("Measure loaders")
     toy.replace("toy/__init__.py", '"status": "ok", "att', '"reason": "sample 3 twice", "status": "wrong-data", "att')
@@ -157,26 +157,26 @@ def test_a_loader_that_delivers_other_samples_is_a_regression(toy, tmp_path):
     outcome = judged(toy, tmp_path / "work", budget=320.0)
     wrong = [row for row in outcome.rows if row.changes]
     assert {change.text for row in wrong for change in row.changes} == {
-        "delivered the right samples, now wrong: sample 3 twice"
+        "delivered correct samples, now wrong: sample 3 twice"
     }
     assert ({row.benchmark for row in wrong}, len(wrong)) == ({"loading.Loading.track_seconds_per_sample"}, 2)
     assert (outcome.faults, outcome.exit_code()) == ((), 1)
 
 
-def test_a_change_out_of_reach_measures_nothing(toy, tmp_path):
-    """A change of the documentation reaches no row: nothing is run, exit 0."""
+def test_a_change_that_affects_no_row_measures_nothing(toy, tmp_path):
+    """A change of the documentation: nothing is run, exit 0."""
     toy.write("README.md", "words\n")
     toy.commit("Write words")
     outcome = judged(toy, tmp_path / "work")
     assert (outcome.rows, outcome.faults, outcome.exit_code()) == ((), (), 0)
-    assert "the diff can reach 0 of 4 rows" in outcome.notes
+    assert "the diff can affect 0 of 4 rows" in outcome.notes
 
 
 def test_a_revision_that_does_not_exist(toy, tmp_path):
-    """The fault says which revision is none; exit 2."""
+    """The fault names the revision; exit 2."""
     toy.base = "no-such-branch"
     outcome = judged(toy, tmp_path / "work")
-    assert outcome.faults[0].text == "'no-such-branch' is no revision of this repository"
+    assert outcome.faults[0].text == "'no-such-branch' is not a revision of this repository"
     assert outcome.exit_code() == 2
 
 
@@ -192,9 +192,9 @@ def command(toy, *arguments, **variables):
 
 
 def test_command_flags_the_planted_slowdown_and_nothing_else(toy, tmp_path):
-    """+20 % in `native` alone: its rows slower by about that, with an interval around it, `naive` the same, exit 1.
+    """+20 % in `native` only: its rows are slower by about that, with an interval around it, `naive` the same, exit 1.
 
-    The comment is printed and written; the JSON and the page keep every process; the page asks nothing of the network.
+    The comment is printed and written; the JSON and the page have every process; the page needs no network.
     """
     toy.replace("toy/__init__.py", *SLOW_NATIVE)
     toy.commit("Slow down native")
@@ -208,7 +208,7 @@ def test_command_flags_the_planted_slowdown_and_nothing_else(toy, tmp_path):
     outcome = json.loads(files[0].read_text())
     assert {(row["params"][0], row["verdict"]) for row in outcome["rows"]} == {("native", "slower"), ("naive", "same")}
     slower = [row for row in outcome["rows"] if row["verdict"] == "slower"]
-    assert all(row["ratio"] == pytest.approx(1.2, rel=0.04) for row in slower)  # a process scatters by 2 %
+    assert all(row["ratio"] == pytest.approx(1.2, rel=0.04) for row in slower)  # processes vary by 2 %
     assert all(1 < row["low"] < row["ratio"] < row["high"] for row in slower)
     assert all(len(row["base_seconds"]) == len(row["head_seconds"]) == row["pairs"] for row in outcome["rows"])
     assert outcome["commits"][0].endswith("Slow down native")
@@ -224,12 +224,13 @@ def test_the_self_test_finds_its_plants_and_nothing_in_identical_code(toy, tmp_p
     toy.replace("toy/__init__.py", '"naive"', '"vectorized"')
     toy.replace("benchmarks/loss.py", '("8", "64")', '("8", "16", "24", "32", "40", "48", "56", "64")')
     toy.commit("Enough rows for every plant")
-    monkeypatch.setattr(selftest, "SHAPES", ("8", "16", "24", "32", "40", "48", "56", "64"))
+    for module in (bench, selftest):
+        monkeypatch.setattr(module, "SHAPES", ("8", "16", "24", "32", "40", "48", "56", "64"))
     monkeypatch.setattr(selftest, "PLANTED_ROWS", 4)
     monkeypatch.setattr(selftest, "STRUCTURAL", ())
     monkeypatch.setattr(selftest, "SIZES", (0.2, 0.5))
     monkeypatch.setattr(instructions, "unavailable", lambda: "the clock is simulated")
-    record = selftest.measured(selftest.Bench(toy.folder, "HEAD", tmp_path / "work"), 900.0)
+    record = selftest.measured(bench.Bench(toy.folder, "HEAD", tmp_path / "work"), 900.0)
     assert (record["rows_of_identical_code"], record["flagged_by_time"], record["faults"]) == (16, 0, 0)
     found = {one["planted"]: (one["found"], one["rows"]) for one in record["detection"]}
     assert found == {"+20% busy": (4, 4), "+50% busy": (5, 5)}
@@ -238,7 +239,7 @@ def test_the_self_test_finds_its_plants_and_nothing_in_identical_code(toy, tmp_p
 
 @pytest.mark.slow
 def test_full_disk_loses_nothing(toy, tmp_path):
-    """With files capped at zero bytes no report can be written: its content is printed, and the exit code is 2."""
+    """If no report can be written, its content is printed and the exit code is 2."""
     toy.commit("Nothing changed")
     script = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     script += "from reports.gate import command;"
@@ -262,7 +263,7 @@ def test_full_disk_loses_nothing(toy, tmp_path):
     ],
 )
 def test_trouble_while_building(toy, tmp_path, monkeypatch, trouble, text):
-    """A full disk, a bug of the gate or Ctrl-C: a fault in words and exit 2, never 1, which means a regression."""
+    """A full disk, a bug of the gate or Ctrl-C: a fault with the reason and exit 2, not 1, which means a regression."""
 
     def fail(*arguments):
         raise trouble
@@ -275,7 +276,7 @@ def test_trouble_while_building(toy, tmp_path, monkeypatch, trouble, text):
 
 @pytest.mark.slow
 def test_interrupt_keeps_what_was_measured(toy, tmp_path):
-    """Ctrl-C in the middle: exit 2, the rows measured so far are reported, and no worker is left behind."""
+    """Ctrl-C: exit 2, the rows measured so far are reported, and no worker is left."""
     toy.replace("benchmarks/calls.py", "int(draws.read_text() or 0)", "int(draws.read_text() or 0)")
     toy.replace("toy/__init__.py", "    pass\n", "    import time; time.sleep(0.02)\n")
     toy.commit("Take long enough to be interrupted")

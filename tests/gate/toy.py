@@ -1,7 +1,7 @@
-"""A tiny project with benchmarks whose clock is simulated: real commits, builds and processes, times that repeat.
+"""A tiny project with benchmarks whose clock is simulated: real commits, builds and processes, reproducible times.
 
-`benchmarks/calls.py` puts the worker's clock under its control: a call lasts what `toy.seconds` says, times a noise
-that a process draws once, from a counter that the environment variable TOY_DRAWS names. A test knows what is planted.
+`benchmarks/calls.py` controls the worker's clock: a call takes `toy.seconds`, times a noise that each process draws
+once from a counter in the file that the environment variable TOY_DRAWS names.
 """
 
 import json
@@ -129,7 +129,7 @@ def record(*params):
 
 
 class Toy:
-    """The repository in `folder`; every `commit` makes a revision of what the files say then."""
+    """The repository in `folder`; every `commit` makes a revision of its current files."""
 
     def __init__(self, folder, noise=0.02):
         self.folder = folder
@@ -165,5 +165,5 @@ class Toy:
 
 
 def verdicts(outcome):
-    """The verdict by row name, without the benchmark's part of it."""
+    """The verdicts by the parameters of the rows."""
     return {json.dumps(row.params): row.verdict for row in outcome.rows}

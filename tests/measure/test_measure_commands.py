@@ -82,7 +82,7 @@ def test_rows_of_compare_are_replayed_too(tmp_path, measured):
     """`lossimpl compare --json` prints one list."""
     file = tmp_path / "rows.json"
     file.write_text(json.dumps([measured], indent=1))
-    assert "is not told" in call(replay, file, "--row", 1, "--seconds", 0.1).output
+    assert "not recorded" in call(replay, file, "--row", 1, "--seconds", 0.1).output
 
 
 @pytest.mark.parametrize(

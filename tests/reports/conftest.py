@@ -11,13 +11,13 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # reports/ is run from the c
 
 import synthetic_results
 
-from reports.material import Material, gather
-from reports.site import build
+from reports.site.build import build
+from reports.site.material import Material, gather
 
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two commits of one machine, with every side-car; read-only for tests."""
+    """Two commits of one machine with every side-car; tests do not change them."""
     folder = synthetic_results.write(tmp_path_factory.mktemp("reports") / "results")
     synthetic_results.conformance(folder)
     synthetic_results.loaders(folder)
@@ -38,12 +38,12 @@ def site(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of somebody who has measured nothing yet."""
+    """A site without any results."""
     folder = tmp_path_factory.mktemp("reports")
     return build(gather(folder / "results", synthetic_results.losses()), folder / "site").parent
 
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are set up but not drawn, which is most of a site's cost, for tests that look at words alone."""
-    monkeypatch.setattr("reports.view.svg", lambda figure, name: "<svg></svg>")
+    """Figures are set up but not drawn, which takes most of the time, for tests of words only."""
+    monkeypatch.setattr("reports.site.view.svg", lambda figure, name: "<svg></svg>")

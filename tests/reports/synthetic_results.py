@@ -1,4 +1,4 @@
-"""Synthetic results, written by asv's own classes and clearly made up: no number here was measured."""
+"""Synthetic results, written by asv's own classes; no number here was measured."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Record = dict[str, Any]
 
 
 def losses() -> dict[str, Loss]:
-    """Contracts of two measured losses and one that has no result; nothing here imports torch."""
+    """Two measured losses and one without results; nothing here imports torch."""
     names = (*SHAPES, "huber_loss")
     return {name: Loss(name, FORMULA, "Nobody, 1900", (), (), {}, len, len, lambda case: 4_000_000) for name in names}
 
@@ -206,7 +206,7 @@ def loaders(folder: Path) -> None:
 
 
 def selftest(folder: Path) -> None:
-    """What the gate stores of itself."""
+    """What the gate's self-test stores."""
     detection = [{"planted": "+20% busy", "rows": 20, "found": 19, "share_found": 0.95, "median_pairs": 22}]
     record = {"commit": COMMITS[-1][:12], "rows_of_identical_code": 210, "flagged_by_time": 1, "detection": detection}
     (folder / MACHINE / "gate-selftest.json").write_text(json.dumps(record))

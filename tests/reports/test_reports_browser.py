@@ -1,4 +1,4 @@
-"""Every page in a real browser: nothing breaks, nothing is fetched from elsewhere, nothing is too wide."""
+"""Every page in a real browser: no errors, nothing fetched from elsewhere, nothing too wide."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def open_all(page: playwright.Page) -> None:
 def test_pages_fit_and_stay_silent(
     page: playwright.Page, folder: str, scheme: str, request: pytest.FixtureRequest
 ) -> None:
-    """At phone and desktop width no page scrolls sideways, closed or with every part opened."""
+    """At phone and desktop width no page scrolls sideways, whether its details are closed or open."""
     page.emulate_media(color_scheme=scheme)
     for path in sorted(request.getfixturevalue(folder).glob("*.html")):
         page.goto(path.as_uri())
@@ -80,7 +80,7 @@ def test_no_link_is_broken(page: playwright.Page, site: Path) -> None:
 
 
 def test_table_sorts_by_keyboard(page: playwright.Page, site: Path) -> None:
-    """Enter on a heading sorts by number, once up and once down, and says so to a screen reader."""
+    """Enter on a heading sorts by number, ascending then descending, and sets aria-sort."""
     page.goto((site / "loss-mse_loss.html").as_uri())
     heading = page.get_by_role("button", name="Median")
     heading.focus()
@@ -94,14 +94,14 @@ def test_table_sorts_by_keyboard(page: playwright.Page, site: Path) -> None:
 
 
 def test_table_filters_by_words(page: playwright.Page, site: Path) -> None:
-    """Two words leave the rows that hold both: 2 shapes x 2 modes of one implementation and dtype."""
+    """Two words leave the rows that contain both: 2 shapes x 2 modes of one implementation and dtype."""
     page.goto((site / "loss-mse_loss.html").as_uri())
     page.get_by_label("Filter rows").fill("native float32")
     assert page.locator("table.data tbody tr:visible").count() == 4
 
 
 def test_figures_follow_the_colour_scheme(page: playwright.Page, site: Path) -> None:
-    """The text of a figure has the ink of the page, light and dark."""
+    """The text of a figure has the colour of the page's text, light and dark."""
     page.goto((site / "loss-mse_loss.html").as_uri())
     inks = []
     for scheme in ("light", "dark"):
@@ -111,8 +111,8 @@ def test_figures_follow_the_colour_scheme(page: playwright.Page, site: Path) -> 
     assert inks[0] != inks[1]
 
 
-def test_without_scripts_tables_still_stand(browser: playwright.Browser, site: Path) -> None:
-    """Rows and reasons are HTML; scripts only sort and filter them."""
+def test_without_scripts_tables_are_complete(browser: playwright.Browser, site: Path) -> None:
+    """Rows are HTML; scripts only sort and filter them."""
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((site / "loss-mse_loss.html").as_uri())

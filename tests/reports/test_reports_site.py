@@ -1,4 +1,4 @@
-"""The pages say what the results hold, and a site is built whatever they hold."""
+"""The pages show what the results hold, and a site is built whatever they hold."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import synthetic_results
 import typer
 from synthetic_results import COMMITS, ENV, MACHINE
 
-from reports import asv_results, nightly_memory, readme
 from reports.__main__ import main
-from reports.figure import figure
-from reports.material import Material, gather
-from reports.pages import history
-from reports.pages.change_points import ChangePoints
-from reports.site import NAVIGATION, build, mathematics
-from reports.summary import summary
-from reports.view import Page
+from reports.record import reader
+from reports.site import readme
+from reports.site.build import NAVIGATION, build, mathematics
+from reports.site.figure import figure
+from reports.site.material import Material, gather
+from reports.site.pages import history
+from reports.site.pages.change_points import ChangePoints
+from reports.site.summary import summary
+from reports.site.view import Page
+from reports.statistics import nights
 
 VOID = ("meta", "link", "br", "input", "hr", "img", "wbr")
 
@@ -54,7 +56,7 @@ class Balance(HTMLParser):
 
 
 def test_every_page_is_well_formed(site: Path) -> None:
-    """Tags are balanced, and no id occurs twice on a page, inside figures neither."""
+    """Tags are balanced, and no id occurs twice on a page, figures included."""
     for path in site.glob("*.html"):
         balance = Balance()
         balance.feed(path.read_text(encoding="utf-8"))
@@ -63,7 +65,7 @@ def test_every_page_is_well_formed(site: Path) -> None:
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
-    """No address of another machine occurs in anything that a browser would fetch."""
+    """Nothing that a browser fetches has the address of another machine."""
     for path in [*site.glob("*.html"), *site.glob("*.css"), *site.glob("*.js")]:
         fetched = re.findall(
             r"""(?:src|href|@import|url)\s*[=(]\s*["']?([^"'\s)>]+)""", path.read_text(encoding="utf-8")
@@ -72,7 +74,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 
 def test_all_pages_exist_empty_or_not(site: Path, empty_site: Path) -> None:
-    """The navigation and a page per loss are there from the first day."""
+    """The navigation and one page per loss exist without any result."""
     names = {name for name, _ in NAVIGATION} | {f"loss-{name}.html" for name in synthetic_results.losses()}
     assert names <= {path.name for path in site.glob("*.html")}
     assert names == {path.name for path in empty_site.glob("*.html") if path.name != "conformance-cross_entropy.html"}
@@ -89,8 +91,8 @@ def test_all_pages_exist_empty_or_not(site: Path, empty_site: Path) -> None:
         ("gate-self-test.html", "python -m reports gate --self-test"),
     ],
 )
-def test_an_empty_page_says_what_fills_it(empty_site: Path, page: str, command: str) -> None:
-    """Whoever has measured nothing yet is told the command."""
+def test_an_empty_page_has_the_command_that_fills_it(empty_site: Path, page: str, command: str) -> None:
+    """It is shown if nothing has been measured yet."""
     assert command in words(empty_site, page)
 
 
@@ -101,19 +103,19 @@ MEASURED = (
 
 
 @pytest.mark.parametrize("page", MEASURED)
-def test_numbers_say_where_and_when_they_were_measured(site: Path, page: str) -> None:
-    """Machine, environment and commit stand on every page that shows numbers."""
-    said = words(site, f"{page}.html")
-    assert f"{MACHINE} (" in said
-    assert ENV in said
-    assert f"{COMMITS[-1][:8]} measured 2023-11-15" in said
+def test_numbers_have_their_machine_environment_and_commit(site: Path, page: str) -> None:
+    """They are on every page that shows numbers, with the day of the measurement."""
+    shown = words(site, f"{page}.html")
+    assert f"{MACHINE} (" in shown
+    assert ENV in shown
+    assert f"{COMMITS[-1][:8]} measured 2023-11-15" in shown
 
 
 def test_index_answers_first(site: Path) -> None:
-    """The winner and its speed-up with bounds stand on the first page, and the counts of what was measured."""
+    """The fastest, its speed-up with its interval, and the counts of rows are on the first page."""
     page = words(site, "index.html")
     assert "native is fastest in all 2 losses measured here." in page
-    assert re.search(r"2\.\d\d× as fast as torch \(2\.\d\d to 2\.\d\d×\)", page)
+    assert re.search(r"2\.\d\d× \(2\.\d\d to 2\.\d\d×\) as fast as torch", page)
     assert "Other processes were busy during 8 of 80 rows" in page
     assert "68 ok" in page
     assert "4 wrong" in page
@@ -121,7 +123,7 @@ def test_index_answers_first(site: Path) -> None:
 
 
 def test_loss_page_has_contract_reading_table_and_data(site: Path) -> None:
-    """Formula, reading, a row for everything measured, its reason, the command to measure it again, raw data."""
+    """Formula, result in a sentence, every measured row with its reason and command, and the raw data."""
     page = words(site, "loss-mse_loss.html")
     assert "Nobody, 1900" in page
     assert "For a training step of 16777216 in float32 on CPU, native is fastest" in page
@@ -132,13 +134,13 @@ def test_loss_page_has_contract_reading_table_and_data(site: Path) -> None:
 
 
 def test_formula_is_typeset() -> None:
-    """Subscripts and powers need no library, and nothing in a formula is taken for HTML."""
+    """Subscripts and superscripts are HTML, and characters of a formula are escaped."""
     assert str(mathematics("w_y x^γ;  a < b")) == "w<sub>y</sub> x<sup>γ</sup><br>a &lt; b"
     assert str(mathematics("pos_weight")) == "pos_weight"
 
 
 def test_history_shows_the_planted_change_only(site: Path) -> None:
-    """torch takes 1.3 times as long in the second commit; nothing else by more than a few percent."""
+    """torch takes 1.3 times as long in the second commit; nothing else changes by more than a few percent."""
     rows = re.findall(r"<tr>(.*?)</tr>", text(site, "history.html"), flags=re.DOTALL)
     moved = [row for row in rows if (ratio := re.search(r">([\d.]+)×<", row)) and not 0.9 < float(ratio[1]) < 1.1]
     assert len(moved) == 8
@@ -146,7 +148,7 @@ def test_history_shows_the_planted_change_only(site: Path) -> None:
 
 
 def test_history_is_an_overview_that_opens(site: Path) -> None:
-    """A line per loss with a mean per implementation; every step of a single series is below, folded."""
+    """One line per loss with the mean of each implementation; the changes of single series are folded below it."""
     page = text(site, "history.html")
     overview, steps = page.split("<details")[:2]
     assert re.search(r"cross_<wbr>entropy</a></th>.*?>1\.\d\d× \(8\)</td>", overview, flags=re.DOTALL)
@@ -156,15 +158,15 @@ def test_history_is_an_overview_that_opens(site: Path) -> None:
 
 
 def test_loading_ranks_no_wrong_data(site: Path) -> None:
-    """The fastest setting delivers other data: the answer names the next one and its tie."""
+    """The fastest settings deliver other data; the answer names the next ones and their tie."""
     page = words(site, "loading.html")
     assert "Use num_workers=2, batch_size=16: 1,010 samples/s, data bitwise same, stall 13 %, 380 MiB." in page
-    assert "1 other setting cannot be told from it" in page
+    assert "1 other setting is statistically tied with it" in page
     assert "wrong-data" in page
 
 
 def test_loading_page_has_what_the_loader_search_found(site: Path) -> None:
-    """A measurement, what an argument changes with its cure, and nothing of lines of other kinds."""
+    """A measurement, what an argument changes and what to do, and no lines of other kinds."""
     page = words(site, "loading.html")
     assert "Use num_workers=2, batch_size=32, shuffle=True: 5,000 samples/s, data not compared." in page
     assert "in_order num_workers=2, batch_size=32, shuffle=True unstable from run to run" in page
@@ -174,26 +176,26 @@ def test_loading_page_has_what_the_loader_search_found(site: Path) -> None:
 
 
 def test_conformance_cells_open_to_their_source(site: Path) -> None:
-    """Input, expected, got and source of each cell are on the page of its loss."""
+    """Input, expected and actual result and source of each cell are on the page of its loss."""
     page = words(site, "conformance-cross_entropy.html")
     assert "minus infinity ■ torch float32 CPU value is nan 1.31326 nan closed form: log(1 + e)" in page
-    assert page.index("value is nan") < page.index("1.31326")  # why it fails comes before the values
+    assert page.index("value is nan") < page.index("1.31326")  # the reason comes before the values
     for part in ("[-inf, 0, 1], target 1", "1.31326", "value is nan", "closed form: log(1 + e)"):
         assert part in page
 
 
-def test_gate_page_states_its_error_rates(site: Path) -> None:
-    """False alarms and what was found stand first, and every table of the record follows."""
+def test_gate_page_has_its_error_rates(site: Path) -> None:
+    """False alarms and found slowdowns come first, then every table of the record."""
     page = words(site, "gate-self-test.html")
-    assert "Of 210 rows of identical code it flagged 1; of 20 rows with +20% busy it found 19." in page
+    assert "It flagged 1 of 210 rows of identical code; it found 19 of 20 rows with a planted +20% busy." in page
     assert "share found" in page
     assert "0.950" in page
 
 
-def test_readme_tells_the_gates_error_rates(material) -> None:
-    """The sentence and the table of the self-test, for README's section."""
+def test_readme_has_the_gates_error_rates(material) -> None:
+    """README's section has the sentence and the table of the self-test."""
     sentence, table = list(readme.self_tests(material))
-    assert "Of 210 rows of identical code it flagged 1" in sentence
+    assert "It flagged 1 of 210 rows of identical code" in sentence
     assert "| +20% busy | 20 | 19 | 22 |" in table
 
 
@@ -203,12 +205,12 @@ def test_environment_page_names_what_changed(site: Path) -> None:
 
 
 def test_environments_stand_newest_first(site: Path) -> None:
-    """Their file names begin with a hash, so that only the dates of the commits tell an order."""
+    """Their file names begin with a hash, so only the dates of the commits give an order."""
     page = words(site, "environment.html")
-    assert page.index(f"commit {COMMITS[1][:8]}") < page.index("Changed since") < page.index(f"commit {COMMITS[0][:8]}")
+    assert page.index(f"commit {COMMITS[1][:8]}") < page.index("Changes since") < page.index(f"commit {COMMITS[0][:8]}")
 
 
-def test_manifest_links_lead_somewhere(site: Path) -> None:
+def test_manifest_links_have_a_target(site: Path) -> None:
     """Every row's manifest is on the environment page."""
     targets = set(re.findall(r'environment\.html#([^"]+)"', text(site, "loss-mse_loss.html")))
     assert targets
@@ -217,7 +219,7 @@ def test_manifest_links_lead_somewhere(site: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_two_machines_and_a_broken_file(tmp_path: Path) -> None:
-    """Each machine has its own section and ranks; what could not be read is named, and the rest is there."""
+    """Each machine has its own section and ranks; a file that could not be read is named, and the rest is shown."""
     folder = synthetic_results.write(tmp_path / "results", COMMITS[:1], ("float32",), ("mse_loss",))
     shutil.copytree(folder / MACHINE, folder / "another-machine")
     (folder / "another-machine" / "0123abcd-env.json").write_text("{")
@@ -230,7 +232,7 @@ def test_two_machines_and_a_broken_file(tmp_path: Path) -> None:
 
 
 def test_traffic_of_old_rows_comes_from_the_loss(results: Path, tmp_path: Path) -> None:
-    """Rows from before there was a side-car still have a throughput: 4 MB by the made-up contract."""
+    """Rows without a side-car have a throughput too: the traffic of the synthetic losses is 4 MB."""
     folder = Path(shutil.copytree(results, tmp_path / "results"))
     for path in folder.glob("*/*.rows.jsonl"):
         path.unlink()
@@ -238,7 +240,7 @@ def test_traffic_of_old_rows_comes_from_the_loss(results: Path, tmp_path: Path) 
 
 
 def test_only_a_site_is_replaced(material: Material, tmp_path: Path) -> None:
-    """A folder with somebody's files is refused and stays as it is."""
+    """A folder with other files is refused and not changed."""
     (tmp_path / "thesis.txt").write_text("years")
     with pytest.raises(typer.BadParameter, match="holds no site"):
         build(material, tmp_path)
@@ -246,7 +248,7 @@ def test_only_a_site_is_replaced(material: Material, tmp_path: Path) -> None:
 
 
 def test_summary_ranks_in_the_terminal(material: Material) -> None:
-    """The short table for `make report`: one line per loss, with the counts."""
+    """The table for `make report` has one line per loss, and the counts."""
     printed = summary(material)
     assert re.search(r"mse_loss\s+native\s+16\.\d ms", printed)
     assert "68 ok, 4 wrong, 8 unavailable" in printed
@@ -254,7 +256,7 @@ def test_summary_ranks_in_the_terminal(material: Material) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_change_points_are_named_and_marked(tmp_path: Path) -> None:
-    """torch is slower from the ninth of sixteen commits on: it is found there, and nothing else is."""
+    """torch is slower from the ninth of sixteen commits on; it is found there, and nothing else is."""
     commits = [f"{place:x}" * 40 for place in range(16)]
     folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), ("mse_loss",), changed_at=8)
     found = {page.name: page for page in history.pages(gather(folder, synthetic_results.losses()))}[
@@ -268,42 +270,42 @@ def test_change_points_are_named_and_marked(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_change_points_are_shown_as_nights_settled_them(tmp_path: Path) -> None:
-    """torch is slower from the ninth of sixteen commits on in four rows: pairs repeat one there and one at the tenth.
+    """torch is slower from the ninth of sixteen commits on in four rows.
 
-    One they refute, which no figure marks, and the fourth was not measured again.
+    Pairs confirm one there and one at the tenth commit, refute one, and the fourth was not measured again.
     """
     commits = [f"{place:x}" * 40 for place in range(16)]
     folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), changed_at=8)
     rows = sorted(row[0].text for row in _history(folder).values["changes"].rows)
     there = {"environment": ENV, "commit": "88888888", "before": "77777777", "stands": True}
     lines = [
-        {**there, "row": rows[0], "again": "repeated in 12 pairs"},
+        {**there, "row": rows[0], "again": "confirmed by 12 pairs"},
         {**there, "row": rows[1], "again": "see 99999999", "moved_to": "99999999"},
-        {**there, "row": rows[1], "commit": "99999999", "before": "88888888", "again": "repeated in 13 pairs"},
-        {**there, "row": rows[2], "again": "measured again: same in 30 pairs", "stands": False},
+        {**there, "row": rows[1], "commit": "99999999", "before": "88888888", "again": "confirmed by 13 pairs"},
+        {**there, "row": rows[2], "again": "refuted by 30 pairs: same", "stands": False},
     ]
     (folder / MACHINE / "changes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     page = _history(folder)
-    said = {row[0].text: [row[place].text for place in (4, 5, 1, 3)] for row in page.values["changes"].rows}
-    assert said == {
-        rows[0]: ["77777777", "88888888", "slower", "repeated in 12 pairs"],
-        rows[1]: ["88888888", "99999999", "slower", "repeated in 13 pairs"],
+    shown = {row[0].text: [row[place].text for place in (4, 5, 1, 3)] for row in page.values["changes"].rows}
+    assert shown == {
+        rows[0]: ["77777777", "88888888", "slower", "confirmed by 12 pairs"],
+        rows[1]: ["88888888", "99999999", "slower", "confirmed by 13 pairs"],
         rows[3]: ["77777777", "88888888", "slower", "not yet"],
     }
     (refuted,) = page.values["refuted"].rows
-    assert (refuted[0].text, refuted[1].text) == (rows[2], "did not stand")
-    assert refuted[3].text == "measured again: same in 30 pairs"
+    assert (refuted[0].text, refuted[1].text) == (rows[2], "refuted")
+    assert refuted[3].text == "refuted by 30 pairs: same"
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_refuted_step_is_no_finding_and_is_marked_nowhere(tmp_path: Path) -> None:
-    """All steps refuted: no table of change points, and no figure has a line at their commit."""
+def test_a_refuted_change_is_no_finding_and_is_not_marked(tmp_path: Path) -> None:
+    """If all changes are refuted, there is no table of change points and no figure marks their commit."""
     commits = [f"{place:x}" * 40 for place in range(16)]
     folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), ("mse_loss",), changed_at=8)
-    history_alone = ChangePoints(asv_results.read(folder).rows)
-    lines = [{**nightly_memory.finding_line(one), "stands": False} for one in history_alone.standing]
+    history_alone = ChangePoints(reader.read(folder).rows)
+    lines = [{**nights.finding_line(one), "stands": False} for one in history_alone.standing]
     (folder / MACHINE / "changes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    read = asv_results.read(folder)
+    read = reader.read(folder)
     assert history_alone.on(read.rows) == ["88888888"]
     assert ChangePoints(read.rows, read.nights).on(read.rows) == []
     shown = _history(folder).values
@@ -317,7 +319,7 @@ def _history(folder: Path) -> Page:
 
 @pytest.mark.usefixtures("undrawn")
 def test_another_environment_is_an_event(results: Path, tmp_path: Path) -> None:
-    """A new torch starts a new history: it is labelled, and no regression."""
+    """A new torch starts a new history, which is labelled and not a regression."""
     folder = Path(shutil.copytree(results, tmp_path / "results"))
     for path in (folder / MACHINE).glob(f"{COMMITS[1][:8]}-*"):
         path.rename(path.with_name(path.name.replace("torch9.9.9", "torch9.9.10")))
@@ -328,18 +330,18 @@ def test_another_environment_is_an_event(results: Path, tmp_path: Path) -> None:
 
 
 def test_readme_picture_is_made_from_results(results: Path, tmp_path: Path) -> None:
-    """Two runs give the same file, and a device without results is refused."""
+    """Two runs write the same file, and a device without results is refused."""
     one, two = tmp_path / "one.svg", tmp_path / "two.svg"
     figure(results, one)
     figure(results, two)
     assert one.read_bytes() == two.read_bytes()
     assert b"<svg" in one.read_bytes()
-    with pytest.raises(typer.BadParameter, match="holds no right result on cuda"):
+    with pytest.raises(typer.BadParameter, match="has no correct result on cuda"):
         figure(results, one, "cuda")
 
 
 def test_unknown_command_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    """A typo costs no traceback, and ends as every wrong word does."""
+    """A typo ends with exit code 2 and the known commands."""
     with pytest.raises(SystemExit, match="2"):
         main(["sight"])
     assert "command: 'sight' is unknown; one of site" in capsys.readouterr().err

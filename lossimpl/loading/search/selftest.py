@@ -26,9 +26,9 @@ from lossimpl.loading.settings import Settings
 from lossimpl.loading.timing.counting import counter, full_size
 from lossimpl.loading.timing.drive import Drive, Extent, Trace
 from lossimpl.loading.workload import make
-from lossimpl.measure.summary import median_interval
 from lossimpl.measure.threads import usable_cores
 from lossimpl.measure.wall import now
+from lossimpl.ranking import median_interval
 
 SHARE = 0.25  # of the product's time, for the search
 FINALISTS, ROUNDS = 3, 5  # the fastest of the product, measured again beside the chosen settings; how often each

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lossimpl.loading.settings import Settings
-from lossimpl.measure.summary import median_interval
+from lossimpl.ranking import median_interval
 
 Trace = Mapping[str, Sequence[Any]]  # as `lossimpl.loading.timing.drive` records it
 

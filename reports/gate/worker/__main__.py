@@ -1,7 +1,7 @@
 """Read the job, do it, and finish with `done`; without it the process died.
 
-The folder is started by its path, in an interpreter that knows no `reports`. What lies beside it is in reach for one
-import only, so that no module of ours can stand in for one of the measured side's.
+The folder is started by its path, in an interpreter that cannot import `reports`. Its own modules can be imported once
+only, so that none of them can shadow a module of the measured side.
 """
 
 import importlib

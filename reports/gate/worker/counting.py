@@ -10,7 +10,7 @@ from .timing import collect_no_more
 
 
 class Counter:
-    """Callgrind's switches, and what every row is counted with: calls before, and calls in each of its dumps."""
+    """Callgrind's switches, the number of warm-up calls, and the number of calls in each dump."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         self.marks = ctypes.CDLL(job["marks"])
@@ -18,7 +18,7 @@ class Counter:
         self.repeats: list[int] = job["repeats"]
 
     def count(self, benchmark: str, params: list[Any]) -> None:
-        """Dumps at two repeat counts, whose difference is free of fixed costs."""
+        """Dump a row at two repeat counts, whose difference is free of fixed costs."""
         call = suite.ready(benchmark, params)
         for _ in range(self.warmup):
             call()

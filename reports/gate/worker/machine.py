@@ -1,4 +1,4 @@
-"""What the whole machine did while a worker ran, and how fast its clock was."""
+"""What the machine did while a worker ran, and its clock speed."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def state() -> dict[str, Any]:
-    """Counters of the whole machine and of this process, and the speed of a fixed loop, which shows the clock."""
+    """Processor times of the machine and of this process, and the time of a fixed loop, which shows the clock."""
     with open("/proc/stat") as file:
         ticks = [int(one) for one in file.readline().split()[1:9]]
     own = os.times()
@@ -14,7 +14,7 @@ def state() -> dict[str, Any]:
 
 
 def loop_seconds() -> float:
-    """Seconds of a loop that touches no memory; the best of three, since interruptions only add."""
+    """Seconds of a loop without memory access; the best of three, since interruptions only add."""
     best = float("inf")
     for _ in range(3):
         started = time.perf_counter()

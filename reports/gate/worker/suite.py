@@ -1,9 +1,9 @@
 """The benchmarks of a revision.
 
-A suite is a package `benchmarks` of asv classes, and `benchmarks/calls.py` with `refusal(stem, *params)` (why a row
-cannot run here, or None) and `ready(stem, *params)` (the call that a row of `track_seconds` times). A row of any other
-method that begins like it (`track_seconds_per_sample`) measures itself: it is a program of its own, with processes of
-its own, and what it returns to asv are its seconds.
+A suite is a package `benchmarks` of asv classes, with `benchmarks/calls.py`: `refusal(stem, *params)` returns why a row
+cannot run here, or None, and `ready(stem, *params)` the call that a row of `track_seconds` times. A row of any other
+method with that prefix (`track_seconds_per_sample`) measures itself: it starts its own processes and returns its
+seconds to asv.
 """
 
 import importlib
@@ -20,7 +20,7 @@ TIMED_HERE = "track_seconds"
 
 
 def modules() -> list[str]:
-    """The benchmark files, by name."""
+    """The names of the benchmark files."""
     return sorted(one.name for one in pkgutil.iter_modules(importlib.import_module("benchmarks").__path__))
 
 
@@ -40,7 +40,7 @@ def measures_itself(benchmark: str) -> bool:
 
 
 def refusal(benchmark: str, params: list[Any]) -> str | None:
-    """Why a row cannot run here, or None; one that measures itself says so when it runs."""
+    """Why a row cannot run here, or None; one that measures itself reports it when it runs."""
     if measures_itself(benchmark):
         return None
     reason: str | None = calls().refusal(benchmark.split(".")[0], *params)
@@ -54,18 +54,18 @@ def ready(benchmark: str, params: list[Any]) -> Call:
 
 
 def calls() -> ModuleType:
-    """The suite's own way to make a row's call."""
+    """The module of the suite that makes the calls of rows."""
     return importlib.import_module("benchmarks.calls")
 
 
 def run(benchmark: str, params: list[Any]) -> Any:
-    """Run a row as asv would, and return what it tells asv."""
+    """Run a row as asv would, and return its result."""
     stem, name, method = benchmark.split(".")
     row = getattr(importlib.import_module(f"benchmarks.{stem}"), name)()
     return getattr(row, method)(*params)
 
 
 def own_seconds(benchmark: str, params: list[Any]) -> float:
-    """The seconds that a row measures itself: the median of its samples, each of which holds many units of work."""
+    """The seconds that a row measures itself: the median of its samples, each of many units of work."""
     samples: list[float] = run(benchmark, params)["samples"]
     return statistics.median(samples)

@@ -1,4 +1,4 @@
-"""What a job can ask for. Every task says `start` before a row and `row` behind it."""
+"""The tasks of a job. Each answers `start` before a row and `row` after it."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ PROFILE_SECONDS = 0.1
 
 
 def names(job: Job, say: Say) -> None:
-    """Every row of the suite, with the reason why it cannot run here, or None. A file that fails is a row too."""
+    """Every row of the suite, with the reason why it cannot run here, or None; a file that fails counts as a row."""
     for stem in suite.modules():
         say(start=[stem, []])
         try:
@@ -26,7 +26,7 @@ def names(job: Job, say: Say) -> None:
 
 
 def check(job: Job, say: Say) -> None:
-    """Run each row once as asv would: agreement, memory and status go to the side-car that LOSSIMPL_ROWS names."""
+    """Run each row once as asv would; agreement, memory and status go to the side-car that LOSSIMPL_ROWS names."""
     for benchmark, params in job["rows"]:
         say(start=[benchmark, params])
         started = time.perf_counter()
@@ -52,7 +52,7 @@ def times(job: Job, say: Say) -> None:
 
 
 def counts(job: Job, say: Say) -> None:
-    """The instructions of each row, into dumps beside the job."""
+    """The instructions of each row, as dumps of Callgrind."""
     counter = Counter(job)
     for benchmark, params in job["rows"]:
         say(start=[benchmark, params])
@@ -61,7 +61,7 @@ def counts(job: Job, say: Say) -> None:
 
 
 def profile(job: Job, say: Say) -> None:
-    """Where a row spends its time: torch's profiler over a number of calls, seconds per call by operator."""
+    """The time of each row by operator, in seconds per call, from torch's profiler over a number of calls."""
     import torch
 
     for benchmark, params in job["rows"]:
@@ -87,14 +87,14 @@ def profile(job: Job, say: Say) -> None:
 
 
 def environment(job: Job, say: Say) -> None:
-    """The manifest of this side, for the differences that are no code."""
+    """The manifest of this side, for differences of the environment."""
     from lossimpl import environment as recorded
 
     say(manifest=recorded.manifest())
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text that says anything."""
+    """The first line of an error's message that is not empty."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
 
 

@@ -10,7 +10,7 @@ from .suite import Call
 BATCH_SECONDS = 2e-3
 BATCHES = 15
 FEWEST_BATCHES = 3
-BATCHES_SECONDS = 0.15  # five times what the batches should take: threads that wait for a busy core can take 500 times
+BATCHES_SECONDS = 0.15  # five times the usual time of all batches; threads waiting for a busy core can take 500 times
 WARMUP_SECONDS = 0.02
 WARMUP_CALLS = 3
 
@@ -18,8 +18,8 @@ WARMUP_CALLS = 3
 def timed(call: Call, on_gpu: bool) -> dict[str, float]:
     """Seconds per call in the fastest batch; on a GPU also the device's own time and its clock beside it.
 
-    The fastest, since interruptions only add: beside a busy neighbour it varies from process to process by a tenth of
-    what the median does. A batch holds many calls, unless one takes long, so what only some calls pay is still in it.
+    The fastest, since interruptions only add: beside a busy process it varies by a tenth as much as the median. A batch
+    has many calls, unless one takes long, so costs of only some calls are still included.
     """
     wait: Call = sys.modules["torch"].cuda.synchronize if on_gpu else at_once
     fastest, spent, calls_made = float("inf"), 0.0, 0
@@ -37,7 +37,7 @@ def timed(call: Call, on_gpu: bool) -> dict[str, float]:
 
 
 def batches(call: Call, number: int, wait: Call) -> list[float]:
-    """Seconds per call of each batch; the last ones are left out where they have taken too long."""
+    """Seconds per call of each batch; fewer batches if they take too long."""
     samples: list[float] = []
     while len(samples) < FEWEST_BATCHES or (len(samples) < BATCHES and number * sum(samples) < BATCHES_SECONDS):
         samples.append(batch(call, number, wait) / number)
@@ -47,7 +47,7 @@ def batches(call: Call, number: int, wait: Call) -> list[float]:
 def collect_no_more() -> None:
     """Keep the garbage collector from running inside a batch.
 
-    What is left now stays: a collection that walked all of torch's objects again would take longer than the batches.
+    Objects that exist now are frozen: a collection of all of torch's objects would take longer than the batches.
     """
     gc.collect()
     gc.freeze()
@@ -55,11 +55,11 @@ def collect_no_more() -> None:
 
 
 def at_once() -> None:
-    """The wait of a device that has finished when the call returns."""
+    """The wait for a device that has finished when the call returns."""
 
 
 def batch(call: Call, number: int, wait: Call) -> float:
-    """The seconds that `number` calls take together, with the device at rest before and after."""
+    """The seconds of `number` calls, with the device idle before and after."""
     wait()
     started = time.perf_counter()
     for _ in range(number):
@@ -69,7 +69,7 @@ def batch(call: Call, number: int, wait: Call) -> float:
 
 
 def on_device(call: Call, number: int) -> dict[str, float]:
-    """Device seconds per call by CUDA events, and those times the SM clock: equal cycles tell of another clock."""
+    """Device seconds per call by CUDA events, and cycles: the same times the SM clock."""
     torch = sys.modules["torch"]
     seconds, cycles = [], []
     for _ in range(BATCHES):

@@ -7,7 +7,7 @@ import pytest
 from lossimpl.loading.row import Row
 from lossimpl.loading.search.selftest import SHARE, overhead, remeasure, search_against_product
 from lossimpl.loading.settings import Settings
-from reports.pages.loading_selftest import reading
+from reports.site.pages.loading_selftest import reading
 
 WITHIN = 0.95  # of the best of the full product
 OVERHEAD = 0.02  # of an epoch

@@ -1,1 +1,0 @@
-"""Seaborn figures, one kind per file: frames in, matplotlib figures out, and no HTML."""

@@ -1,0 +1,1 @@
+"""Seaborn figures, one kind per file: frames in, matplotlib figures out."""

@@ -1,0 +1,87 @@
+"""Cells, tables, figures and pages before they are HTML; templates turn them into text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lossimpl import wording
+from reports.site.figures.style import svg
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    `sort` is the value that its column sorts by, `kind` a CSS class, `bar` a share from 0 to 1 drawn below the text,
+    `chip` the implementation whose colour it shows, and `more` are (label, text) pairs that open on demand.
+    """
+
+    text: str
+    sort: float | str | None = None
+    kind: str = ""
+    bar: float | None = None
+    chip: str | None = None
+    link: str | None = None
+    more: tuple[tuple[str, str], ...] = ()
+
+
+def number(value: Any, words: Callable[[Any], str], kind: str = "", bar: bool = False) -> Cell:
+    """A cell that shows a number in words and sorts by it, as far as it is known; `bar` draws it as a share."""
+    known = float(value) if wording.known(value) else None
+    return Cell(words(value), sort=known, kind=kind, bar=known if bar else None)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns are (heading, explanation); a heading has the unit unless every cell does."""
+
+    caption: str
+    columns: tuple[tuple[str, str], ...]
+    rows: list[list[Cell]]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as inline SVG, with its caption."""
+
+    svg: str
+    caption: str
+
+
+def slug(*parts: object) -> str:
+    """An id or file name from any words.
+
+    >>> slug("mse_loss", "cpu", "py3.11-torch2.13.0")
+    'mse_loss-cpu-py3-11-torch2-13-0'
+    """
+    return re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(map(str, parts)))
+
+
+def drawing(figure: Figure, caption: str, *name: object) -> Drawing:
+    """A figure for a page; `name` makes its ids unique on the page."""
+    return Drawing(svg(figure, slug(*name)), caption)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One file of the site: `template` rendered with `values` into the file `name`; `files` are written beside it."""
+
+    name: str
+    title: str
+    template: str
+    values: dict[str, Any]
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def compare_command(row: pd.Series) -> str:
+    """The command that measures a row's case again."""
+    return (
+        f"lossimpl compare {row['loss']} --shape {row['shape']} --dtype {row['dtype']}"
+        f" --device {row['device']} --mode {row['mode']}"
+    )
