@@ -19,10 +19,15 @@ from pathlib import Path
 
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-from lossimpl import environment, registry, row
+from lossimpl import environment, registry
 from lossimpl.measure.clock import Rule
 
 from .calls import case_of
+
+try:
+    from lossimpl import row
+except ImportError:  # commits before it left `measure`
+    from lossimpl.measure import row
 
 
 def import_compiler() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
@@ -22,19 +23,8 @@ from reports.record.rows import LOADING, Row
 
 TINY = "32x10"
 CACHED = {"cpu": "128x1000", "cuda": "256x1000"}
-LARGE = {  # shapes that only fit into memory, by device and loss; the first for a quick sweep
-    "cpu": {
-        "cross_entropy": ("512x32000", "2048x50257"),
-        "softmax_focal_loss": ("512x32000",),
-        "triplet_margin_loss": ("65536x128",),
-    },
-    "cuda": {
-        "cross_entropy": ("8192x32000", "8192x50257", "4096x128256", "4096x262144"),
-        "softmax_focal_loss": ("8192x32000",),
-        "triplet_margin_loss": ("1048576x128",),
-    },
-}
-DENSE = {"cpu": ("16384x1024",), "cuda": ("131072x1024",)}  # every other loss
+LARGE = {"cpu": (1 << 22, 1 << 27), "cuda": (1 << 27, 1 << 40)}  # elements that only memory holds: from, and below
+MOST_EAGER = 1 << 24  # elements from which a quick sweep leaves out tensor expressions, at half a second per call
 EAGER = ("naive", "vectorized")  # never in the table
 TABLE = ("native", "torch", *COMPILING)  # in the table of both devices; other packages only in CUDA's
 
@@ -57,8 +47,24 @@ def grid(benchmark: str) -> Iterator[Row]:
 
 
 def large(loss: str, device: str) -> tuple[str, ...]:
-    """The shapes of a loss that are limited by memory."""
-    return LARGE[device].get(loss, DENSE[device])
+    """The shapes of a loss that are limited by memory, in the order of its benchmark; a quick sweep takes the first.
+
+    >>> large("triplet_margin_loss", "cpu")
+    ('65536x128',)
+    """
+    stem, name, _ = benchmark_of(loss).split(".")
+    shapes = getattr(importlib.import_module(f"benchmarks.{stem}"), name).params[1]
+    least, beyond = LARGE[device]
+    return tuple(shape for shape in shapes if least <= elements(shape) < beyond)
+
+
+def elements(shape: str) -> int:
+    """How many elements a shape has.
+
+    >>> elements("32x10")
+    320
+    """
+    return math.prod(map(int, shape.split("x")))
 
 
 def quick(row: Row) -> bool:
@@ -77,7 +83,7 @@ def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: s
         return mode == "step" and implementation != "compiled"
     if shape == CACHED[device]:
         return mode == "step" and implementation not in ("compiled", "naive")
-    if implementation == "naive" or (implementation == "vectorized" and (largest,) == DENSE[device]):
+    if implementation == "naive" or (implementation == "vectorized" and elements(largest) >= MOST_EAGER):
         return False
     return mode == "step" or (mode == "forward" and implementation == "native")
 
