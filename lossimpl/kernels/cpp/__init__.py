@@ -1,7 +1,7 @@
 """Native CPU kernels: all losses fused in C++, built on first use, registered as torch operators `lossimpl::<loss>`.
 
 builder.py      finds the compiler, builds the shared library once, keeps it in the cache
-functions.py    the eleven losses over the operators, with their public signatures
+functions.py    the operators' schemas, derived from the losses' signatures, and the table of their functions
 fakes.py        shapes of results, for torch.compile
 csrc/           kernels (no torch, one object an instruction set) and operators (torch, autograd)
 """
@@ -9,13 +9,13 @@ csrc/           kernels (no torch, one object an instruction set) and operators 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import torch
 
+from lossimpl.kernels.contract import checked
 from lossimpl.kernels.cpp import builder
+from lossimpl.spec import Function
 
 
 def available() -> str | None:
@@ -33,9 +33,9 @@ def load_library() -> None:
     fakes.register()
 
 
-def load(name: str) -> Callable[..., Any]:
+@cache
+def load(name: str) -> Function:
     """The native function of a loss, with the loss's own signature; Unavailable says why it cannot be had."""
     load_library()
     functions = importlib.import_module("lossimpl.kernels.cpp.functions")
-    function: Callable[..., Any] = functions.FUNCTIONS[name]
-    return function
+    return checked(functions.FUNCTIONS[name], name)

@@ -22,8 +22,8 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-from typing import Any
 
+from lossimpl.kernels.contract import checked, module_of
 from lossimpl.spec import Function
 
 LOSSES = {
@@ -59,18 +59,7 @@ def available() -> str | None:
 
 @functools.cache
 def load(name: str) -> Function:
-    """The loss `name` by Triton kernels, with the loss's public signature without `implementation`."""
-    module = importlib.import_module(f"{__name__}.{LOSSES[name]}")
-    function: Function = getattr(module, name)
-
-    @functools.wraps(function)
-    def checked(*arguments: Any, **options: Any) -> Any:
-        try:
-            return function(*arguments, **options)
-        except Exception:
-            from lossimpl import get  # here: the registry is needed only to say what is wrong
-
-            get(name).check(*arguments, **options)
-            raise
-
-    return checked
+    """The Triton implementation of the loss `name`, with the loss's own arguments and defaults."""
+    function: Function = getattr(importlib.import_module(f"{__name__}.{LOSSES[name]}"), name)
+    function.__defaults__ = module_of(name).check.__defaults__
+    return checked(function, name)

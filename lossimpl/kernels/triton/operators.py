@@ -28,6 +28,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from lossimpl.kernels.contract import module_of
+
 from .launch import INTERPRETED
 from .sums import scale_in_place
 
@@ -174,11 +176,8 @@ def _again_in_torch(
     one: Operator, upstream: Tensor, tensors: Sequence[Any], options: Sequence[Any], wanted: Sequence[bool]
 ) -> list[Tensor | None]:
     """The gradients by torch operations that can be differentiated once more."""
-    from lossimpl import get  # here: the registry imports this package only when it is asked for
-
     numbers, reduction = options[: -one.differentiable - 2], options[-one.differentiable - 2]
-    vectorized = get(one.loss).implementations["vectorized"].load(upstream.device.type)
-    loss = vectorized(**one.public(tensors, numbers), reduction=reduction)
+    loss = module_of(one.loss).vectorized(**one.public(tensors, numbers), reduction=reduction)
     asked = [tensor for tensor, want in zip(tensors, wanted, strict=False) if want]
     found = iter(torch.autograd.grad(loss, asked, upstream.to(loss.dtype), create_graph=True))
     return [next(found) if want else None for want in wanted]

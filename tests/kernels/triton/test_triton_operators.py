@@ -1,5 +1,8 @@
 """The kernels as torch operators: registration, saved gradients, second derivatives, compile, autocast."""
 
+import importlib
+import inspect
+
 import pytest
 import torch
 
@@ -191,3 +194,16 @@ def test_the_package_offers_every_loss(native):
     assert set(triton.LOSSES) == set(lossimpl.LOSSES)
     assert all(callable(native(name)) for name in lossimpl.LOSSES)
     assert triton.available() is None
+
+
+def test_every_function_has_the_arguments_of_the_public_one(native):
+    """In the same order, with the same defaults."""
+    import lossimpl
+    from lossimpl.kernels import triton
+
+    for name, module in triton.LOSSES.items():
+        native(name)
+        function = getattr(importlib.import_module(f"{triton.__name__}.{module}"), name)
+        ours = {one.name: one.default for one in inspect.signature(function).parameters.values()}
+        public = inspect.signature(getattr(lossimpl, name)).parameters.values()
+        assert list(ours.items()) == [(one.name, one.default) for one in public if one.name != "implementation"]

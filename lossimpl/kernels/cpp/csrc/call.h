@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace lossimpl {
@@ -12,6 +13,28 @@ using at::Tensor;
 using OptionalTensor = std::optional<Tensor>;
 
 constexpr int64_t kNone = 0, kMean = 1, kSum = 2;  // torch's at::Reduction
+
+inline int64_t reduction_of(std::string_view name) {
+  if (name == "mean") return kMean;
+  if (name == "none") return kNone;
+  TORCH_CHECK_VALUE(name == "sum", name, " is not a valid value for reduction");
+  return kSum;
+}
+
+// What a refusal says at its end; lossimpl/kernels/contract.py looks for it.
+constexpr const char* kRefused = "refused by lossimpl";
+
+// f(), where an error that C++ raises is a refusal of the arguments and marked as one. Exceptions of Python code that
+// f() runs (dispatch modes, hooks on saved tensors) are of other types and pass through untouched.
+template <class F>
+auto refusing(F f) {
+  try {
+    return f();
+  } catch (c10::Error& error) {
+    if (error.context().empty() || error.context().back() != kRefused) error.add_context(kRefused);
+    throw;
+  }
+}
 
 // A loss and the gradients of its first tensors; those not asked for are empty.
 struct Step {

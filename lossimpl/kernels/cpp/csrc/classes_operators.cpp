@@ -131,16 +131,16 @@ std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input,
 
 Tensor forward_kernel(const Tensor& input, const Tensor& target, const OptionalTensor& weight, int64_t ignore_index,
                       double smoothing, double alpha, double gamma, bool focal, int64_t reduction) {
-  return std::get<0>(
-      run({ignore_index, smoothing, alpha, gamma, focal, reduction}, input, target, weight, false, false, {}));
+  Parameters p{ignore_index, smoothing, alpha, gamma, focal, reduction};
+  return refusing([&] { return std::get<0>(run(p, input, target, weight, false, false, {})); });
 }
 
 std::tuple<Tensor, Tensor, Tensor> step_kernel(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
                                                int64_t ignore_index, double smoothing, double alpha, double gamma,
                                                bool focal, int64_t reduction, bool want_input, bool want_target,
                                                const OptionalTensor& upstream) {
-  return run({ignore_index, smoothing, alpha, gamma, focal, reduction}, input, target, weight, want_input, want_target,
-             upstream);
+  Parameters p{ignore_index, smoothing, alpha, gamma, focal, reduction};
+  return refusing([&] { return run(p, input, target, weight, want_input, want_target, upstream); });
 }
 
 struct ClassesCall : Call {
@@ -151,7 +151,6 @@ struct ClassesCall : Call {
     tensors = {input, target, weight.value_or(Tensor())};
     differentiable = labelled ? 1 : 2;
     reduction = p.reduction;
-    TORCH_CHECK(reduction >= kNone && reduction <= kSum, "reduction must be 0, 1 or 2, got ", reduction);
     TORCH_CHECK(input.dim() > 0, "input must have a dimension of classes");
     TORCH_CHECK_NOT_IMPLEMENTED(input.is_floating_point(), "no kernel for ", input.scalar_type());
     TORCH_CHECK(!has_value(weight) || weight->scalar_type() == input.scalar_type(), "weight must have input's dtype");
@@ -198,32 +197,28 @@ struct ClassesCall : Call {
 };
 
 struct CrossEntropy {
-  LOSSIMPL_LOSS(cross_entropy,
-                "(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, int reduction=1, float "
-                "label_smoothing=0.0) -> Tensor")
+  LOSSIMPL_LOSS(cross_entropy)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
-                                    int64_t ignore_index, int64_t reduction, double label_smoothing) {
+                                    int64_t ignore_index, std::string_view reduction, double label_smoothing) {
     TORCH_CHECK(label_smoothing >= 0 && label_smoothing <= 1,
                 "label_smoothing must be between 0.0 and 1.0. Got: ", label_smoothing);
-    return std::make_unique<ClassesCall>(Parameters{ignore_index, label_smoothing, 1, 0, false, reduction}, input,
-                                         target, weight);
+    return std::make_unique<ClassesCall>(
+        Parameters{ignore_index, label_smoothing, 1, 0, false, reduction_of(reduction)}, input, target, weight);
   }
 };
 
 // alpha is one number; class_alpha, where given, one a class.
 struct SoftmaxFocalLoss {
-  LOSSIMPL_LOSS(softmax_focal_loss,
-                "(Tensor input, Tensor target, float alpha=1.0, Tensor? class_alpha=None, float gamma=2.0, int "
-                "ignore_index=-100, "
-                "int reduction=1) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, double alpha,
+  LOSSIMPL_LOSS(softmax_focal_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::optional<double> alpha,
                                     const OptionalTensor& class_alpha, double gamma, int64_t ignore_index,
-                                    int64_t reduction) {
+                                    std::string_view reduction) {
     TORCH_CHECK_VALUE(gamma >= 0, "gamma must be at least 0, got ", gamma);
     TORCH_CHECK(!target.is_floating_point(), "expected target dtype to be Long or Byte, but got ",
                 target.scalar_type());
-    return std::make_unique<ClassesCall>(Parameters{ignore_index, 0, alpha, gamma, true, reduction}, input, target,
-                                         class_alpha);
+    return std::make_unique<ClassesCall>(
+        Parameters{ignore_index, 0, alpha.value_or(1), gamma, true, reduction_of(reduction)}, input, target,
+        class_alpha);
   }
 };
 

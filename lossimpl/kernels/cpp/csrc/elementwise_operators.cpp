@@ -15,7 +15,6 @@ struct ElementwiseCall : Call {
     tensors = {input, target, weight.value_or(Tensor()), pos_weight.value_or(Tensor())};
     differentiable = 2;
     reduction = p.reduction;
-    TORCH_CHECK(reduction >= kNone && reduction <= kSum, "reduction must be 0, 1 or 2, got ", reduction);
     promote();
     if (!same_shape(tensors[0], tensors[1])) {
       auto same = at::broadcast_tensors({tensors[0], tensors[1]});
@@ -87,11 +86,11 @@ struct ElementwiseCall : Call {
   }
 };
 
-std::unique_ptr<Call> elementwise(Pair loss, double alpha, double beta, int64_t reduction, const Tensor& input,
+std::unique_ptr<Call> elementwise(Pair loss, double alpha, double beta, std::string_view reduction, const Tensor& input,
                                   const Tensor& target, const OptionalTensor& weight = {},
                                   const OptionalTensor& pos_weight = {}) {
-  return std::make_unique<ElementwiseCall>(ElementwiseParameters{loss, alpha, beta, reduction}, input, target, weight,
-                                           pos_weight);
+  return std::make_unique<ElementwiseCall>(ElementwiseParameters{loss, alpha, beta, reduction_of(reduction)}, input,
+                                           target, weight, pos_weight);
 }
 
 // The result's dtype is that of input and target, whatever the weights'.
@@ -117,8 +116,8 @@ void require_expandable(const Tensor& input, const OptionalTensor& weight) {
 }
 
 struct L1Loss {
-  LOSSIMPL_LOSS(l1_loss, "(Tensor input, Tensor target, int reduction=1, Tensor? weight=None) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction,
+  LOSSIMPL_LOSS(l1_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction,
                                     const OptionalTensor& weight) {
     require_same(input, weight);
     return elementwise(Pair::l1, 0, 0, reduction, input, target, weight);
@@ -126,8 +125,8 @@ struct L1Loss {
 };
 
 struct MseLoss {
-  LOSSIMPL_LOSS(mse_loss, "(Tensor input, Tensor target, int reduction=1, Tensor? weight=None) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction,
+  LOSSIMPL_LOSS(mse_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction,
                                     const OptionalTensor& weight) {
     require_same(input, weight);
     return elementwise(Pair::mse, 0, 0, reduction, input, target, weight);
@@ -135,8 +134,9 @@ struct MseLoss {
 };
 
 struct SmoothL1Loss {
-  LOSSIMPL_LOSS(smooth_l1_loss, "(Tensor input, Tensor target, int reduction=1, float beta=1.0) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction, double beta) {
+  LOSSIMPL_LOSS(smooth_l1_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction,
+                                    double beta) {
     TORCH_CHECK(beta >= 0, "beta must be at least 0, got ", beta);
     bool wide = input.scalar_type() == at::kDouble || target.scalar_type() == at::kDouble;
     bool quadratic = wide ? beta > 0 : static_cast<float>(beta) > 0;
@@ -145,9 +145,8 @@ struct SmoothL1Loss {
 };
 
 struct HuberLoss {
-  LOSSIMPL_LOSS(huber_loss,
-                "(Tensor input, Tensor target, int reduction=1, float delta=1.0, Tensor? weight=None) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction, double delta,
+  LOSSIMPL_LOSS(huber_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction, double delta,
                                     const OptionalTensor& weight) {
     TORCH_CHECK(delta > 0, "delta must be above 0, got ", delta);
     require_same(input, weight);
@@ -159,16 +158,16 @@ struct HuberLoss {
 };
 
 struct LogCoshLoss {
-  LOSSIMPL_LOSS(log_cosh_loss, "(Tensor input, Tensor target, int reduction=1) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction) {
+  LOSSIMPL_LOSS(log_cosh_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction) {
     return elementwise(Pair::log_cosh, 0, 0, reduction, input, target);
   }
 };
 
 struct BinaryCrossEntropy {
-  LOSSIMPL_LOSS(binary_cross_entropy, "(Tensor input, Tensor target, Tensor? weight=None, int reduction=1) -> Tensor")
+  LOSSIMPL_LOSS(binary_cross_entropy)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
-                                    int64_t reduction) {
+                                    std::string_view reduction) {
     require_same(input, target);
     require_expandable(input, weight);
     TORCH_CHECK(input.scalar_type() == target.scalar_type(), "input and target must have one dtype");
@@ -177,11 +176,9 @@ struct BinaryCrossEntropy {
 };
 
 struct BinaryCrossEntropyWithLogits {
-  LOSSIMPL_LOSS(
-      binary_cross_entropy_with_logits,
-      "(Tensor input, Tensor target, Tensor? weight=None, int reduction=1, Tensor? pos_weight=None) -> Tensor")
+  LOSSIMPL_LOSS(binary_cross_entropy_with_logits)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
-                                    int64_t reduction, const OptionalTensor& pos_weight) {
+                                    std::string_view reduction, const OptionalTensor& pos_weight) {
     require_same(input, target);
     require_floating(target);
     require_expandable(input, weight);
@@ -192,10 +189,9 @@ struct BinaryCrossEntropyWithLogits {
 };
 
 struct SigmoidFocalLoss {
-  LOSSIMPL_LOSS(sigmoid_focal_loss,
-                "(Tensor inputs, Tensor targets, float alpha=0.25, float gamma=2.0, int reduction=0) -> Tensor")
+  LOSSIMPL_LOSS(sigmoid_focal_loss)
   static std::unique_ptr<Call> make(const Tensor& inputs, const Tensor& targets, double alpha, double gamma,
-                                    int64_t reduction) {
+                                    std::string_view reduction) {
     require_same(inputs, targets);
     require_floating(targets);
     TORCH_CHECK_VALUE(gamma >= 0, "gamma must be at least 0, got ", gamma);

@@ -88,8 +88,8 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
 
 inline Tensor elementwise_forward(int64_t loss, const Tensor& input, const Tensor& target, const OptionalTensor& weight,
                                   const OptionalTensor& pos_weight, double alpha, double beta, int64_t reduction) {
-  return std::get<0>(run_elementwise({static_cast<Pair>(loss), alpha, beta, reduction}, input, target, weight,
-                                     pos_weight, false, false, {}));
+  ElementwiseParameters p{static_cast<Pair>(loss), alpha, beta, reduction};
+  return refusing([&] { return std::get<0>(run_elementwise(p, input, target, weight, pos_weight, false, false, {})); });
 }
 
 inline std::tuple<Tensor, Tensor, Tensor> elementwise_step(int64_t loss, const Tensor& input, const Tensor& target,
@@ -97,8 +97,9 @@ inline std::tuple<Tensor, Tensor, Tensor> elementwise_step(int64_t loss, const T
                                                            const OptionalTensor& pos_weight, double alpha, double beta,
                                                            int64_t reduction, bool want_input, bool want_target,
                                                            const OptionalTensor& upstream) {
-  return run_elementwise({static_cast<Pair>(loss), alpha, beta, reduction}, input, target, weight, pos_weight,
-                         want_input, want_target, upstream);
+  ElementwiseParameters p{static_cast<Pair>(loss), alpha, beta, reduction};
+  return refusing(
+      [&] { return run_elementwise(p, input, target, weight, pos_weight, want_input, want_target, upstream); });
 }
 
 }  // namespace lossimpl

@@ -88,7 +88,6 @@ struct TripletCall : Call {
     tensors = {anchor, positive, negative};
     differentiable = 3;
     reduction = p.reduction;
-    TORCH_CHECK(reduction >= kNone && reduction <= kSum, "reduction must be 0, 1 or 2, got ", reduction);
     TORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(), "dimensions differ");
     TORCH_CHECK(anchor.dim() > 0, "a triplet needs vectors");
     if (!same_shape(anchor, positive) || !same_shape(anchor, negative)) tensors = at::broadcast_tensors(tensors);
@@ -122,14 +121,12 @@ struct TripletCall : Call {
 };
 
 struct TripletMarginLoss {
-  LOSSIMPL_LOSS(triplet_margin_loss,
-                "(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2.0, float eps=1e-06, "
-                "bool swap=False, "
-                "int reduction=1) -> Tensor")
+  LOSSIMPL_LOSS(triplet_margin_loss)
   static std::unique_ptr<Call> make(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin,
-                                    double p, double eps, bool swap, int64_t reduction) {
+                                    double p, double eps, bool swap, std::string_view reduction) {
     TORCH_CHECK_VALUE(!(margin <= 0), "margin must be greater than 0, got ", margin);
-    return std::make_unique<TripletCall>(Parameters{margin, p, eps, swap, reduction}, anchor, positive, negative);
+    return std::make_unique<TripletCall>(Parameters{margin, p, eps, swap, reduction_of(reduction)}, anchor, positive,
+                                         negative);
   }
 };
 
