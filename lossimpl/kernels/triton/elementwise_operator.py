@@ -50,11 +50,11 @@ def run(
 
 
 def point(name: str, operands: Sequence[Any], numbers: tuple[float, float]) -> Any:
-    """The pointwise function: focal loss has a second one for gamma = 2, binary cross entropy for 2-byte inputs."""
+    """The pointwise function: focal loss has a second one for gamma = 2, binary cross entropy for half precision."""
     if name == "sigmoid_focal_loss" and numbers[1] == 2.0:
         return POINTS[f"{name} with gamma 2"]
     if name == "binary_cross_entropy" and operands[0].element_size() == 2:
-        return POINTS[f"{name} in 2 bytes"]
+        return POINTS[f"{name} in half precision"]
     return POINTS[name]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from lossimpl.kernels.cpp import builder
 
-HEADER = (builder.SOURCES / "tables.h").read_text()
+HEADER = (builder.SOURCES / "avx512_tables.h").read_text()
 
 
 def table(name: str) -> list[str]:

@@ -57,7 +57,7 @@ def test_only_a_row_that_is_read_twice_is_divided():
         (32000, 2): 1, (32000, 4): 2, (50257, 2): 1, (50257, 4): 2,
         (128256, 2): 4, (128256, 4): 8, (262144, 2): 8, (262144, 4): 16,
     }  # fmt: skip
-    assert tuning.row_parts(1 << 24, 4, 132) == tuning.MOST_PARTS
+    assert tuning.row_parts(1 << 24, 4, 132) == tuning.MAX_PARTS
     assert tuning.row_parts(1 << 24, 4, 2) == 2  # no more than run at once
 
 
@@ -67,9 +67,9 @@ def half_of_the_programs(tensors, rows, width, wait):
 
     from lossimpl.kernels.triton.classes import class_rows_kernel
 
-    x, target, losses, grad, board = tensors
+    x, target, losses, grad, workspace = tensors
     class_rows_kernel[(rows, 1, 1)](
-        x, target, None, None, None, losses, grad, board, width, width, 0, -100, 0.0, 1.0, 0.0,
+        x, target, None, None, None, losses, grad, workspace, width, width, 0, -100, 0.0, 1.0, 0.0,
         FOCAL=False, SMOOTH=False, EDGES=True, WHOLE=False, FIRST_READ="evict_last", COUNT=0, PARTS=2, WAIT=wait,
         COMPUTE=tl.float32, LANES=2, VECTOR=4,
     )  # fmt: skip
@@ -82,8 +82,8 @@ def test_two_programs_at_once_wait_for_each_other(wait, right, device):
         pytest.skip("a GPU runs programs at once by itself: test_triton_gpu.py")
     rows, width = 6, 41
     x, target = logits(rows, width, torch.float32, device), torch.arange(rows) * 7
-    losses, grad, board = torch.zeros(rows), torch.zeros(rows, width), torch.zeros(1 + 2 * rows, dtype=torch.int64)
-    tensors = [tensor.share_memory_() for tensor in (x, target, losses, grad, board)]
+    losses, grad, workspace = torch.zeros(rows), torch.zeros(rows, width), torch.zeros(1 + 2 * rows, dtype=torch.int64)
+    tensors = [tensor.share_memory_() for tensor in (x, target, losses, grad, workspace)]
     fork = multiprocessing.get_context("fork")  # the interpreter's kernels cannot be sent to a new process
     workers = [fork.Process(target=half_of_the_programs, args=(tensors, rows, width, wait)) for _ in range(2)]
     for worker in workers:
@@ -97,4 +97,4 @@ def test_two_programs_at_once_wait_for_each_other(wait, right, device):
     expected.sum().backward()
     close = torch.allclose(losses.double(), expected, rtol=1e-5)
     assert (close and torch.allclose(grad.double(), exact.grad, atol=1e-6)) == right
-    assert int(board[0]) == 2 * rows
+    assert int(workspace[0]) == 2 * rows

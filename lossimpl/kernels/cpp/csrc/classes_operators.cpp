@@ -1,7 +1,7 @@
-// The losses over classes as torch operators: cross-entropy and softmax focal.
+// The losses over classes as torch operators: cross entropy and softmax focal loss.
 //
-// Labels (int64) name one class a row; probabilities have the input's shape. The kernels see rows of contiguous
-// classes: an input (N, C, d1, ...) is turned to (N, d1, ..., C) first, which costs nothing where it is channels-last.
+// Targets are class indices (int64), one per row, or probabilities of the input's shape. The kernels take rows of
+// contiguous classes: an input (N, C, d1, ...) is rearranged to (N, d1, ..., C), which is free if it is channels-last.
 #include "buffers.h"
 #include "register.h"
 #include "torch_formulas.h"
@@ -9,7 +9,7 @@
 namespace lossimpl {
 namespace {
 
-constexpr int64_t kElementsATask = 32768;  // fewer do not pay for a second thread
+constexpr int64_t kElementsPerTask = 32768;  // fewer elements are not worth a second thread
 constexpr int64_t kLabelChunk = 65536;
 
 struct Parameters {
@@ -21,10 +21,10 @@ struct Parameters {
 
 int64_t class_dim(const Tensor& input) { return input.dim() > 1 ? 1 : 0; }
 
-// (N, C, d1, ...) seen as (N, d1, ..., C).
+// A view of (N, C, d1, ...) as (N, d1, ..., C).
 Tensor classes_last(const Tensor& t) { return t.dim() > 2 ? t.movedim(1, -1) : t; }
 
-// Checks that every label is a class or ignored, and adds up what the mean divides by.
+// The divisor of the mean; refuses labels that are neither a class nor ignored.
 double divisor(const Parameters& p, const Tensor& labels, int64_t classes, const Tensor& weight) {
   const int64_t* label = labels.const_data_ptr<int64_t>();
   const bool weighted = weight.defined() && !p.focal;
@@ -52,15 +52,15 @@ void check_shapes(const Tensor& input, const Tensor& target, const OptionalTenso
     TORCH_CHECK(target.sizes() == input.sizes(), "target must have input's shape");
   }
   TORCH_CHECK(!has_value(weight) || (weight->dim() == 1 && weight->size(0) == classes),
-              "weight must have one element a class");
+              "weight must have one element per class");
 }
 
-// A gradient in the input's own layout, computed in rows.
+// A gradient in the input's layout, computed in rows.
 struct RowGradient {
   Tensor result, rows;
 
   RowGradient(bool wanted, const Tensor& of) {
-    result = wanted ? fresh_like(of) : at::empty({0}, of.options());
+    result = wanted ? empty_like_cached(of) : at::empty({0}, of.options());
     if (!wanted) return;
     Tensor seen = classes_last(result);
     rows = seen.is_contiguous() ? seen : at::empty(seen.sizes(), seen.options());
@@ -122,7 +122,7 @@ std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input,
                      p.gamma,
                      p.focal,
                      written >= kStreamBytes};
-  at::parallel_for(0, rows, std::max<int64_t>(1, kElementsATask / std::max<int64_t>(1, classes)),
+  at::parallel_for(0, rows, std::max<int64_t>(1, kElementsPerTask / std::max<int64_t>(1, classes)),
                    [&](int64_t begin, int64_t end) { kernels().classes(a, begin, end); });
   grad_input.finish();
   grad_target.finish();
@@ -207,7 +207,7 @@ struct CrossEntropy {
   }
 };
 
-// alpha is one number; class_alpha, where given, one a class.
+// alpha is one number for all classes, class_alpha one number per class; at most one of them is given.
 struct SoftmaxFocalLoss {
   LOSSIMPL_LOSS(softmax_focal_loss)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::optional<double> alpha,

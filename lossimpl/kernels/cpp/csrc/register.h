@@ -1,4 +1,4 @@
-// Registration of a public loss: its autograd, plain, vmap and autocast kernels from one function that makes a Call.
+// Registration of a loss's operator: autograd, plain, vmap and autocast kernels from one function that makes a Call.
 #pragma once
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
@@ -7,7 +7,7 @@
 
 namespace lossimpl {
 
-// Shapes equal, also where they are symbolic.
+// Whether the shapes are equal; they may be symbolic.
 inline bool same_shape(const Tensor& a, const Tensor& b) {
   return a.dim() == b.dim() && a.sym_sizes() == b.sym_sizes();
 }
@@ -24,10 +24,10 @@ T to_float(const T& other) {
 // `Loss` has a name and make(arguments...) -> std::unique_ptr<Call>, with the arguments of the operator's schema, which
 // lossimpl/kernels/cpp/functions.py derives from the loss's signature.
 template <class Loss, class Make = decltype(&Loss::make)>
-struct Public;
+struct Operator;
 
 template <class Loss, class... A>
-struct Public<Loss, std::unique_ptr<Call> (*)(A...)> {
+struct Operator<Loss, std::unique_ptr<Call> (*)(A...)> {
   // Makes the call, computes its loss by `compute`, and gives it the dtype that it must have.
   template <class F>
   static Tensor run(F compute, const A&... a) {
@@ -56,19 +56,19 @@ struct Public<Loss, std::unique_ptr<Call> (*)(A...)> {
 
 template <class... Losses>
 void implement_autograd(torch::Library& m) {
-  (m.impl(Losses::name, &Public<Losses>::autograd), ...);
+  (m.impl(Losses::name, &Operator<Losses>::autograd), ...);
 }
 template <class... Losses>
 void implement_plain(torch::Library& m) {
-  (m.impl(Losses::name, &Public<Losses>::plain), ...);
+  (m.impl(Losses::name, &Operator<Losses>::plain), ...);
 }
 template <class... Losses>
 void implement_batched(torch::Library& m) {
-  (m.impl(Losses::name, &Public<Losses>::formula), ...);
+  (m.impl(Losses::name, &Operator<Losses>::formula), ...);
 }
 template <class... Losses>
 void implement_autocast(torch::Library& m) {
-  (m.impl(Losses::name, &Public<Losses>::autocast), ...);
+  (m.impl(Losses::name, &Operator<Losses>::autocast), ...);
 }
 
 }  // namespace lossimpl

@@ -5,7 +5,7 @@
 namespace lossimpl {
 namespace {
 
-constexpr int64_t kElementsATask = 16384;  // fewer do not pay for a second thread
+constexpr int64_t kElementsPerTask = 16384;  // fewer elements are not worth a second thread
 
 struct Parameters {
   double margin, p, eps;
@@ -13,9 +13,9 @@ struct Parameters {
   int64_t reduction;
 };
 
-Tensor gradient_of(const Tensor& t, bool wanted) { return wanted ? fresh_like(t) : at::empty({0}, t.options()); }
+Tensor gradient_of(const Tensor& t, bool wanted) { return wanted ? empty_like_cached(t) : at::empty({0}, t.options()); }
 
-// The kernel writes rows; a gradient that lies otherwise is computed beside and copied.
+// The kernel writes contiguous rows; a gradient with another layout is copied from a buffer.
 struct RowGradient {
   Tensor result, rows;
   RowGradient(const Tensor& of, bool wanted) : result(gradient_of(of, wanted)) {
@@ -59,7 +59,7 @@ Gradients run(const Parameters& p, const Tensor& anchor, const Tensor& positive,
                              p.eps,
                              p.swap,
                              written >= kStreamBytes};
-  at::parallel_for(0, rows, std::max<int64_t>(1, kElementsATask / std::max<int64_t>(1, width)),
+  at::parallel_for(0, rows, std::max<int64_t>(1, kElementsPerTask / std::max<int64_t>(1, width)),
                    [&](int64_t begin, int64_t end) { kernels().triplet(arguments, begin, end); });
   ga.finish(), gb.finish(), gc.finish();
   if (p.reduction != kNone)
@@ -89,10 +89,10 @@ struct TripletCall : Call {
     differentiable = 3;
     reduction = p.reduction;
     TORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(), "dimensions differ");
-    TORCH_CHECK(anchor.dim() > 0, "a triplet needs vectors");
+    TORCH_CHECK(anchor.dim() > 0, "anchor must have at least one dimension");
     if (!same_shape(anchor, positive) || !same_shape(anchor, negative)) tensors = at::broadcast_tensors(tensors);
     TORCH_CHECK(tensors[0].sym_size(-1) != 0 || (p.p >= 0 && !std::isinf(p.p)), "no norm of order ", p.p,
-                " over vectors of no element");
+                " over empty vectors");
     auto dtype =
         c10::promoteTypes(c10::promoteTypes(anchor.scalar_type(), positive.scalar_type()), negative.scalar_type());
     if (at::isIntegralType(dtype, true)) dtype = c10::typeMetaToScalarType(at::get_default_dtype());
