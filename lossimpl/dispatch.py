@@ -104,10 +104,11 @@ def call(name: str, implementation: str, *arguments: Any) -> Tensor:
         try:
             result: Tensor = FUNCTIONS[name, "native", device](*arguments)
             return result
-        except Unavailable:
+        except Unavailable:  # raised only after the check has accepted the arguments
             if implementation == "native":
                 raise
         chosen = fallback(name)
-    registry.get(name).check(*arguments)
+    else:
+        registry.get(name).check(*arguments)
     result = FUNCTIONS[name, chosen, device](*arguments)
     return result

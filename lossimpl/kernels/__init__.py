@@ -1,1 +1,1 @@
-"""Fused kernels of the losses, imported only when asked for: `cpp` for CPU, `triton` for CUDA."""
+"""Fused kernels of the losses, imported only on demand: `cpp` for CPU, `triton` for CUDA; `contract` for both."""

@@ -1,4 +1,4 @@
-"""The conformance table: one file of literal cases per loss; a loss from outside gets the checks of its makers."""
+"""The conformance table: one file of literal cases per loss; a registered loss gets the checks of its makers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lossimpl.agreement.uses import Backward, Times
 from lossimpl.spec import Loss
 
 SHAPE = (6, 10)  # several rows and an odd vector, small enough for the sample-by-sample form
-# 1 / 255 lies in the middle between two bfloat16 numbers, 1 / 2047 between two float16 numbers: where a slope is
-# divided in half precision, it is rounded twice.
+# 1 / 255 lies halfway between two bfloat16 numbers, 1 / 2047 between two float16 numbers: a gradient that is divided in
+# half precision is rounded twice there.
 COUNTS = {"bfloat16": 255, "float16": 2047}
 
 
 def checks(loss: Loss) -> tuple[Check, ...]:
-    """Every check of this loss: its makers' inputs first, then its literal table where it has one."""
+    """Every check of this loss: the inputs of its makers first, then its literal table if it has one."""
     name = f"{__name__}.{loss.name}"
     table: tuple[Check, ...] = import_module(name).CHECKS if find_spec(name) else ()
     return (*_from_makers(loss), *table)
@@ -39,7 +39,7 @@ def _from_makers(loss: Loss) -> list[Check]:
     ] + [
         Check(
             f"{count + 1} times the mean of {count}: rounded once",
-            "losses.md d18",
+            "definition: computed in float32, rounded once; google-deepmind/optax#1020",
             _made(loss, next(iter(loss.makers)), loss.shapes.of_terms(count)),
             {"reduction": "mean"},
             use=Backward(Times(count + 1.0)),

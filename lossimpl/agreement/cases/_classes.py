@@ -21,7 +21,7 @@ SPATIAL = {
 
 
 def logits(rows: int, classes: int, shift: float = 0.0) -> Builder:
-    """Normal logits and uniform labels, the first and the last class among them."""
+    """Normal logits and uniform labels, including the first and the last class."""
 
     def build(dtype: torch.dtype, device: str) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(rows * 1_000_003 + classes)
@@ -46,7 +46,7 @@ def leading(margin: float) -> Builder:
 
 
 def constant(rows: int, classes: int, value: float) -> Builder:
-    """Equal logits: every row loses log(classes)."""
+    """Equal logits: the loss of every row is log(classes)."""
 
     def build(dtype: torch.dtype, device: str) -> dict[str, Tensor]:
         target = torch.arange(rows, device=device) % classes
@@ -56,7 +56,7 @@ def constant(rows: int, classes: int, value: float) -> Builder:
 
 
 def sequence_first(dtype: torch.dtype, device: str) -> dict[str, Tensor]:
-    """Logits (s, b, v) seen as (b, v, s) without a copy, as sequence models pass them."""
+    """Logits (s, b, v) as a view (b, v, s), as sequence models pass them."""
     generator = torch.Generator().manual_seed(3)
     made = torch.randn(5, 2, 7, generator=generator).to(device, dtype)
     target = torch.randint(0, 7, (5, 2), generator=generator).to(device)

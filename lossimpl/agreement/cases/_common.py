@@ -1,7 +1,7 @@
-"""The checks that every loss gets from one small base input: reductions, strides, incoming gradients, second uses.
+"""The checks that every loss gets from one small base input: reductions, strides, incoming gradients, repeated use.
 
-A base names the tensor arguments as nested lists; every variation below changes one thing about it. The expected
-numbers are the float64 oracle's on the same quantised inputs unless a check names its own.
+A base holds the tensor arguments as nested lists; each check below varies one aspect of it. The expected numbers are
+those of the float64 oracle on the same quantised inputs, unless a check states its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Base = Mapping[str, Any]
 
 INCOMING: dict[str, tuple[uses.Incoming, str]] = {
     "expanded scalar": (uses.expanded_scalar, "ROCm/TransformerEngine#623"),
-    "per element, a zero and negatives among them": (uses.per_element, "chainer/chainer#1178"),
+    "per element, with zero and negative values": (uses.per_element, "chainer/chainer#1178"),
     "strided": (uses.strided, "ROCm/TransformerEngine#623"),
     "2.5": (uses.scaled, "chainer/chainer#1178"),
     "zero": (torch.zeros_like, "chain rule"),
@@ -32,12 +32,12 @@ USES = {
     "inputs used again, and unchanged": (uses.inputs_again, "linkedin/Liger-Kernel#272, unslothai/unsloth#5002"),
     "torch.func.grad": (uses.functional_grad, "torch.func"),
     "torch.vmap": (uses.vmapped, "torch.func"),
-    "deterministic algorithms asked for": (uses.deterministic, "pytorch/pytorch#46024"),
+    "with deterministic algorithms required": (uses.deterministic, "pytorch/pytorch#46024"),
 }
 
 
 def every_loss(base: Base, rows: tuple[str, ...], **options: Any) -> tuple[Check, ...]:
-    """The common checks for a loss with this base and these options; `rows` names the tensors that have a row each."""
+    """The common checks of a loss with this base and these options; `rows` names the tensors with a batch dimension."""
     groups = (_reductions, _strides, _incoming, _uses, _invalid)
     checks = [check for group in groups for check in group(base, options)]
     return (*checks, *_empty(_without_rows(base, rows), options))
@@ -107,7 +107,7 @@ def _invalid(base: Base, options: Mapping[str, Any]) -> list[Check]:
     ]
     return checks + [
         Check(
-            f"{name} that is no tensor is an error",
+            f"{name} that is not a tensor is an error",
             "torch.nn.functional: TypeError or AttributeError",
             {**base, name: "a string"},
             options,
@@ -119,7 +119,7 @@ def _invalid(base: Base, options: Mapping[str, Any]) -> list[Check]:
 
 
 def _empty(base: Builder, options: Mapping[str, Any]) -> list[Check]:
-    source = "torch.nn.functional: the mean of nothing is NaN; pytorch/pytorch#75181"
+    source = "torch.nn.functional: the mean of an empty batch is NaN; pytorch/pytorch#75181"
     expected = {"none": {}, "mean": {"value": NAN}, "sum": {"value": 0.0}}
     return [
         Check(f"no rows, reduction {one}", source, base, {**options, "reduction": one}, numbers, dtypes=ALL_DTYPES)
@@ -133,7 +133,7 @@ def transposed(tensor: Tensor) -> Tensor:
 
 
 def sliced(tensor: Tensor) -> Tensor:
-    """The same numbers in every other place of a buffer twice as wide, with NaN (or a far class) between."""
+    """The same numbers in every other element of a larger buffer, with NaN (or an invalid class) in between."""
     filler = NAN if tensor.is_floating_point() else 10**9
     wide = torch.full((*tensor.shape, 2), filler, dtype=tensor.dtype, device=tensor.device)
     wide[..., 0] = tensor
@@ -141,9 +141,9 @@ def sliced(tensor: Tensor) -> Tensor:
 
 
 def offset(tensor: Tensor) -> Tensor:
-    """The same numbers one element into a buffer, so that no vector load is aligned."""
-    room = torch.empty(tensor.numel() + 1, dtype=tensor.dtype, device=tensor.device)
-    return room[1:].view(tensor.shape).copy_(tensor)
+    """The same numbers at an offset of one element in a buffer, so that no vector load is aligned."""
+    buffer = torch.empty(tensor.numel() + 1, dtype=tensor.dtype, device=tensor.device)
+    return buffer[1:].view(tensor.shape).copy_(tensor)
 
 
 def cut_rows(tensor: Tensor) -> Tensor:

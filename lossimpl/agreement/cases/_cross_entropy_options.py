@@ -43,13 +43,13 @@ OPTIONS = (
         expected={"value": 0.0, "gradient of input": [[0.0], [0.0]]},
     ),
     Check(
-        "one row without a batch",
+        "one row without a batch dimension",
         "torch.nn.functional.cross_entropy: input (C)",
         {"input": [0.0, 0.0], "target": 1},
         expected={"value": LN2, "gradient of input": [0.5, -0.5]},
     ),
     Check(
-        "one row without a batch, ignored, none",
+        "one row without a batch dimension, ignored, none",
         "torch.nn.functional.cross_entropy: input (C)",
         {"input": [0.0, 0.0], "target": -100},
         {"reduction": "none"},
@@ -61,7 +61,7 @@ OPTIONS = (
         {**BASE, "target": Typed([2, 0, 1, 1], torch.uint8)},
     ),
     Check(
-        "uint8 targets of more classes than a byte counts",
+        "uint8 targets among more than 256 classes",
         "closed form: ln(300); -1 is not the byte 255",
         {"input": [[0.0] * 300] * 2, "target": Typed([191, 255], torch.uint8)},
         {"ignore_index": -1},
@@ -79,13 +79,13 @@ OPTIONS = (
         for reduction in ("none", "mean", "sum")
         for smoothing in (0.0, 0.2)
     ),
-    Check("sequence-first logits", "losses.md d15", sequence_first, dtypes=("float32", "bfloat16")),
-    Check("every other column", "losses.md d15", every_other_column, dtypes=("float32", "bfloat16")),
+    Check("sequence-first logits", "NVIDIA/TransformerEngine#2734", sequence_first, dtypes=("float32", "bfloat16")),
+    Check("every other column", "unslothai/unsloth#10713", every_other_column, dtypes=("float32", "bfloat16")),
     Check("channels-last logits", "pytorch/pytorch#67167", channels_last, dtypes=("float32", "bfloat16")),
     Check("channels-last logits, none", "pytorch/pytorch#67167", channels_last, {"reduction": "none"}),
     Check(
-        "float16 average over a long sequence stays finite",
-        "pytorch/pytorch#85791; losses.md d17",
+        "float16 mean over a long sequence stays finite",
+        "pytorch/pytorch#85791, pytorch/pytorch#29429",
         logits(2000, 60),
         dtypes=("float16",),
     ),
@@ -103,17 +103,17 @@ SIZES = (
     *(
         Check(
             f"{rows} x {classes}",
-            "losses.md d11: below, at and beyond vector and block boundaries",
+            "Dao-AILab/quack, tests/test_cross_entropy.py: around vector and block boundaries",
             logits(rows, classes),
         )
         for rows in (1, 77, 289)
         for classes in (1, 2, 3, 192, 668, 1128)
     ),
     *(
-        Check(f"{rows} x {classes}", "losses.md d11: the vocabularies of today's models", logits(rows, classes))
+        Check(f"{rows} x {classes}", "vocabulary sizes of language models", logits(rows, classes))
         for rows, classes in ((33, 4096), (5, 32000), (3, 50257), (2, 65537), (2, 128256), (2, 262144))
     ),
-    Check("2 x 50257, half", "losses.md d11: an odd vocabulary", logits(2, 50257), dtypes=("bfloat16", "float16")),
+    Check("2 x 50257, half", "an odd vocabulary size", logits(2, 50257), dtypes=("bfloat16", "float16")),
 )
 
 PROBABILITIES = (
@@ -179,10 +179,14 @@ PROBABILITIES = (
         {"input": SOFT["input"], "target": Typed(SOFT["target"], torch.float64)},
         result="float64",
     ),
-    Check("class V - 1 and class 0", "losses.md d12", {**BASE, "target": [2, 0, 2, 0]}),
+    Check(
+        "class V - 1 and class 0",
+        "torch: valid targets are 0 to C - 1; pytorch/pytorch#66872",
+        {**BASE, "target": [2, 0, 2, 0]},
+    ),
     Check(
         "probability targets without rows",
-        "mean of nothing",
+        "torch: the mean of an empty batch is NaN",
         lambda dtype, device: {
             "input": torch.zeros(0, 3, dtype=dtype, device=device),
             "target": torch.zeros(0, 3, dtype=dtype, device=device),

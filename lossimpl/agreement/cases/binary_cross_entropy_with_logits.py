@@ -27,7 +27,7 @@ def point(name: str, source: str, x: float, y: float, value: float, slope: float
     )
 
 
-INFINITE = "closed form; pytorch/pytorch#49844, #102894: torch gives NaN; losses.md d19"
+INFINITE = "closed form; pytorch/pytorch#49844, pytorch/pytorch#102894: torch gives NaN"
 POINTS = (
     point("infinite", INFINITE, -INF, 0.9, INF, -0.9, dtypes=("float64", "float32")),
     point("infinite", INFINITE, INF, 1.0, 0.0, 0.0, dtypes=ALL_DTYPES),
@@ -36,11 +36,19 @@ POINTS = (
     point("infinite", INFINITE, -INF, 1.0, INF, -1.0, dtypes=ALL_DTYPES),
     point("infinite", INFINITE, INF, 0.5, INF, 0.5, dtypes=ALL_DTYPES),
     point("zero", "closed form: ln 2", 0.0, 1.0, 0.69314718055994531, -0.5, dtypes=ALL_DTYPES),
-    point("far off", "closed form; losses.md d20", -120.0, 1.0, 120.0, -1.0, dtypes=ALL_DTYPES),
-    point("far off", "closed form; losses.md d20", 1e30, 0.0, 1e30, 1.0, dtypes=("float64", "float32", "bfloat16")),
-    point("far off", "closed form", -3e38, 1.0, 3e38, -1.0),
-    point("far off", "closed form", 6e4, 0.0, 6e4, 1.0, dtypes=("float16",)),
-    point("far right", "closed form", 1e30, 1.0, 0.0, 0.0),
+    point("large logit, wrong label", "closed form: softplus(120)", -120.0, 1.0, 120.0, -1.0, dtypes=ALL_DTYPES),
+    point(
+        "large logit, wrong label",
+        "closed form: softplus(1e30)",
+        1e30,
+        0.0,
+        1e30,
+        1.0,
+        dtypes=("float64", "float32", "bfloat16"),
+    ),
+    point("large logit, wrong label", "closed form", -3e38, 1.0, 3e38, -1.0),
+    point("large logit, wrong label", "closed form", 6e4, 0.0, 6e4, 1.0, dtypes=("float16",)),
+    point("large logit, right label", "closed form", 1e30, 1.0, 0.0, 0.0),
     *(
         point(
             "the tail keeps its digits",
@@ -95,15 +103,15 @@ OPTIONS = (
     Check("pos_weight of one element", "torch.nn.functional: broadcasts", {**BASE, "pos_weight": [2.5]}),
     Check("pos_weight of input's shape", "torch.nn.functional: broadcasts", {**BASE, "pos_weight": BASE["target"]}),
     Check(
-        "pos_weight 0 on a far positive",
+        "pos_weight 0 on a misclassified positive with a large logit",
         "closed form: 0 softplus; pytorch/pytorch#13773",
         {"input": [-120.0, -INF], "target": [1.0, 1.0], "pos_weight": [0.0]},
         {"reduction": "sum"},
         {"value": 0.0, "gradient of input": [0.0, 0.0]},
     ),
     Check(
-        "pos_weight 1 on a far positive",
-        "closed form; pytorch/pytorch#13773, losses.md d20",
+        "pos_weight 1 on a misclassified positive with a large logit",
+        "closed form; pytorch/pytorch#13773",
         {"input": [-120.0], "target": [1.0], "pos_weight": [1.0]},
         expected={"value": 120.0, "gradient of input": [-1.0]},
     ),
@@ -115,7 +123,7 @@ OPTIONS = (
         tail=True,
     ),
     Check(
-        "weight 0 hides the far logit, finite",
+        "weight 0 masks a large logit",
         "closed form",
         {"input": [1e30, 0.0], "target": [0.0, 1.0], "weight": [0.0, 1.0]},
         {"reduction": "sum"},
@@ -141,8 +149,8 @@ OPTIONS = (
         result="float64",
     ),
     Check(
-        "half mean does not accumulate in half",
-        "losses.md d18: accumulate in float32",
+        "the mean of half precision is accumulated in float32",
+        "closed form: softplus(2); pytorch/pytorch#91597: a float16 mean whose sum overflows",
         lambda dtype, device: {
             "input": torch.full((4, 25_000), 2.0, dtype=dtype, device=device),
             "target": torch.zeros(4, 25_000, dtype=dtype, device=device),
@@ -156,7 +164,7 @@ OPTIONS = (
 
 ERRORS = (
     Check(
-        "target of another shape",
+        "target of the wrong shape",
         "torch: ValueError",
         {**BASE, "target": [1.0, 0.0, 1.0]},
         raises=(ValueError,),
@@ -184,7 +192,7 @@ ERRORS = (
         says=("pos_weight", "2", "3"),
     ),
     Check(
-        "targets of whole numbers",
+        "integer targets",
         "torch: an error",
         {"input": [0.5, 1.0], "target": [1, 0]},
         raises=(RuntimeError,),

@@ -1,4 +1,4 @@
-"""Hard cases of cross entropy; numbers, arguments and errors stand in the files of those names."""
+"""Hard cases of cross entropy; numbers, options and errors are in the files of those names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IGNORING = (
     ),
     Check(
         "every target ignored, sum",
-        "sum of nothing",
+        "definition: an empty sum",
         {**BASE, "target": [-100] * 4},
         {"reduction": "sum"},
         {"value": 0.0, "gradient of input": [[0.0] * 3] * 4},
@@ -92,7 +92,7 @@ CHECKS = (
     ),
     Check(
         "ln V on more than 2^31 elements",
-        "closed form; pytorch/pytorch#85005, #190139",
+        "closed form; pytorch/pytorch#85005, pytorch/pytorch#190139",
         constant(2**16 + 1, 2**15, 0.0),
         {"reduction": "none"},
         {"value": [15 * math.log(2)] * (2**16 + 1)},

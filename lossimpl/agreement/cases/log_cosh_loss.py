@@ -31,7 +31,7 @@ CHECKS = (
         )
     ),
     Check(
-        "far out it is |d| - ln 2",
+        "large |d|: |d| - ln 2",
         "closed form; cosh overflows",
         {"input": [1e30, -1e30], "target": [0.0, 0.0]},
         {"reduction": "none"},

@@ -43,28 +43,28 @@ CHECKS = (
     ),
     Check(
         "alpha 0: positives vanish",
-        "torchvision's formula; losses.md d23",
+        "torchvision.ops.sigmoid_focal_loss",
         PAIR,
         {"alpha": 0.0, "gamma": 0.0},
         {"value": [0.048587351573741958, 2.1269280110429725, 0.0, 0.0]},
     ),
     Check(
         "alpha 1: negatives vanish",
-        "torchvision's formula; losses.md d23",
+        "torchvision.ops.sigmoid_focal_loss",
         PAIR,
         {"alpha": 1.0, "gamma": 0.0},
         {"value": [0.0, 0.0, 3.0485873515737420, 0.12692801104297249]},
     ),
     Check(
         "alpha -1: no weighting",
-        "torchvision's formula; losses.md d23",
+        "torchvision.ops.sigmoid_focal_loss",
         PAIR,
         {"alpha": -1.0, "gamma": 0.0},
         {"value": [0.048587351573741958, 2.1269280110429725, 3.0485873515737420, 0.12692801104297249]},
     ),
     *(
         Check(
-            f"gamma {gamma:g} far out: gradients are finite at x = {x:g}, t = {t:g}",
+            f"gamma {gamma:g} large logits: gradients are finite at x = {x:g}, t = {t:g}",
             NAN_SLOPE,
             {"inputs": [x], "targets": [t]},
             {"gamma": gamma, "alpha": -1.0},
@@ -142,7 +142,7 @@ CHECKS = (
         {"value": 0.25 * 0.25 * 0.69314718055994531},
     ),
     Check(
-        "targets of another shape",
+        "targets of the wrong shape",
         "torch: ValueError",
         {**BASE, "targets": [1.0, 0.0, 1.0]},
         raises=(ValueError,),
@@ -151,7 +151,7 @@ CHECKS = (
     Check("gamma below 0", "definition: gamma >= 0", BASE, {"gamma": -1.0}, raises=(ValueError,), says=("gamma", "-1")),
     Check("alpha above 1", "definition: alpha <= 1", BASE, {"alpha": 1.5}, raises=(ValueError,), says=("alpha", "1.5")),
     Check(
-        "gamma that is no number",
+        "gamma that is not a number",
         "torch: TypeError",
         BASE,
         {"gamma": "two"},

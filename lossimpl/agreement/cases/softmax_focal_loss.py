@@ -43,7 +43,7 @@ CHECKS = (
     *(
         Check(
             f"every target ignored, {reduction}",
-            "as cross entropy; losses.md d1",
+            "as cross entropy: pytorch/pytorch#75181, pytorch/pytorch#116349",
             {**BASE, "target": [-100] * 4},
             {"reduction": reduction},
             {"value": value, "gradient of input": [[0.0] * 3] * 4},
@@ -60,7 +60,7 @@ CHECKS = (
     ),
     *(
         Check(
-            f"a certain row: gradient finite, gamma {gamma:g}, lead {lead:g}",
+            f"a saturated row: finite gradient, gamma {gamma:g}, lead {lead:g}",
             "google-deepmind/optax#1346: NaN for 1 - p = 0",
             {"input": [[lead, 0.0, -1.0]], "target": [0]},
             {"gamma": gamma},
@@ -70,7 +70,7 @@ CHECKS = (
         for lead in (-1e4, -100.0, 100.0, 1e4)
     ),
     Check(
-        "a certain row of -inf beside the target",
+        "a saturated row: -inf beside the target",
         "closed form: 1 - p = 0",
         {"input": [[0.0, -INF]], "target": [0]},
         {"gamma": 0.5},
@@ -136,7 +136,7 @@ CHECKS = (
         expected={"value": 0.0, "gradient of input": [[0.0], [0.0]]},
     ),
     Check(
-        "one row without a batch",
+        "one row without a batch dimension",
         "input (C)",
         {"input": [0.0, 0.0], "target": 1},
         {"gamma": 0.0},
@@ -144,7 +144,7 @@ CHECKS = (
     ),
     Check("uint8 targets", "as cross entropy", {**BASE, "target": Typed([2, 0, 1, 1], torch.uint8)}),
     Check(
-        "uint8 targets of more classes than a byte counts",
+        "uint8 targets among more than 256 classes",
         "as cross entropy",
         {"input": [[0.0] * 300] * 2, "target": Typed([191, 255], torch.uint8)},
         {"gamma": 0.0, "ignore_index": -1},
@@ -161,11 +161,11 @@ CHECKS = (
         )
         for reduction in ("none", "mean", "sum")
     ),
-    Check("sequence-first logits", "losses.md d15", sequence_first),
-    Check("every other column", "losses.md d15", every_other_column),
+    Check("sequence-first logits", "NVIDIA/TransformerEngine#2734", sequence_first),
+    Check("every other column", "unslothai/unsloth#10713", every_other_column),
     Check("channels-last logits", "pytorch/pytorch#67167", channels_last),
     *(
-        Check(f"{rows} x {classes}", "losses.md d11", logits(rows, classes))
+        Check(f"{rows} x {classes}", "Dao-AILab/quack, tests/test_cross_entropy.py", logits(rows, classes))
         for rows, classes in ((1, 1), (77, 2), (77, 668), (289, 192), (3, 50257), (2, 262144))
     ),
     *(
@@ -193,14 +193,14 @@ CHECKS = (
         says=("target", "int32"),
     ),
     Check(
-        "another number of targets than rows",
+        "fewer targets than rows",
         "torch: ValueError",
         {**BASE, "target": [2, 0]},
         raises=(ValueError,),
         says=("batch", "4", "2"),
     ),
     Check(
-        "alpha of another length",
+        "alpha of the wrong length",
         "torch: RuntimeError",
         {**BASE, "alpha": [1.0, 1.0]},
         raises=(RuntimeError,),

@@ -42,7 +42,7 @@ CHECKS = (
     Check("integer margin and p", "numbers", BASE, {"margin": 2, "p": 1}),
     Check(
         "hinge exactly 0",
-        "torch: the open side's gradient; losses.md d31",
+        "torch.clamp_min: the gradient passes at the bound",
         ONE,
         {"eps": 0.0},
         {
@@ -100,7 +100,7 @@ CHECKS = (
     ),
     Check("three equal points with the default eps", "closed form: margin", SAME, expected={"value": 1.0}),
     Check(
-        "anchor on its positive",
+        "anchor equal to its positive",
         "tensorflow/tensorflow#30199; closed form",
         {**SAME, "negative": [[1.0, 3.0]]},
         {"eps": 0.0, "margin": 2.0},
@@ -124,8 +124,8 @@ CHECKS = (
         },
     ),
     Check(
-        "half distances beyond half's squares",
-        "losses.md d31: squares in float32",
+        "float16 distances whose squares overflow",
+        "closed form: 500 - 100 + 1; squares exceed float16",
         {"anchor": [[300.0, 400.0]], "positive": [[0.0, 0.0]], "negative": [[300.0, 300.0]]},
         {"eps": 0.0},
         {"value": 401.0},
@@ -161,7 +161,7 @@ CHECKS = (
         ignored=GRADIENTS,
     ),
     Check(
-        "one triplet without a batch",
+        "one triplet without a batch dimension",
         "torch: shape (D)",
         {"anchor": [1.0, 0.0], "positive": [0.0, 0.0], "negative": [0.0, 3.0]},
         {"reduction": "none"},
@@ -181,7 +181,7 @@ CHECKS = (
     ),
     Check(
         "wide rows",
-        "losses.md d31",
+        "definition: rows longer than a vector",
         lambda dtype, device: dict(
             zip(
                 BASE,
@@ -194,7 +194,7 @@ CHECKS = (
     *(
         Check(
             f"margin {margin}",
-            "torch: ValueError; losses.md d30",
+            "torch.nn.functional.triplet_margin_loss: ValueError for margin <= 0",
             BASE,
             {"margin": margin},
             raises=(ValueError,),
@@ -246,14 +246,14 @@ CHECKS = (
         )
     ),
     Check(
-        "other numbers of dimensions",
+        "different numbers of dimensions",
         "torch: RuntimeError",
         {**BASE, "positive": [1.0, 2.0, 3.0]},
         raises=(RuntimeError,),
         says=("positive", "2", "1"),
     ),
     Check(
-        "rows that do not broadcast",
+        "vectors that do not broadcast",
         "torch: RuntimeError",
         {**BASE, "positive": [[1.0, 2.0, 3.0]] * 3},
         raises=(RuntimeError,),

@@ -1,39 +1,37 @@
-"""Builds the C++ operators on first use and keeps them: one library for a state of the sources, flags and torch.
+"""Builds the C++ operators on first use and caches the library, one per state of sources, flags, compiler and torch.
 
-The library lies in torch's extensions folder (`TORCH_EXTENSIONS_DIR`, else the user's cache) under a name made of all
-that it depends on, so a change of any of it builds anew and never meets a stale file. A lock lets one process build
-while others wait. torch.utils.cpp_extension is imported only to build: it costs more than loading.
+The library is stored in torch's extensions folder (`TORCH_EXTENSIONS_DIR`, else the user's cache) under a hash of
+everything it depends on, so that a change of any of them triggers a new build and a stale file is never loaded. A file
+lock lets one process build while others wait. torch.utils.cpp_extension is imported only for a build: importing it
+takes longer than loading the library.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
-from lossimpl.measure.wall import now
 from lossimpl.spec import Unavailable
 
 SOURCES = Path(__file__).parent / "csrc"
-# No errno and no traps: both would keep the compiler from choosing lanes by a mask. NaN and infinity stay exact.
-# at::parallel_for is a template over OpenMP. The linker gets no -fopenmp, so that the names resolve to the library that
-# torch brings: a second OpenMP would have threads of its own and not follow torch.set_num_threads.
+# errno and floating-point traps would prevent the compiler from vectorising conditionals; NaN and infinity stay exact.
+# at::parallel_for is a template over OpenMP. The linker is not given -fopenmp, so that the symbols resolve to the
+# OpenMP library bundled with torch: a second one would have its own thread pool and ignore torch.set_num_threads.
 FLAGS = ("-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-DNDEBUG", "-g0")
 
-FAILED: dict[Path, str] = {}  # why a library could not be built in this process: nobody waits for that twice
+FAILED: dict[Path, str] = {}  # library -> why building it failed in this process; a failed build is not retried
 
 
 def compiler() -> str:
-    """The C++ compiler; left alone, torch's extension tools take `c++`, which may be missing or another."""
+    """The C++ compiler: `CXX`, else g++. torch's extension tools default to `c++`, which may be missing or another."""
     return os.environ.get("CXX", "c++" if platform.system() == "Darwin" else "g++")
 
 
@@ -43,21 +41,21 @@ def obstacle() -> str | None:
         return "the C++ kernels are not built on Windows"
     found = shutil.which(compiler().split()[0])
     if found is None:
-        return f"no C++ compiler: {compiler()!r} was not found (set CXX, or install g++)"
+        return f"no C++ compiler: {compiler()!r} was not found; install g++ or set CXX"
     if ninja_folder() is None:
-        return "no ninja: it was neither found in PATH nor beside this Python (pip install ninja)"
+        return "no ninja: it is neither in PATH nor next to this Python; run `pip install ninja`"
     return None
 
 
 def ninja_folder() -> str | None:
-    """Where ninja lies; a wheel puts it beside the interpreter, which need not be in PATH."""
-    beside = os.path.dirname(sys.executable)
-    found = shutil.which("ninja") or shutil.which("ninja", path=beside)
+    """The folder of the ninja executable; a wheel installs it next to the interpreter, which need not be in PATH."""
+    scripts = os.path.dirname(sys.executable)
+    found = shutil.which("ninja") or shutil.which("ninja", path=scripts)
     return os.path.dirname(found) if found else None
 
 
 def key() -> str:
-    """A hash of everything that the library depends on."""
+    """A hash of everything the library depends on."""
     parts = [torch.__version__, platform.machine(), compiler(), *FLAGS]
     for path in sorted(SOURCES.iterdir()):
         parts += [path.name, path.read_text()]
@@ -65,42 +63,33 @@ def key() -> str:
 
 
 def library() -> Path:
-    """Where the library for this state lies, or will."""
+    """The path of the library for the current state, whether it exists yet or not."""
     root = os.environ.get("TORCH_EXTENSIONS_DIR")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = Path(root) if root else cache / "torch_extensions"
     return folder / f"lossimpl-{key()}" / "lossimpl_cpp.so"
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock on the file; it ends with the process, so a killed build leaves nothing behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def build() -> Path:
-    """The library, built if it is not there yet; Unavailable says why it cannot be."""
+    """The path of the library, built if necessary. Raises Unavailable with the reason if it cannot be built."""
     path = library()
     if path.exists():
         return path
     reason = obstacle() or FAILED.get(path)
     if reason is not None:
-        raise Unavailable(f"native needs to build its C++ kernels once: {reason}")
-    with locked(path.parent / "building.lock"):
+        raise Unavailable(f"native must build its C++ kernels once: {reason}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.parent / "building.lock"):  # the system releases it when a process is killed
         if not path.exists():
             compile_to(path)
     return path
 
 
 def compile_to(path: Path) -> None:
-    """Compile all sources and link them at `path`, telling so on stderr in one line.
+    """Compile all sources and link them at `path`, reporting it on stderr in one line.
 
-    torch's tools are imported before that line: a torch for CUDA has a warning of its own where no GPU is found.
+    torch's tools are imported before that line is written: a CUDA build of torch warns on import if it finds no GPU.
     """
-    start = now()
     try:
         importlib.import_module("torch.utils.cpp_extension")
         print(f"lossimpl: building the C++ kernels with {compiler()} ...", end=" ", file=sys.stderr, flush=True)
@@ -109,14 +98,14 @@ def compile_to(path: Path) -> None:
         print("failed", file=sys.stderr)
         FAILED[path] = f"the build failed: {error}"
         raise Unavailable(f"native could not build its C++ kernels: {error}") from error
-    print(f"done in {now() - start:.0f} s", file=sys.stderr, flush=True)
+    print("done", file=sys.stderr, flush=True)
 
 
 def run_torch_build(path: Path) -> None:
-    """Compile through torch's extension tools, which know its headers, libraries and ABI.
+    """Compile with torch's extension tools, which know its headers, libraries and ABI.
 
-    The library appears at `path` by a rename, so no other process can meet half of it. torch loads what it has built;
-    loading the renamed file again finds the same inode and does nothing.
+    The library is moved to `path` by a rename, so that no other process sees a partial file. torch loads the library it
+    has built; loading the renamed file finds the same inode and has no effect.
     """
     from torch.utils import cpp_extension
 
@@ -124,7 +113,7 @@ def run_torch_build(path: Path) -> None:
     os.environ["CXX"] = compiler()
     stage = path.parent / "stage"
     stage.mkdir(exist_ok=True)
-    (stage / "lock").unlink(missing_ok=True)  # torch's own lock, left by a build that was killed
+    (stage / "lock").unlink(missing_ok=True)  # torch's own lock, left behind by a killed build
     cpp_extension.load(
         name=path.stem,
         sources=[str(source) for source in sorted(SOURCES.glob("*.cpp"))],

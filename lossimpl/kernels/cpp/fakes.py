@@ -1,6 +1,6 @@
-"""Shapes, dtypes and strides of the operators' results, for torch.compile and torch.export: no data is read.
+"""Fake kernels: shapes, dtypes and strides of the operators' results, for torch.compile and torch.export.
 
-Each takes its operator's arguments in the order of the schema in csrc/*_operators.cpp.
+Each takes the arguments of its operator in the order of the schema in csrc/*_operators.cpp. No data is read.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-NONE = 0  # the number of reduction "none"
+NONE = 0  # reduction "none"; kNone in csrc/call.h
 
 
 def wanted(tensor: Tensor, yes: bool) -> Tensor:
-    """A gradient like its tensor, or an empty one."""
+    """A gradient like its tensor, or an empty tensor if it is not wanted."""
     return torch.empty_like(tensor) if yes else tensor.new_empty(0)
 
 
 def elementwise(*arguments: Any) -> Tensor:
-    """A scalar, or input's own shape."""
+    """A scalar, or a tensor of input's shape."""
     input, reduction = arguments[1], arguments[7]
     return torch.empty_like(input) if reduction == NONE else input.new_empty(())
 
 
 def elementwise_step(*arguments: Any) -> tuple[Tensor, ...]:
-    """The loss, which backward of reduction "none" has no use for; the gradients of input and target."""
+    """The loss, empty in the backward pass of reduction "none"; the gradients of input and target."""
     input, target, reduction, want_input, want_target, upstream = *arguments[1:3], *arguments[7:11]
     loss = input.new_empty(0) if reduction == NONE and upstream is not None else elementwise(*arguments)
     return loss, wanted(input, want_input), wanted(target, want_target)
@@ -48,7 +48,7 @@ def classes_step(*arguments: Any) -> tuple[Tensor, ...]:
 
 
 def triplet(*arguments: Any) -> Tensor:
-    """A scalar, or one loss a vector."""
+    """A scalar, or one loss per vector."""
     anchor, reduction = arguments[0], arguments[7]
     result: Tensor = anchor.new_empty(anchor.shape[:-1] if reduction == NONE else ())
     return result
@@ -61,7 +61,7 @@ def triplet_step(*arguments: Any) -> tuple[Tensor, ...]:
 
 
 def on_one_device(fake: Callable[..., Any]) -> Callable[..., Any]:
-    """The fake, refusing tensors of several devices: a meta tensor beside a real one would be answered by it."""
+    """The fake kernel, which rejects tensors of several devices: it would accept a meta tensor next to a real one."""
 
     @wraps(fake)
     def guarded(*arguments: Any) -> Any:
@@ -74,6 +74,6 @@ def on_one_device(fake: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def register() -> None:
-    """Tell torch about all of them; once, after the library is loaded."""
+    """Register all fake kernels; once, after the library is loaded."""
     for fake in (elementwise, elementwise_step, classes, classes_step, triplet, triplet_step):
         torch.library.register_fake(f"lossimpl::_{fake.__name__}", on_one_device(fake))

@@ -1,20 +1,20 @@
 """The eleven losses as Triton kernels for CUDA: `available()`, and `load(name)` for a loss's function.
 
-| file | what it holds |
+| file | contents |
 |---|---|
 | `numerics.py`, `pointwise.py` | scalar functions, and one element of each elementwise loss |
 | `elementwise.py`, `classes.py`, `probabilities.py`, `triplet.py` | the kernels: over elements, class rows, vectors |
-| `class_tiles.py`, `parts.py` | pieces of the kernels over class rows: tiles of a row, rows that programs share |
+| `class_tiles.py`, `parts.py` | parts of the kernels over class rows: tiles of a row, rows shared by programs |
 | `reduce.py`, `sums.py` | sums in a fixed order; scaling of a saved gradient |
 | `tuning.py` | every block size, with its reason |
 | `operators.py`, `*_operator.py` | registration with torch, the autograd rule |
-| `*_losses.py`, `support.py`, `rows.py` | the public functions, their checks and layouts |
+| `*_losses.py`, `support.py`, `rows.py` | the losses' functions, their checks and layouts |
 
-Nothing of Triton is imported until `load` is called. With `TRITON_INTERPRET=1` set before Triton is imported, the
-kernels run on CPU tensors in Triton's interpreter: slow, and the way to test them without a GPU.
+Triton is not imported until `load` is called. If `TRITON_INTERPRET=1` is set before Triton is imported, the kernels run
+on CPU tensors in Triton's interpreter: slowly, but testable without a GPU.
 
-Class targets outside [0, classes) that are not `ignore_index`, and probabilities outside [0, 1], trip a device
-assert, as torch's CUDA kernels do; on CPU tensors (interpreter) they raise torch's error.
+Class targets outside [0, classes) that are not `ignore_index`, and probabilities outside [0, 1], trigger a device
+assert, as in torch's CUDA kernels; on CPU tensors (interpreter) they raise torch's error.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-from typing import Any
 
+from lossimpl.kernels.contract import checked, module_of
 from lossimpl.spec import Function
 
 LOSSES = {
@@ -59,18 +59,7 @@ def available() -> str | None:
 
 @functools.cache
 def load(name: str) -> Function:
-    """The loss `name` by Triton kernels, with the loss's public signature without `implementation`."""
-    module = importlib.import_module(f"{__name__}.{LOSSES[name]}")
-    function: Function = getattr(module, name)
-
-    @functools.wraps(function)
-    def checked(*arguments: Any, **options: Any) -> Any:
-        try:
-            return function(*arguments, **options)
-        except Exception:
-            from lossimpl import get  # here: the registry is needed only to say what is wrong
-
-            get(name).check(*arguments, **options)
-            raise
-
-    return checked
+    """The Triton implementation of the loss `name`, with the loss's own arguments and defaults."""
+    function: Function = getattr(importlib.import_module(f"{__name__}.{LOSSES[name]}"), name)
+    function.__defaults__ = module_of(name).check.__defaults__
+    return checked(function, name)

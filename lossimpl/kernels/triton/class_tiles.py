@@ -2,12 +2,12 @@
 # ruff: noqa: RET505
 # Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
 # condition only an `else` keeps the compiler from compiling the rest.
-"""What the kernels over rows of class logits have in common: how a row is walked, and what one tile of it adds.
+"""Common parts of the kernels over rows of class logits: how a row is walked, and what one tile of it contributes.
 
-A row of logits starts anywhere in memory, so it is walked as: an edge of fewer than VECTOR elements up to the first
-16-byte boundary, whole vectors, an edge of fewer than VECTOR elements. Both edges make one tile of 2 x VECTOR. A tile
-of the middle is LANES x VECTOR; a lane (a vector, held by one thread) keeps its own running maximum m and sum of
-exp(x - m), so that the loop over a long row has no exchange between threads; the lanes are merged once at the end.
+A row of logits may start anywhere in memory, so it is walked as an edge of fewer than VECTOR elements up to the first
+16-byte boundary, whole vectors, and another edge of fewer than VECTOR elements. Both edges form one tile of 2 x VECTOR.
+A tile of the middle is LANES x VECTOR; each lane (a vector, held by one thread) has its own running maximum m and sum
+of exp(x - m), so that the loop over a long row needs no communication between threads; the lanes are merged at the end.
 """
 
 import triton
@@ -18,9 +18,9 @@ from .numerics import exp, exp_flushed, finite_reference, multiply
 
 @triton.jit
 def fold(x, c, state, SMOOTH: tl.constexpr):
-    """Take a tile x [L, V] into each lane's maximum m and s = sum exp(x - m).
+    """Add a tile x [L, V] to each lane's maximum m and s = sum exp(x - m).
 
-    With SMOOTH into k = sum c and d = sum c (x - m) too. Elements outside are -inf with c = 0.
+    With SMOOTH, also to k = sum c and d = sum c (x - m). Elements outside the row are -inf with c = 0.
     """
     m, s, k, d = state
     new = tl.maximum(m, tl.max(x, axis=1))
@@ -34,7 +34,7 @@ def fold(x, c, state, SMOOTH: tl.constexpr):
 
 @triton.jit
 def merge(state, top, SMOOTH: tl.constexpr):
-    """The lanes' sums s, k, d, all relative to the maximum `top`."""
+    """The sums s, k, d over all lanes, relative to the maximum `top`."""
     m, s, k, d = state
     reference = finite_reference(top)
     s = tl.sum(s * tl.exp(m - reference), axis=0)
@@ -48,7 +48,7 @@ def merge(state, top, SMOOTH: tl.constexpr):
 
 @triton.jit
 def class_weights(weight_ptr, columns, mask, SMOOTH: tl.constexpr, COMPUTE: tl.constexpr):
-    """What smoothing weighs these classes by: 1 where there are no weights, 0 outside the mask; unused without it."""
+    """The weights of these classes in label smoothing: 1 without weights, 0 outside the mask; unused without SMOOTH."""
     if not SMOOTH:
         return 0.0
     elif weight_ptr is None:
@@ -61,8 +61,8 @@ def class_weights(weight_ptr, columns, mask, SMOOTH: tl.constexpr, COMPUTE: tl.c
 def fold_others(x, base, mask, near, weight_ptr, target, state, SMOOTH: tl.constexpr, COMPUTE: tl.constexpr):
     """`fold` without the target's column. `base` [L, 1]: the column at which each lane starts.
 
-    `near` is whether the tile may hold the target, asked once a tile: a comparison for each element would be a third of
-    all instructions, and in bf16 these take nearly as long as memory does.
+    `near` is whether the tile may contain the target. It is decided once per tile: a comparison per element would be a
+    third of all instructions, which take nearly as long as the memory traffic in bf16.
     """
     place = tl.arange(0, x.shape[1])[None, :]
     c = class_weights(weight_ptr, base + place, mask & (place != target - base), SMOOTH, COMPUTE)
@@ -74,14 +74,14 @@ def fold_others(x, base, mask, near, weight_ptr, target, state, SMOOTH: tl.const
 
 @triton.jit
 def empty_state(LANES: tl.constexpr, COMPUTE: tl.constexpr):
-    """What `fold` starts from."""
+    """The initial state of `fold`."""
     zero = tl.zeros([LANES], dtype=COMPUTE)
     return tl.full([LANES], float("-inf"), COMPUTE), zero, zero, zero
 
 
 @triton.jit
 def edges(start, width, VECTOR: tl.constexpr):
-    """Of a row's two edges: first columns [2, 1], mask [2, VECTOR]; of its middle: first column, number of vectors."""
+    """First columns [2, 1] and mask [2, VECTOR] of the edges; first column and number of vectors of the middle."""
     head = tl.minimum((start + VECTOR - 1) // VECTOR * VECTOR - start, width).to(tl.int32)
     vectors = (width - head) // VECTOR
     tail = width - head - vectors * VECTOR
@@ -95,7 +95,7 @@ def store_gradient(
     grad_ptr, offsets, x, base, mask, near, target, weight_ptr, top, slope, at_target, spread,
     SMOOTH: tl.constexpr, COMPUTE: tl.constexpr,
 ):  # fmt: skip
-    """One tile of the gradient: slope * exp(x - top) less the smoothing's share, and at_target for the target."""
+    """One tile of the gradient: slope * exp(x - top) minus the share of smoothing, and at_target for the target."""
     place = tl.arange(0, x.shape[1])[None, :]
     grad = slope * exp(x.to(COMPUTE) - finite_reference(top))
     if SMOOTH:

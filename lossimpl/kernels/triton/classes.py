@@ -1,12 +1,12 @@
 # mypy: ignore-errors
 # ruff: noqa: RET505
 # Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
-# condition only an `else` keeps the compiler from compiling the rest.
+# condition only an `else` stores the compiler from compiling the rest.
 """Losses over rows of class logits with class indices as targets: cross entropy, softmax focal loss.
 
-The target's logit is kept out of m and the sum. With `rest` the sum over the other classes, relative to the overall
-maximum, 1 - p_target = rest / (rest + e_target) has no cancellation however confident the row is, and neither has
--log p_target = log1p(rest) where the target is the maximum.
+The target's logit is excluded from the maximum m and the sum. With `rest` the sum over the other classes, relative to
+the overall maximum, 1 - p_target = rest / (rest + e_target) has no cancellation however confident the row is, and
+neither has -log p_target = log1p(rest) if the target is the maximum.
 """
 
 import triton
@@ -23,7 +23,7 @@ def row_terms(
     x_target, weight_target, weight_sum, deviation, rest, other_top, top, smoothing, alpha, gamma, classes,
     FOCAL: tl.constexpr, SMOOTH: tl.constexpr,
 ):  # fmt: skip
-    """The row's loss; the gradient as `a * exp(x - top)` for other classes (less smoothing), and for the target."""
+    """The loss, the factor a in the gradient a * exp(x - top) of the other classes, the gradient of the target."""
     e_target = tl.exp(x_target - finite_reference(top))
     total = rest + e_target
     log_total = tl.where(x_target >= other_top, log1p(rest), tl.log(total))
@@ -48,10 +48,10 @@ def row_terms(
 
 @triton.jit
 def mean_divisor(
-    divisor_ptr, target_ptr, weight_ptr, rows, keeps, ignore_index, classes,
+    divisor_ptr, target_ptr, weight_ptr, rows, stores, ignore_index, classes,
     FOCAL: tl.constexpr, COUNT: tl.constexpr, COMPUTE: tl.constexpr,
 ):  # fmt: skip
-    """What the mean divides by: read, or where COUNT covers all rows added up by each program, and kept by one."""
+    """The divisor of the mean: loaded, or if COUNT covers all rows, summed by every program and stored by one."""
     if divisor_ptr is None:
         return tl.full([], 1.0, COMPUTE)
     elif COUNT == 0:
@@ -61,7 +61,7 @@ def mean_divisor(
         offsets = tl.arange(0, COUNT)
         weights = valid_weights(target_ptr, counted_ptr, offsets, rows, ignore_index, classes, COMPUTE)
         total = tl.sum(weights, axis=0)
-        if keeps:
+        if stores:
             tl.store(divisor_ptr, total)
         return total
 
@@ -72,10 +72,10 @@ def class_rows_kernel(
     target_ptr,  # [rows] class indices
     weight_ptr,  # [width] class weights, or None
     upstream_ptr,  # [rows] or [1], or None
-    divisor_ptr,  # [1] or None; written where COUNT
+    divisor_ptr,  # [1] or None; written if COUNT > 0
     loss_ptr,  # [rows] or None
     grad_ptr,  # [rows, width] with the strides of x, or None
-    board_ptr,  # [1 + rows * PARTS] zeros where PARTS > 1, see `parts`
+    workspace_ptr,  # [1 + rows * PARTS] zeros if PARTS > 1; see `parts`
     width,
     x_stride,
     upstream_stride,
@@ -95,11 +95,11 @@ def class_rows_kernel(
     LANES: tl.constexpr,
     VECTOR: tl.constexpr,
 ):
-    """A row, or one of its PARTS, a program: loss, gradient, or both.
+    """One program per row, or per part of a row: loss, gradient, or both.
 
-    WHOLE: the row's middle is one tile and stays on chip.
+    WHOLE: the middle of the row is one tile and stays on chip.
     """
-    row, part = row_and_part(board_ptr, PARTS)
+    row, part = row_and_part(workspace_ptr, PARTS)
     target = tl.load(target_ptr + row)
     start = row * x_stride
     edge_base, edge_mask, head, vectors = edges(start, width, VECTOR)
@@ -107,7 +107,7 @@ def class_rows_kernel(
     TILE: tl.constexpr = LANES * VECTOR
     inner = tl.arange(0, LANES)[:, None] * VECTOR + tl.arange(0, VECTOR)[None, :]
     lane = tl.arange(0, LANES)[:, None]
-    # start + head, written so that the compiler sees a multiple of VECTOR and moves 16 bytes at once.
+    # start + head, in a form that the compiler recognises as a multiple of VECTOR, so that it moves 16 bytes at once.
     aligned = (start + VECTOR - 1) // VECTOR * VECTOR
     if PARTS > 1:
         edge_mask = edge_mask & (tl.full([2, 1], part, tl.int32) == 0)
@@ -121,8 +121,10 @@ def class_rows_kernel(
         grad_row, grad_body = grad_ptr + start, grad_ptr + aligned
 
     rows = tl.num_programs(0) // PARTS
-    keeps = (row == 0) & (part == 0)
-    divisor = mean_divisor(divisor_ptr, target_ptr, weight_ptr, rows, keeps, ignore_index, width, FOCAL, COUNT, COMPUTE)
+    is_first = (row == 0) & (part == 0)
+    divisor = mean_divisor(
+        divisor_ptr, target_ptr, weight_ptr, rows, is_first, ignore_index, width, FOCAL, COUNT, COMPUTE
+    )
     if target == ignore_index:
         if loss_ptr is not None:
             tl.store(loss_ptr + row, 0.0, mask=part == 0)
@@ -147,7 +149,7 @@ def class_rows_kernel(
         x = tl.load(x_body + inner, mask=mask, other=float("-inf"))
         state = fold_others(x, base, mask, True, weight_ptr, target, state, SMOOTH, COMPUTE)
     else:
-        # The next tile is on its way while this one is computed.
+        # The next tile is loaded while this one is computed.
         x = tl.load(x_body + inner, mask=mask, other=float("-inf"), eviction_policy=FIRST_READ)
         for tile in range(tiles):
             first = tile * TILE
@@ -170,7 +172,7 @@ def class_rows_kernel(
         edge_rest, edge_weight_sum, edge_deviation = merge(edge_state, top, SMOOTH)
         rest, weight_sum, deviation = rest + edge_rest, weight_sum + edge_weight_sum, deviation + edge_deviation
     if PARTS > 1:
-        tops, rests = all_parts(board_ptr + 1 + row * PARTS, part, top, rest, PARTS, WAIT)
+        tops, rests = all_parts(workspace_ptr + 1 + row * PARTS, part, top, rest, PARTS, WAIT)
         other_top = tl.max(tops, axis=0)
         top = tl.maximum(other_top, x_target)
         rest = tl.sum(rests * tl.exp(tops - finite_reference(top)), axis=0)
@@ -205,7 +207,7 @@ def class_rows_kernel(
             for k in range(tiles):
                 tile = last - k
                 first = tile * TILE
-                # Tiles before the last one are full: the mask asks whether there is one.
+                # All tiles but the last are full: the mask says whether there is another tile.
                 ahead = x_body + (first - TILE + inner)
                 ahead = tl.load(ahead, mask=lane < tile * LANES, eviction_policy="evict_first")
                 near = (target >= head + first) & (target < head + first + TILE)

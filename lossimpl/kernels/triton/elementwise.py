@@ -2,7 +2,7 @@
 # ruff: noqa: RET505
 # Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
 # condition only an `else` keeps the compiler from compiling the rest.
-"""One kernel for the eight elementwise losses: values, sums and gradients in one pass over the inputs."""
+"""The kernel of the eight elementwise losses: values, sums and gradients in one pass over the inputs."""
 
 import triton
 import triton.language as tl
@@ -10,7 +10,7 @@ import triton.language as tl
 
 @triton.jit
 def position(offsets, sizes, strides, DIMENSIONS: tl.constexpr):
-    """Where the elements with these row-major numbers lie, by strides; the numbers themselves where all are dense."""
+    """The memory offsets of the elements with these row-major indices; the indices themselves in a linear walk."""
     if DIMENSIONS == 0:
         return offsets
     else:
@@ -36,7 +36,7 @@ def tile(
     pointers, offsets, mask, factor, first, second, sizes, strides,
     POINT: tl.constexpr, DIMENSIONS: tl.constexpr, COMPUTE: tl.constexpr,
 ):  # fmt: skip
-    """Do one tile: store what is asked for, return the weighted values with zeros outside the mask."""
+    """Compute one tile: store the requested outputs, return the weighted values, 0 outside the mask."""
     x_ptr, t_ptr, weight_ptr, pos_weight_ptr, upstream_ptr, loss_ptr, grad_x_ptr, grad_t_ptr = pointers
     x = tl.load(x_ptr + position(offsets, sizes, strides[0], DIMENSIONS), mask=mask, other=0.0).to(COMPUTE)
     t = tl.load(t_ptr + position(offsets, sizes, strides[1], DIMENSIONS), mask=mask, other=0.0).to(COMPUTE)
@@ -70,7 +70,7 @@ def elementwise_kernel(
     factor: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     first: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     second: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
-    sizes,  # the common shape, where some tensor is not dense
+    sizes,  # the common shape, unless the walk is linear
     strides,  # of each of `pointers`
     POINT: tl.constexpr,
     DIMENSIONS: tl.constexpr,
@@ -80,8 +80,8 @@ def elementwise_kernel(
 ):
     """Each program strides over blocks of elements.
 
-    The blocks cover n rounded down to a multiple of VECTOR, which the compiler can see in the mask, so that every load
-    and store stays 16 bytes wide whatever n is. Program 0 does the fewer than VECTOR elements that remain.
+    The blocks cover n rounded down to a multiple of VECTOR, which the compiler recognises in the mask, so that every
+    load and store is 16 bytes wide for any n. Program 0 also computes the fewer than VECTOR elements that remain.
     """
     first = tl.full([], first, COMPUTE)
     second = tl.full([], second, COMPUTE)

@@ -1,4 +1,4 @@
-"""The eight elementwise losses as operators: one kernel, one point function each."""
+"""The eight elementwise losses as operators: one kernel for all, with one pointwise function per loss."""
 
 import functools
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from .pointwise import POINTS
 from .sums import finish
 
 ARGUMENTS = "Tensor input, Tensor target, Tensor? weight, Tensor? pos_weight, float first, float second"
-# Losses whose weighted mean divides by the sum of the weights, as torch's do.
+# Losses whose weighted mean divides by the sum of the weights, as in torch.
 DIVIDED_BY_WEIGHT = ("l1_loss", "mse_loss")
-# Losses whose point function asserts on its input.
+# Losses whose pointwise function asserts that its input is valid.
 ASSERTING = ("binary_cross_entropy",)
 
 
@@ -33,7 +33,7 @@ def run(
     scalar_upstream: Tensor | None = None,
     sums: bool = False,
 ) -> Tensor | None:
-    """Walk input, target, weight, pos_weight, upstream once; return the partial sums where they are asked for."""
+    """Run the kernel over input, target, weight, pos_weight, upstream; return partial sums if `sums` is set."""
     pointers = (*operands, *outputs)
     plan = walk(pointers)
     block = tuning.HEAVY_BLOCK if name in tuning.HEAVY else tuning.ELEMENTWISE_BLOCK
@@ -50,11 +50,11 @@ def run(
 
 
 def point(name: str, operands: Sequence[Any], numbers: tuple[float, float]) -> Any:
-    """The point function; the focal loss has one for gamma = 2, binary cross entropy one for inputs of 2 bytes."""
+    """The pointwise function: focal loss has a second one for gamma = 2, binary cross entropy for half precision."""
     if name == "sigmoid_focal_loss" and numbers[1] == 2.0:
         return POINTS[f"{name} with gamma 2"]
     if name == "binary_cross_entropy" and operands[0].element_size() == 2:
-        return POINTS[f"{name} in 2 bytes"]
+        return POINTS[f"{name} in half precision"]
     return POINTS[name]
 
 
@@ -70,7 +70,7 @@ def _forward(
 
 
 def _backward(name: str, upstream: Tensor, tensors: Any, numbers: Any, reduction: str, grads: Grads) -> None:
-    """The gradients, from the inputs once more."""
+    """The gradients, recomputed from the inputs."""
     factor, divisor = _mean(name, tensors, reduction)
     if reduction == "none":
         run(name, (*tensors, upstream), (None, *grads), numbers)
@@ -79,7 +79,7 @@ def _backward(name: str, upstream: Tensor, tensors: Any, numbers: Any, reduction
 
 
 def _mean(name: str, tensors: Any, reduction: str) -> tuple[float, Tensor | None]:
-    """What the sum is multiplied by, and what on the device it is divided by."""
+    """The factor of the sum, and its divisor on the device or None."""
     x, t, weight, _ = tensors
     if reduction != "mean":
         return 1.0, None
@@ -89,7 +89,7 @@ def _mean(name: str, tensors: Any, reduction: str) -> tuple[float, Tensor | None
 
 
 def _public(name: str, tensors: Any, numbers: Any) -> dict[str, Any]:
-    """The call by its public argument names."""
+    """The call as keyword arguments of the loss."""
     x, t, weight, pos_weight = tensors
     arguments: dict[str, Any] = (
         {"inputs": x, "targets": t} if name == "sigmoid_focal_loss" else {"input": x, "target": t}

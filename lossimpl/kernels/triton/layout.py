@@ -1,4 +1,4 @@
-"""How a kernel walks tensors of one shape: as one run of elements where all are dense alike, by strides elsewhere."""
+"""How a kernel walks tensors of one shape: linearly if all are dense with equal strides, otherwise by strides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Walk:
-    """The element count, and unless every tensor is dense alike, the merged sizes and each tensor's strides."""
+    """The element count and, unless the walk is linear, the merged sizes and each tensor's strides."""
 
     count: int
     sizes: tuple[int, ...] | None
@@ -18,12 +18,12 @@ class Walk:
 
     @property
     def dimensions(self) -> int:
-        """The number of merged dimensions, 0 where no strides are needed."""
+        """The number of merged dimensions, 0 for a linear walk."""
         return 0 if self.sizes is None else len(self.sizes)
 
 
 def walk(tensors: Sequence[Tensor | None]) -> Walk:
-    """Plan the walk over tensors of one shape (None entries take part in nothing)."""
+    """Plan the walk over tensors of one shape; None entries are ignored."""
     present = [tensor for tensor in tensors if tensor is not None]
     lead = present[0]
     strides = lead.stride()
@@ -35,7 +35,7 @@ def walk(tensors: Sequence[Tensor | None]) -> Walk:
 
 
 def is_dense(tensor: Tensor) -> bool:
-    """Whether the elements fill one run of memory, in any order of the dimensions."""
+    """Whether the elements are contiguous in memory, in any order of the dimensions."""
     if tensor.is_contiguous():
         return True
     expected = 1
@@ -49,7 +49,7 @@ def is_dense(tensor: Tensor) -> bool:
 def merge_dimensions(
     shape: Sequence[int], strides: Sequence[Sequence[int]]
 ) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """Drop dimensions of size 1 and merge neighbours that every tensor steps through as through one."""
+    """Drop dimensions of size 1, and merge adjacent dimensions that every tensor can traverse as one."""
     sizes: list[int] = []
     columns: list[list[int]] = []
     for k, size in enumerate(shape):

@@ -4,9 +4,9 @@
 # condition only an `else` keeps the compiler from compiling the rest.
 """Scalar functions that Triton lacks, or has only in a form that loses digits.
 
-All take and return tensors in the compute type (float32, or float64 for float64 inputs). A bf16 kernel at the speed of
-memory has some 40 instructions an element, so some functions are the hardware's own approximations, by an instruction
-that Triton would surround with more of its own. The interpreter takes its own functions instead.
+All take and return tensors in the compute type (float32, or float64 for float64 inputs). A bf16 kernel that is limited
+by memory has about 40 instructions per element, so some functions use a single hardware approximation, to which Triton
+would add further instructions. The interpreter uses its own functions instead.
 """
 
 import triton
@@ -17,7 +17,7 @@ HARDWARE: tl.constexpr = tl.constexpr(not triton.knobs.runtime.interpret)
 
 @triton.jit
 def exp2_flushed(x):
-    """2 ** x, in float32 with 0 for what is below the smallest normal number."""
+    """2 ** x, in float32 with subnormal results flushed to 0."""
     if HARDWARE and x.dtype == tl.float32:
         return tl.inline_asm_elementwise("ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], tl.float32, is_pure=True, pack=1)
     else:
@@ -26,13 +26,13 @@ def exp2_flushed(x):
 
 @triton.jit
 def exp_flushed(x):
-    """exp(x), in float32 with 0 for what is below the smallest normal number: for terms of sums that are 1 or more."""
+    """exp(x), in float32 with subnormal results flushed to 0: for terms of sums that are at least 1."""
     return exp2_flushed(x * 1.4426950408889634)
 
 
 @triton.jit
 def exp(x):
-    """exp(x), in float32 the square of exp(x / 2), which is no subnormal number where exp(x) is one."""
+    """exp(x), in float32 as the square of exp(x / 2), which is normal where exp(x) is subnormal."""
     if x.dtype == tl.float32:
         root = exp2_flushed(x * 0.7213475204444817)
         return root * root
@@ -42,7 +42,7 @@ def exp(x):
 
 @triton.jit
 def log2_rough(x):
-    """log2(x), in float32 with an absolute error of 2^-22 next to 1, relative elsewhere."""
+    """log2(x), in float32 with an error of 2^-22, absolute near 1 and relative elsewhere."""
     if HARDWARE and x.dtype == tl.float32:
         return tl.inline_asm_elementwise("lg2.approx.f32 $0, $1;", "=f,f", [x], tl.float32, is_pure=True, pack=1)
     else:
@@ -51,19 +51,19 @@ def log2_rough(x):
 
 @triton.jit
 def multiply(coefficient, value):
-    """coefficient * value, where a zero coefficient removes an infinite value instead of making NaN of it."""
+    """coefficient * value, but 0 instead of NaN for a zero coefficient and an infinite value."""
     return tl.where(coefficient == 0, 0.0, coefficient * value)
 
 
 @triton.jit
 def finite_reference(m):
-    """A running maximum as something to subtract: 0 while nothing but -inf was seen, as -inf - -inf is NaN."""
+    """A running maximum to subtract: 0 if it is -inf, since -inf - -inf is NaN."""
     return tl.where(m == float("-inf"), 0.0, m)
 
 
 @triton.jit
 def log1p(a):
-    """log(1 + a) for a >= -1: the digits that 1 + a drops are (a - (w - 1)), worth that over w in the logarithm."""
+    """log(1 + a) for a >= -1: w = 1 + a has the rounding error a - (w - 1), which adds that over w to the logarithm."""
     w = 1.0 + a
     return tl.where(w > 0, tl.log(w) + (a - (w - 1.0)) / w, tl.log(w))
 
@@ -72,8 +72,8 @@ def log1p(a):
 def log1p_unit(e):
     """log(1 + e) for e in [0, 1].
 
-    In float32 e times a polynomial: interpolated at Chebyshev nodes, relative error 5e-9 before rounding. A dozen
-    instructions, where the library's logarithm and the lost digits of 1 + e take some thirty.
+    In float32, e times a polynomial interpolated at Chebyshev nodes, with relative error 5e-9 before rounding. It takes
+    a dozen instructions; the library's logarithm and the correction for 1 + e take about thirty.
     """
     if e.dtype == tl.float64:
         series = log1p(e)
@@ -88,7 +88,7 @@ def log1p_unit(e):
 
 @triton.jit
 def reciprocal(w):
-    """1 / w where neither is subnormal: in float32 to one unit in the last place, without a quotient's range checks."""
+    """1 / w for normal w and result: in float32 to one unit in the last place, without a division's range checks."""
     if HARDWARE and w.dtype == tl.float32:
         return tl.inline_asm_elementwise("rcp.approx.ftz.f32 $0, $1;", "=f,f", [w], tl.float32, is_pure=True, pack=1)
     else:
@@ -103,7 +103,7 @@ def power(base, exponent):
 
 @triton.jit
 def sign(d):
-    """-1, 0 or 1; 0 for NaN, as torch's L1 gradient has it."""
+    """-1, 0 or 1; 0 for NaN, as in the gradient of torch's L1 loss."""
     return tl.where(d > 0, 1.0, tl.where(d < 0, -1.0, 0.0)).to(d.dtype)
 
 
@@ -120,7 +120,7 @@ def sigmoids(x):
 def half_hyperbolic(d):
     """sinh(d / 2) and cosh(d / 2) for |d| <= 1 by their Taylor series.
 
-    The first term left out is below half an ulp of the result: of float64 after 7 and 8 terms, of float32 after 4.
+    The first omitted term is below half an ulp of the result: after 7 and 8 terms in float64, after 4 in float32.
     """
     h = d * 0.5
     s = h * h

@@ -1,23 +1,23 @@
-"""Kernels as torch operators `lossimpl_triton::<loss>`: registration, fake kernels, and one rule for every backward.
+"""Kernels as torch operators `lossimpl_triton::<loss>`: registration, fake kernels, and one autograd rule for all.
 
 An operator takes its tensors first, then its numbers, then `reduction`, the loss's `dtype`, and one `need_*` flag for
-each differentiable tensor. It returns the loss and one gradient for each differentiable tensor, empty where none was
+each differentiable tensor. It returns the loss and one gradient for each differentiable tensor, empty if it is not
 needed.
 
-**Where the gradient is computed.** In a training step the forward writes it while the inputs are on chip, for an
-upstream gradient of one. Reduction `none` and float16 do it in backward instead: with `none` the upstream gradient is
-no scalar, and in float16 a gradient divided by the number of elements may underflow before a loss scale has
-multiplied it.
+**Where the gradient is computed.** In a training step the forward pass writes it while the inputs are on chip, for an
+upstream gradient of one. With reduction `none` and in float16 the backward pass computes it: with `none` the upstream
+gradient is not a scalar, and in float16 a gradient divided by the number of elements may underflow before it is
+multiplied by a loss scale.
 
-**What backward does with a saved gradient.** Where the graph is freed by this backward nobody can ask for the saved
-tensor again, so it is scaled in place (by a kernel that returns at once where the upstream gradient is one) and
-handed out. Where the graph is kept (`retain_graph`), a product is handed out and the saved gradient stays as it is,
-as autograd may accumulate into what it gets. The price of a backward without a pass over memory: a bf16 gradient is
-rounded twice where the upstream gradient is no power of two.
+**What backward does with a saved gradient.** If this backward pass frees the graph, the saved tensor cannot be used
+again, so it is scaled in place (by a kernel that returns at once if the upstream gradient is one) and returned. If the
+graph is retained, a product is returned and the saved gradient stays unchanged, since autograd may accumulate into what
+it receives. The price of a backward pass without a pass over memory: a bf16 gradient is rounded twice unless the
+upstream gradient is a power of two.
 
-A graph that torch.compile traces holds the product too: there the compiler fuses it into what follows.
+In a graph traced by torch.compile the product is used too, since the compiler fuses it with the operations that follow.
 
-**Double backward** (`create_graph`) goes through torch operations: the loss's `vectorized` implementation.
+**Double backward** (`create_graph`) uses torch operations: the loss's `vectorized` implementation.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,6 +27,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from lossimpl.kernels.contract import module_of
 
 from .launch import INTERPRETED
 from .sums import scale_in_place
@@ -39,7 +41,7 @@ Grads = Sequence[Tensor | None]
 
 @dataclass(frozen=True)
 class Operator:
-    """What one loss brings. The first `differentiable` of its `tensors` tensor arguments may need a gradient.
+    """What a loss supplies. The first `differentiable` of its `tensors` tensor arguments may need a gradient.
 
     `forward(tensors, numbers, reduction, dtype, losses, grads)` fills `losses` (per sample; None unless the reduction
     is `none`) and those `grads` that are not None, and returns the loss. `backward(upstream, tensors, numbers,
@@ -59,7 +61,7 @@ class Operator:
     public: Callable[[Any, Any], dict[str, Any]]
 
     def split(self, arguments: Sequence[Any]) -> tuple[Any, Any, str, torch.dtype, Sequence[bool]]:
-        """The operator's arguments as tensors, numbers, reduction, dtype, needs."""
+        """The operator's arguments, split into tensors, numbers, reduction, dtype, needs."""
         k, d = self.tensors, self.differentiable
         return arguments[:k], arguments[k : -d - 2], arguments[-d - 2], arguments[-d - 1], arguments[-d:]
 
@@ -69,7 +71,7 @@ class Operator:
 
 
 def register(one: Operator) -> Any:
-    """Register an operator and its backward for the devices that serve them; return the operator."""
+    """Register an operator and its backward operator; return the operator."""
     needs = ", ".join(f"bool need_{k}" for k in range(one.differentiable))
     arguments = f"{one.arguments}, str reduction, ScalarType dtype, {needs}"
     results = ", ".join(["Tensor"] * one.differentiable)
@@ -78,22 +80,22 @@ def register(one: Operator) -> Any:
         tensors, numbers, reduction, dtype, needed = one.split(given)
         grads = one.outputs(tensors, needed)
         losses = one.losses(tensors[0], dtype) if reduction == "none" else None
-        return one.forward(tensors, numbers, reduction, dtype, losses, grads), *_present(tensors[0], grads)
+        return one.forward(tensors, numbers, reduction, dtype, losses, grads), *_or_empty(tensors[0], grads)
 
     def backward(upstream: Tensor, *given: Any) -> Tensor | tuple[Tensor, ...]:
         tensors, numbers, reduction, _, needed = one.split(given)
         grads = one.outputs(tensors, needed)
         one.backward(upstream, tensors, numbers, reduction, grads)
-        return _one_or_all(_present(tensors[0], grads))
+        return _one_or_all(_or_empty(tensors[0], grads))
 
     def fake_forward(*given: Any) -> tuple[Tensor, ...]:
         tensors, _, reduction, dtype, needed = one.split(given)
         loss = one.losses(tensors[0], dtype) if reduction == "none" else tensors[0].new_empty((), dtype=dtype)
-        return loss, *_present(tensors[0], one.outputs(tensors, needed))
+        return loss, *_or_empty(tensors[0], one.outputs(tensors, needed))
 
     def fake_backward(upstream: Tensor, *given: Any) -> Tensor | tuple[Tensor, ...]:
         tensors, _, _, _, needed = one.split(given)
-        return _one_or_all(_present(tensors[0], one.outputs(tensors, needed)))
+        return _one_or_all(_or_empty(tensors[0], one.outputs(tensors, needed)))
 
     _define(one.name, f"({arguments}) -> (Tensor, {results})", forward, fake_forward)
     _define(f"{one.name}_backward", f"(Tensor upstream, {arguments}) -> ({results})", backward, fake_backward)
@@ -104,7 +106,7 @@ def register(one: Operator) -> Any:
 
 
 def _define(name: str, signature: str, kernel: Callable[..., Any], fake: Callable[..., Any]) -> None:
-    """Define one operator: on CUDA, and on CPU tensors too where kernels run in the interpreter."""
+    """Define one operator: for CUDA, and in the interpreter for CPU as well."""
     LIBRARY.define(name + signature, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]  # torch's is untyped
     for key in ("CUDA", "CPU") if INTERPRETED else ("CUDA",):
         LIBRARY.impl(name, kernel, key)  # type: ignore[no-untyped-call]  # torch's is untyped
@@ -112,10 +114,10 @@ def _define(name: str, signature: str, kernel: Callable[..., Any], fake: Callabl
 
 
 def _differentiate(one: Operator, operator: Any, backward_operator: Any) -> None:
-    """Attach the autograd rule of the module's docstring.
+    """Attach the autograd rule that the module's docstring describes.
 
-    By hand and not by `torch.library.register_autograd`, which walks the schema's arguments in every call: that took
-    longer than all else on the host.
+    Not by `torch.library.register_autograd`, which iterates over the schema's arguments in every call: that took longer
+    than everything else on the host.
     """
 
     class Rule(torch.autograd.Function):
@@ -137,7 +139,7 @@ def _differentiate(one: Operator, operator: Any, backward_operator: Any) -> None
                 return (*[None] * one.differentiable, *rest)
             tensors, saved = ctx.saved_tensors[: one.tensors], ctx.saved_tensors[one.tensors :]
             if torch.is_grad_enabled():
-                grads = _again_in_torch(one, upstream, tensors, ctx.options, wanted)
+                grads = _differentiable_gradients(one, upstream, tensors, ctx.options, wanted)
             elif all(need for need, want in zip(ctx.options[-one.differentiable :], wanted, strict=True) if want):
                 grads = [_scaled(grad, upstream) if want else None for grad, want in zip(saved, wanted, strict=True)]
             else:
@@ -158,9 +160,9 @@ def _differentiate(one: Operator, operator: Any, backward_operator: Any) -> None
 
 
 def _scaled(grad: Tensor, upstream: Tensor) -> Tensor:
-    """A saved gradient times the upstream gradient: in place where the graph dies with this backward.
+    """A saved gradient times the upstream gradient: in place if this backward pass frees the graph.
 
-    Not in place either where the backward is traced, or where vmap holds a batch of upstream gradients.
+    Never in place while the backward pass is traced, or under vmap over a batch of upstream gradients.
     """
     functorch = torch._C._functorch
     batched = functorch.is_functorch_wrapped_tensor(upstream) or functorch.is_legacy_batchedtensor(upstream)
@@ -170,25 +172,22 @@ def _scaled(grad: Tensor, upstream: Tensor) -> Tensor:
     return grad
 
 
-def _again_in_torch(
+def _differentiable_gradients(
     one: Operator, upstream: Tensor, tensors: Sequence[Any], options: Sequence[Any], wanted: Sequence[bool]
 ) -> list[Tensor | None]:
-    """The gradients by torch operations that can be differentiated once more."""
-    from lossimpl import get  # here: the registry imports this package only when it is asked for
-
+    """The gradients in torch operations, which can be differentiated again."""
     numbers, reduction = options[: -one.differentiable - 2], options[-one.differentiable - 2]
-    vectorized = get(one.loss).implementations["vectorized"].load(upstream.device.type)
-    loss = vectorized(**one.public(tensors, numbers), reduction=reduction)
+    loss = module_of(one.loss).vectorized(**one.public(tensors, numbers), reduction=reduction)
     asked = [tensor for tensor, want in zip(tensors, wanted, strict=False) if want]
     found = iter(torch.autograd.grad(loss, asked, upstream.to(loss.dtype), create_graph=True))
     return [next(found) if want else None for want in wanted]
 
 
-def _present(like: Tensor, grads: Grads) -> list[Tensor]:
-    """The gradients, with an empty tensor of its own for each absent one: operators return no None."""
+def _or_empty(like: Tensor, grads: Grads) -> list[Tensor]:
+    """The gradients, with a separate empty tensor for each absent one: operators cannot return None."""
     return [like.new_empty(0) if grad is None else grad for grad in grads]
 
 
 def _one_or_all(grads: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
-    """As the dispatcher wants it: a lone result is no tuple."""
+    """A single result without its tuple, as the dispatcher requires."""
     return grads[0] if len(grads) == 1 else tuple(grads)

@@ -3,8 +3,8 @@
 """Cross entropy over rows of class logits with class probabilities as targets, and the gradients of both.
 
 With c = weight * (t (1 - smoothing) + smoothing / classes): loss = k log(s) - d, where s = sum exp(x - top), k = sum c,
-d = sum c (x - top). The gradient in x is k p - c; in t it is -weight (1 - smoothing) log p. The row is walked as in
-`class_tiles`, whose pieces are used here.
+d = sum c (x - top). The gradient in x is k p - c; in t it is -weight (1 - smoothing) log p. `class_tiles` describes how
+rows are walked.
 """
 
 import triton
@@ -18,7 +18,7 @@ from .numerics import exp, finite_reference
 def coefficients(
     t_ptr, offsets, weight_ptr, columns, mask, smoothing, classes, COMPUTE: tl.constexpr
 ):  # fmt: skip
-    """The coefficients c and the factor of t in them, 0 outside the mask."""
+    """The coefficients c and their derivative in t, 0 outside the mask."""
     factor = tl.where(mask, 1.0, 0.0).to(COMPUTE)
     if weight_ptr is not None:
         factor = tl.load(weight_ptr + columns, mask=mask, other=0.0).to(COMPUTE)
@@ -31,7 +31,7 @@ def fold_tile(
     x_ptr, t_ptr, weight_ptr, x_offsets, t_offsets, columns, mask, smoothing, classes, state,
     FIRST_READ: tl.constexpr, COMPUTE: tl.constexpr,
 ):  # fmt: skip
-    """Read one tile of logits and targets into the lanes' state."""
+    """Load one tile of logits and targets, and add it to the state of the lanes."""
     x = tl.load(x_ptr + x_offsets, mask=mask, other=float("-inf"), eviction_policy=FIRST_READ).to(COMPUTE)
     c, _ = coefficients(t_ptr, t_offsets, weight_ptr, columns, mask, smoothing, classes, COMPUTE)
     return fold(x, c, state, True)
@@ -42,7 +42,7 @@ def store_tile(
     x_ptr, t_ptr, weight_ptr, grad_x_ptr, grad_t_ptr, x_offsets, t_offsets, columns, mask, smoothing, classes,
     top, total, coefficient_sum, scale, COMPUTE: tl.constexpr,
 ):  # fmt: skip
-    """Read one tile again and write its gradients."""
+    """Load one tile again and store its gradients."""
     x = tl.load(x_ptr + x_offsets, mask=mask, other=float("-inf"), eviction_policy="evict_first").to(COMPUTE)
     c, slope = coefficients(t_ptr, t_offsets, weight_ptr, columns, mask, smoothing, classes, COMPUTE)
     shifted = x - finite_reference(top)
@@ -76,7 +76,7 @@ def probability_rows_kernel(
     LANES: tl.constexpr,
     VECTOR: tl.constexpr,
 ):
-    """One row a program. ALIKE: both tensors have one row stride, so that both are aligned alike."""
+    """One program per row. ALIKE: both tensors have the same row stride and so the same alignment."""
     row = tl.program_id(0).to(tl.int64)
     smoothing = tl.full([], smoothing, COMPUTE)
     start, t_start = row * x_stride, row * t_stride

@@ -5,14 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossimpl.spec import Unavailable
-
 from .launch import compute_dtype, compute_type, launch
 from .operators import Grads, Operator, register
 from .probabilities import probability_rows_kernel
 from .rows import class_rows, first_read, row_gradient, row_losses, tile_options, unit_rows, upstream_stride
 from .sums import finish
-from .support import loss_dtype, needs, require_floating, require_reduction
+from .support import loss_dtype, needs, require, require_floating, require_reduction
 
 ARGUMENTS = "Tensor input, Tensor target, Tensor? weight, float smoothing"
 
@@ -20,7 +18,7 @@ ARGUMENTS = "Tensor input, Tensor target, Tensor? weight, float smoothing"
 def run(
     tensors: Any, smoothing: float, losses: Tensor | None, grads: Grads, factor: float, upstream: Tensor | None = None
 ) -> None:
-    """Launch the kernel: one program a row."""
+    """Launch the kernel: one program per row."""
     x, t, weight = unit_rows(tensors[0]), unit_rows(tensors[1]), tensors[2]
     weight = None if weight is None else weight.contiguous()
     if x.shape[0] == 0:
@@ -35,7 +33,7 @@ def run(
 
 
 def mean_factor(x: Tensor, reduction: str) -> float:
-    """One over the number of rows for the mean; NaN where there is none."""
+    """The reciprocal of the number of rows for the mean, NaN without rows; otherwise one."""
     if reduction != "mean":
         return 1.0
     return 1.0 / x.shape[0] if x.shape[0] else float("nan")
@@ -52,12 +50,12 @@ def _forward(
 
 
 def _backward(upstream: Tensor, tensors: Any, numbers: Any, reduction: str, grads: Grads) -> None:
-    """The gradients, from the inputs once more."""
+    """The gradients, recomputed from the inputs."""
     run(tensors, numbers[0], None, grads, mean_factor(tensors[0], reduction), upstream)
 
 
 def _public(tensors: Any, numbers: Any) -> dict[str, Any]:
-    """The call by its public argument names."""
+    """The call as keyword arguments of the loss."""
     x, t, weight = tensors
     return {"input": x, "target": t, "weight": weight, "label_smoothing": numbers[0]}
 
@@ -76,10 +74,7 @@ def cross_entropy_probabilities(
     """Cross entropy where the target has the input's shape and holds probabilities."""
     require_floating(x, t)
     require_reduction(reduction)
-    if ignore_index >= 0:
-        raise RuntimeError("ignore_index is not supported for floating point target")
-    if x.dim() == 0:
-        raise Unavailable("native takes an input with a dimension of classes")
+    require(ignore_index < 0, "native takes no ignore_index with class probabilities")
     arguments = (class_rows(x), class_rows(t), weight, smoothing, reduction, loss_dtype(x, t))
     loss = OPERATOR(*arguments, *needs(reduction, x, t))[0]
     return loss.reshape(x.shape[:1] + x.shape[2:] if x.dim() > 1 else ()) if reduction == "none" else loss  # type: ignore[no-any-return]  # torch.ops is untyped

@@ -2,7 +2,7 @@
 # ruff: noqa: RET505
 # Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
 # condition only an `else` keeps the compiler from compiling the rest.
-"""Kernels that add up in a fixed order (no atomics: two equal runs give equal bits), and one that scales a gradient."""
+"""Kernels that sum in a fixed order (without atomics: equal runs give equal bits), and one that scales a gradient."""
 
 import triton
 import triton.language as tl
@@ -17,7 +17,7 @@ def finish_kernel(
     factor: "fp64",  # noqa: F821 - the type of the argument, as Triton reads it
     BLOCK: tl.constexpr,
 ):
-    """out = sum(partial) * factor / divisor, summed in float64: some thousand additions, and no digits lost in them."""
+    """out = sum(partial) * factor / divisor, summed in float64: a few thousand additions without loss of digits."""
     lanes = tl.arange(0, BLOCK)
     total = tl.zeros([BLOCK], dtype=tl.float64)
     for start in range(0, n, BLOCK):
@@ -37,7 +37,7 @@ def partial_sum_kernel(
     n,
     BLOCK: tl.constexpr,
 ):
-    """Each program adds up one block of values."""
+    """Each program sums one block of values."""
     offsets = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     values = tl.load(values_ptr + offsets, mask=offsets < n, other=0.0)
     tl.store(partial_ptr + tl.program_id(0), tl.sum(values, axis=0))
@@ -45,7 +45,7 @@ def partial_sum_kernel(
 
 @triton.jit
 def valid_weights(target_ptr, weight_ptr, offsets, n, ignore_index, classes, dtype: tl.constexpr):
-    """The weights (1 where there are none) of the targets at these offsets, 0 for those that are ignored."""
+    """The weights of the targets at these offsets (1 without weights), 0 for ignored targets."""
     target = tl.load(target_ptr + offsets, mask=offsets < n, other=0)
     valid = (target != ignore_index) & (offsets < n)
     if weight_ptr is None:
@@ -63,7 +63,7 @@ def valid_weight_kernel(
     n,
     ignore_index,
     classes,
-    blocks,  # blocks of targets that a program walks
+    blocks,  # blocks of targets per program
     BLOCK: tl.constexpr,
 ):
     """The sum of the weights of the targets that are not ignored: the divisor of the mean."""
@@ -91,9 +91,9 @@ def scale_kernel(
     BLOCK: tl.constexpr,
     VECTOR: tl.constexpr,
 ):
-    """grad *= upstream, decided on the device: where upstream is one, no program touches the gradient.
+    """grad *= upstream, decided on the device: if upstream is one, no program accesses the gradient.
 
-    The blocks cover n rounded down to whole vectors, so that moves stay wide; program 0 does what remains.
+    The blocks cover n rounded down to whole vectors, so that accesses stay wide; program 0 also computes the remainder.
     """
     upstream = tl.load(upstream_ptr).to(COMPUTE)
     if upstream != 1.0:

@@ -9,7 +9,7 @@ from .reduce import finish_kernel, partial_sum_kernel, scale_kernel, valid_weigh
 
 
 def add_up(values: Tensor) -> Tensor:
-    """The values, or where they are many their sums block by block."""
+    """The values, or if they are many, their sums per block."""
     count = values.numel()
     if count <= 8 * tuning.REDUCE_BLOCK:
         return values
@@ -29,7 +29,7 @@ def add_up(values: Tensor) -> Tensor:
 
 
 def finish(values: Tensor, divisor: Tensor | None, factor: float, dtype: torch.dtype) -> Tensor:
-    """sum(values) * factor / divisor as a tensor without dimensions, left on the device."""
+    """sum(values) * factor / divisor as a 0-d tensor on the device."""
     out = values.new_empty((), dtype=dtype)
     values = add_up(values)
     count = values.numel()
@@ -40,7 +40,7 @@ def finish(values: Tensor, divisor: Tensor | None, factor: float, dtype: torch.d
 
 
 def valid_weight(target: Tensor, weight: Tensor | None, ignore_index: int, classes: int, dtype: torch.dtype) -> Tensor:
-    """The divisor of the mean over class targets, as a tensor of one element on the device."""
+    """The divisor of the mean over class targets, a tensor of one element on the device."""
     count = target.numel()
     block = min(tuning.power_of_two(count), tuning.REDUCE_BLOCK)
     blocks = 4 if count > block else 1
@@ -55,7 +55,7 @@ def valid_weight(target: Tensor, weight: Tensor | None, ignore_index: int, class
 
 
 def scale_in_place(grad: Tensor, upstream: Tensor) -> None:
-    """Multiply the storage that a gradient spans by a scalar, free where the scalar is one."""
+    """Multiply a gradient by a scalar in place, over the storage that it spans; free if the scalar is one."""
     span = 1 + sum((size - 1) * stride for size, stride in zip(grad.shape, grad.stride(), strict=True))
     if grad.numel() == 0:
         return

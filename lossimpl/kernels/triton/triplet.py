@@ -2,12 +2,12 @@
 # ruff: noqa: RET505
 # Reasons: kernels are Triton's language, their arguments have no Python types; and after a `return` under a constant
 # condition only an `else` keeps the compiler from compiling the rest.
-"""Triplet margin loss: distances, hinge and all three gradients of some rows in one program.
+"""Triplet margin loss: distances, hinge and all three gradients of several rows per program.
 
 A distance is ||u - v + eps||_P. With d = u - v + eps its gradient in u is sign(d) (P = 1), d / D (P = 2), sign(d)
 shared among the largest |d| (P = inf) or the smallest (P = -inf), 0 (P = 0, which counts what differs), and
-sign(d) (|d| / D)^(P-1) otherwise; 0 where D = 0. At the hinge's corner the open side's gradient is taken, and where
-swap finds both distances equal they share it; both as torch does.
+sign(d) (|d| / D)^(P-1) otherwise; 0 where D = 0. At the corner of the hinge the gradient is that of the side above 0,
+and if swap finds both distances equal they share it, as in torch.
 """
 
 import triton
@@ -18,16 +18,17 @@ from .numerics import power, sign
 
 @triton.jit
 def finite_unit(top):
-    """What to measure in, for a row whose largest |d| is `top`: 1 where that is 0 or infinite."""
+    """The unit of a row whose largest |d| is `top`: that, or 1 if it is 0 or infinite."""
     return tl.where((top > 0) & (top < float("inf")), top, 1.0)
 
 
 @triton.jit
 def extend(distance, ties, d, mask, p, NORM: tl.constexpr):
-    """Take a tile d [R, W] into each row's running state.
+    """Add a tile d [R, W] to the running state of each row.
 
-    That is the sum, and nothing (P = 1); the extreme element, and how often it is reached (P = +-inf); how many differ
-    (P = 0); otherwise the sum of powers in units of the largest |d| so far, and that, so that no power overflows.
+    The state is: for P = 1 the sum; for P = +-inf the extreme element and the number of times it occurs; for P = 0 the
+    number of non-zero elements; otherwise the sum of powers in units of the largest |d| so far, and that largest |d|,
+    so that no power overflows.
     """
     a = tl.where(mask, tl.abs(d), 0.0)
     if NORM == 1:
@@ -71,7 +72,7 @@ def close(distance, ties, p, NORM: tl.constexpr):
 
 @triton.jit
 def unit(d, distance, ties, p, NORM: tl.constexpr):
-    """The distance's gradient in u, of a tile d [R, W]."""
+    """The gradient of the distance in u, for a tile d [R, W]."""
     distance, ties = distance[:, None], ties[:, None]
     if NORM == 1:
         return sign(d)
@@ -99,7 +100,7 @@ def load_three(
 
 @triton.jit
 def distances(near, far, swapped, state, mask, p, NORM: tl.constexpr, SWAP: tl.constexpr):
-    """Take a tile's differences into the three distances and their ties."""
+    """Add the differences of a tile to the three distances and their ties."""
     near_d, near_t, far_d, far_t, swapped_d, swapped_t = state
     near_d, near_t = extend(near_d, near_t, near, mask, p, NORM)
     far_d, far_t = extend(far_d, far_t, far, mask, p, NORM)
@@ -113,7 +114,7 @@ def store_three(
     grad_a_ptr, grad_p_ptr, grad_n_ptr, offsets, mask, near, far, swapped, state, share, slope, p,
     NORM: tl.constexpr, SWAP: tl.constexpr,
 ):  # fmt: skip
-    """One tile of the gradients: `share` is what the anchor's distance has in the smaller of the two far ones."""
+    """Store one tile of the gradients; `share` is the share of d(anchor, negative) in the smaller far distance."""
     near_d, near_t, far_d, far_t, swapped_d, swapped_t = state
     near_u = unit(near, near_d, near_t, p, NORM)
     far_u = unit(far, far_d, far_t, p, NORM) * share[:, None]
@@ -160,7 +161,7 @@ def triplet_kernel(
     WIDTH: tl.constexpr,
     WHOLE: tl.constexpr,
 ):
-    """ROWS rows a program, WIDTH columns at a time. WHOLE: the tile holds entire rows, which then are read once."""
+    """ROWS rows per program, WIDTH columns at a time. WHOLE: a tile holds entire rows, which are then read once."""
     margin, p = tl.full([], margin, COMPUTE), tl.full([], p, COMPUTE)
     eps = tl.full([], eps, COMPUTE)
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)

@@ -1,4 +1,4 @@
-"""Triplet margin loss as an operator, and as a function with the loss's public signature."""
+"""Triplet margin loss: the operator, and the function with the loss's arguments."""
 
 import math
 from typing import Any
@@ -12,14 +12,14 @@ from .operators import Grads, Operator, register
 from .probability_losses import mean_factor
 from .rows import require_width, row_losses, upstream_stride
 from .sums import finish
-from .support import loss_dtype, needs, require_floating, require_reduction
+from .support import broadcast, loss_dtype, needs, require, require_floating, require_reduction, require_tensors
 from .triplet import triplet_kernel
 
 ARGUMENTS = "Tensor anchor, Tensor positive, Tensor negative, float margin, float p, float eps, bool swap"
 
 
 def norm_kind(p: float) -> int:
-    """The kernel's constant for a norm: 1, 2, 0 for infinity, 4 for -infinity, 5 for zero, 3 for any other."""
+    """The kernel's constant for a norm of order p: 1, 2, 0 for infinity, 4 for -infinity, 5 for 0, else 3."""
     if p in (1.0, 2.0):
         return int(p)
     if math.isinf(p):
@@ -28,14 +28,14 @@ def norm_kind(p: float) -> int:
 
 
 def unit_stride(x: Tensor) -> Tensor:
-    """Rows whose elements lie side by side."""
+    """Rows whose elements are adjacent in memory."""
     return x if x.stride(1) == 1 else x.contiguous()
 
 
 def run(
     tensors: Any, numbers: Any, losses: Tensor | None, grads: Grads, factor: float, upstream: Tensor | None = None
 ) -> None:
-    """Launch the kernel: some rows a program."""
+    """Launch the kernel: several rows per program."""
     a, p, n = (unit_stride(tensor) for tensor in tensors)
     margin, norm, eps, swap = numbers
     count, width = a.shape
@@ -63,12 +63,12 @@ def _forward(
 
 
 def _backward(upstream: Tensor, tensors: Any, numbers: Any, reduction: str, grads: Grads) -> None:
-    """The gradients, from the inputs once more."""
+    """The gradients, recomputed from the inputs."""
     run(tensors, numbers, None, grads, mean_factor(tensors[0], reduction), upstream)
 
 
 def _public(tensors: Any, numbers: Any) -> dict[str, Any]:
-    """The call by its public argument names."""
+    """The call as keyword arguments of the loss."""
     names = ("anchor", "positive", "negative", "margin", "p", "eps", "swap")
     return dict(zip(names, (*tensors, *numbers), strict=True))
 
@@ -85,22 +85,22 @@ def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
     negative: Tensor,
-    margin: float = 1.0,
-    p: float = 2.0,
-    eps: float = 1e-6,
-    swap: bool = False,
-    reduction: str = "mean",
+    margin: float,
+    p: float,
+    eps: float,
+    swap: bool,
+    reduction: str,
 ) -> Tensor:
-    """Hinge of margin + distance to the positive - distance to the negative; see `lossimpl.triplet_margin_loss`."""
+    """Hinge of margin + distance to the positive - distance to the negative."""
+    require_tensors(anchor, positive, negative)
     require_floating(anchor, positive, negative)
     require_reduction(reduction)
-    if margin <= 0:  # NaN passes, and gives NaN
-        raise ValueError(f"margin must be greater than 0, got {margin}")
-    if not 0 < anchor.dim() == positive.dim() == negative.dim():
-        raise RuntimeError("anchor, positive and negative must have the same number of dimensions, at least one")
-    tensors = (anchor, positive, negative)
+    require(not margin <= 0, "native takes margin above 0")  # a margin of NaN makes the loss NaN
+    same = 0 < anchor.dim() == positive.dim() == negative.dim()
+    require(same, "native takes tensors with the same number of dimensions, at least one")
+    tensors: tuple[Tensor, ...] = (anchor, positive, negative)
     if not anchor.shape == positive.shape == negative.shape:
-        tensors = torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]  # torch's is untyped
+        tensors = broadcast(*tensors)
     shape = tensors[0].shape
     require_width(shape[-1], "elements of a vector")
     rows = [tensor if tensor.dim() == 2 else tensor.reshape(-1, shape[-1]) for tensor in tensors]

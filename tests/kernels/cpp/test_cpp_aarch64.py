@@ -1,6 +1,6 @@
-"""The kernels on another processor: what needs no torch compiles for aarch64, by the portable path alone.
+"""The sources that do not need torch compile for aarch64, with the portable path only.
 
-Needs a cross compiler, as Debian's package g++-aarch64-linux-gnu has it.
+Requires a cross compiler, such as Debian's package g++-aarch64-linux-gnu.
 """
 
 from __future__ import annotations
@@ -29,6 +29,6 @@ def test_a_family_of_kernels_compiles_for_aarch64(family: str) -> None:
 
 @pytest.mark.skipif(shutil.which(CROSS) is None, reason=f"needs {CROSS}")
 def test_the_choice_of_an_instruction_set_compiles_for_aarch64() -> None:
-    """It asks x86 processors what they are, and only these."""
+    """Only x86 processors are queried for their features."""
     command = [CROSS, "-std=c++17", *builder.FLAGS, "-Werror", "-fsyntax-only", str(builder.SOURCES / "isa.cpp")]
     assert subprocess.run(command, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Value and gradients of the C++ kernels: against the float64 oracle, and bit by bit over layouts and threads."""
+"""Value and gradients of the C++ kernels: close to the float64 oracle, and bitwise equal over layouts and threads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
 
 
 def cases(name: str, dtype: str) -> list[Case]:
-    """Every option under every reduction, the shapes taking turns."""
+    """Every option with every reduction, with alternating shapes."""
     shapes = SHAPES.get(name, ELEMENTWISE)
     chosen = [dict(options, reduction=r) for options in OPTIONS.get(name, [{}]) for r in ("mean", "sum", "none")]
     return [
@@ -55,7 +55,7 @@ def test_every_option_agrees_with_the_oracle(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("maker", ["heavy_tailed", "extreme"])
 @pytest.mark.parametrize("name", list(lossimpl.LOSSES))
 def test_extreme_inputs_agree_with_the_oracle(name: str, maker: str, dtype: str) -> None:
-    """Saturated and far-flung inputs keep the same tolerances."""
+    """Saturated and very large inputs stay within the same tolerances."""
     case = Case(name, SHAPES.get(name, ELEMENTWISE)[0], dtype, options=(("reduction", "sum"),), maker=maker)
     found = compare(lossimpl.get(name), cpp.load(name), case)
     assert found.verdict == "ok", found.reason
@@ -63,7 +63,7 @@ def test_extreme_inputs_agree_with_the_oracle(name: str, maker: str, dtype: str)
 
 @pytest.mark.parametrize("isa", ["portable", "avx2"])
 def test_other_instruction_sets_agree_with_the_oracle(isa: str) -> None:
-    """The paths of lesser processors keep the tolerances; a set that this processor lacks falls to the portable one."""
+    """Older instruction sets keep the tolerances; one that this processor lacks is replaced by the portable path."""
     program = """
 import lossimpl
 from lossimpl.agreement import compare
@@ -112,7 +112,7 @@ def value_and_gradient(name: str, arguments: dict[str, Any], first: torch.Tensor
 
 @pytest.mark.parametrize("name", list(lossimpl.LOSSES))
 def test_thread_count_does_not_change_a_bit(name: str) -> None:
-    """One, two and five threads give the same bits, value and gradient: sums are taken in an order of their own."""
+    """One, two and five threads give the same bits, since the order of summation does not depend on their number."""
     shape = (300, 333) if name in CLASSES or "triplet" in name else (300, 1000)
     arguments = make(Case(name, shape, "float64", options=(("reduction", "mean"),)))  # float32 would round it away
     before, results = torch.get_num_threads(), []

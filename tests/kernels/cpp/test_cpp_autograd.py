@@ -1,4 +1,4 @@
-"""Graphs: kept, used twice, differentiated twice, scaled, and composed with the rest of torch."""
+"""Autograd: retained graphs, second derivatives, scaled gradients, and composition with the rest of torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = list(lossimpl.LOSSES)
 
 
 def gradient_of(leaf: Tensor) -> Tensor:
-    """The gradient that backward has left."""
+    """The gradient after backward."""
     assert leaf.grad is not None
     return leaf.grad
 
@@ -34,8 +34,8 @@ def arguments(
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_kept_graph_gives_the_same_gradient_again(name: str, reduction: str) -> None:
-    """Backward twice adds up, also after the first result was overwritten; without retain_graph it is torch's error."""
+def test_a_retained_graph_gives_the_same_gradient_again(name: str, reduction: str) -> None:
+    """Also after the first result was overwritten; a second backward without retain_graph is torch's error."""
     made = arguments(name, reduction)
     leaf = made[lossimpl.get(name).tensors[0]]
     before = leaf.detach().clone()
@@ -52,8 +52,8 @@ def test_a_kept_graph_gives_the_same_gradient_again(name: str, reduction: str) -
         loss.backward()
 
 
-def test_the_gradient_is_handed_over_without_a_copy() -> None:
-    """After a plain backward the leaf holds the very memory that forward filled: nothing of that size is allocated."""
+def test_backward_returns_the_gradient_without_a_copy() -> None:
+    """The leaf holds the memory that forward filled: backward allocates nothing of that size."""
     x, y = torch.randn(1 << 16, requires_grad=True), torch.randn(1 << 16)
     loss = cpp.load("mse_loss")(x, y)
     with torch.profiler.profile(profile_memory=True) as profile:
@@ -62,7 +62,7 @@ def test_the_gradient_is_handed_over_without_a_copy() -> None:
 
 
 def test_logits_may_be_overwritten_after_forward() -> None:
-    """The gradient is known by then, so changing the logits in place spoils nothing."""
+    """The gradient is computed in forward, so changing the logits in place afterwards does not affect it."""
     x = torch.randn(4, 5, requires_grad=True)
     labels, scaled = torch.arange(4), x * 1
     loss = cpp.load("cross_entropy")(scaled, labels)
@@ -90,8 +90,8 @@ def test_second_derivatives(name: str) -> None:
         assert torch.autograd.gradgradcheck(call, leaves)
 
 
-def test_one_tensor_in_two_places() -> None:
-    """mse(x, x + 0 y): a tensor that is input and target gets both gradients, which cancel, in both orders."""
+def test_one_tensor_as_two_arguments() -> None:
+    """First and second derivative of mse(x, 2x) are 2x / n and 2 / n: both arguments contribute their gradients."""
     x = torch.randn(5, dtype=torch.float64, requires_grad=True)
     (first,) = torch.autograd.grad(cpp.load("mse_loss")(x, 2 * x), x, create_graph=True)
     torch.testing.assert_close(first, 2 * x / 5)
@@ -99,7 +99,7 @@ def test_one_tensor_in_two_places() -> None:
 
 
 def test_a_scaled_half_precision_gradient_does_not_underflow() -> None:
-    """fp16 mean over 2^16 rows: an unscaled gradient would lose digits below fp16's range, the scaled one is right."""
+    """fp16 mean over 2^16 rows: the unscaled gradient is below fp16's normal range, the scaled one is exact."""
     x = torch.zeros(1 << 16, 2, dtype=torch.float16, requires_grad=True)
     labels = torch.zeros(1 << 16, dtype=torch.long)
     cpp.load("cross_entropy")(x, labels).backward(torch.tensor(2.0**15, dtype=torch.float16))
@@ -109,15 +109,14 @@ def test_a_scaled_half_precision_gradient_does_not_underflow() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_operators_pass_opcheck(name: str) -> None:
-    """Schema, fake kernels and autograd registration hold under torch's own checks."""
+    """Schema, fake kernels and autograd registration pass torch's checks."""
     made = arguments(name, dtype="float32")
-    made["reduction"] = 1
     torch.library.opcheck(getattr(torch.ops.lossimpl, name).default, (), made)
 
 
 @torch._dynamo.config.patch(error_on_recompile=True)
 def test_fullgraph_compile_without_recompiles() -> None:
-    """Losses of every family trace into one graph that serves every batch size, and match the uncompiled ones."""
+    """Losses of every family compile into one graph for all batch sizes, with the gradients of the eager call."""
     names = ("cross_entropy", "softmax_focal_loss", "mse_loss", "sigmoid_focal_loss", "triplet_margin_loss")
     ce, softmax_focal, mse, focal, triplet = (cpp.load(name) for name in names)
 
@@ -150,7 +149,7 @@ def test_autocast_gives_torchs_dtype(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cross_entropy", "mse_loss", "log_cosh_loss", "sigmoid_focal_loss"])
 def test_function_transforms(name: str) -> None:
-    """vmap, vmap of grad, jvp and hessian equal the loops they stand for."""
+    """vmap, vmap of grad, jvp and hessian equal the equivalent loops."""
     loss = cpp.load(name)
     x = torch.randn(3, 4, 5, dtype=torch.float64)
     y = torch.arange(12).view(3, 4) % 5 if name == "cross_entropy" else torch.rand(3, 4, 5, dtype=torch.float64)
@@ -175,7 +174,7 @@ def test_function_transforms(name: str) -> None:
 
 
 def test_inference_mode_and_no_grad() -> None:
-    """Neither asks for a graph, and neither changes the loss."""
+    """Neither builds a graph or changes the loss."""
     x, y = torch.randn(5, requires_grad=True), torch.randn(5)
     expected = cpp.load("mse_loss")(x, y)
     with torch.inference_mode():
@@ -199,7 +198,7 @@ class Model(torch.nn.Module):
 
 
 class Losses(torch.utils.data.Dataset[float]):
-    """Samples that are losses, computed in the worker."""
+    """Samples that are losses, computed in the worker process."""
 
     def __len__(self) -> int:
         return 4
@@ -209,7 +208,7 @@ class Losses(torch.utils.data.Dataset[float]):
 
 
 def test_deep_copies_and_workers() -> None:
-    """A deep-copied module has a loss of its own, and a forked DataLoader worker computes losses."""
+    """A deep-copied module has its own gradients, and a forked DataLoader worker computes losses."""
     model = Model()
     twin = copy.deepcopy(model)
     twin(torch.ones(4)).backward()

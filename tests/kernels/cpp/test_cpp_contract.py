@@ -1,4 +1,4 @@
-"""torch's contract where kernels could easily miss it: targets' gradients, weights, broadcasting, dtypes, errors."""
+"""torch's contract where kernels could easily deviate: gradients of targets, weights, broadcasting, dtypes, errors."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ PAIRS = (
 
 
 def gradient_of(leaf: Tensor) -> Tensor:
-    """The gradient that backward has left."""
+    """The gradient after backward."""
     assert leaf.grad is not None
     return leaf.grad
 
 
 def pair(*shape: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    """Two tensors in (0, 1) with gradients, the same at every call."""
+    """Two tensors in (0, 1) that require gradients, the same in every call."""
     generator = torch.Generator().manual_seed(5)
     return tuple(torch.rand(shape, dtype=dtype, generator=generator).requires_grad_() for _ in range(2))  # type: ignore[return-value]  # two, as asked
 
 
 def same_as_torch(name: str, tensors: tuple[Tensor, ...], *args: Any, **kwargs: Any) -> None:
-    """Value and every gradient are those of torch's function, to rounding in float64."""
+    """Value and every gradient equal those of torch's function, up to rounding in float64."""
     leaves = [t for t in tensors if t.requires_grad]
     ours, theirs = cpp.load(name)(*tensors, *args, **kwargs), getattr(F, name)(*tensors, *args, **kwargs)
     torch.testing.assert_close(ours, theirs)
@@ -50,7 +50,7 @@ def same_as_torch(name: str, tensors: tuple[Tensor, ...], *args: Any, **kwargs: 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("name", PAIRS)
 def test_both_inputs_get_their_gradient(name: str, reduction: str) -> None:
-    """Input and target are differentiable, as torch's are."""
+    """Input and target are differentiable, as in torch."""
     same_as_torch(name, pair(7, 33), reduction=reduction)
 
 
@@ -70,7 +70,7 @@ def test_elementwise_weight(name: str, reduction: str) -> None:
 
 @pytest.mark.parametrize("shape", [(33,), (1, 33), (7, 1), (7, 33), ()])
 def test_logit_weights_broadcast(shape: tuple[int, ...]) -> None:
-    """weight and pos_weight of BCE with logits broadcast to the input, in any layout of it."""
+    """weight and pos_weight of BCE with logits broadcast to the input, whatever its layout."""
     weight = torch.rand(shape, dtype=torch.float64) + 0.5
     x, y = pair(7, 33)
     for name, extra in (("binary_cross_entropy_with_logits", {"pos_weight": weight + 1}), ("binary_cross_entropy", {})):
@@ -83,7 +83,7 @@ def test_logit_weights_broadcast(shape: tuple[int, ...]) -> None:
 
 
 def test_broadcasting() -> None:
-    """(3, 1) of ones against (3,) of zeros is 1, and gradients keep their input's shape."""
+    """(3, 1) of ones against (3,) of zeros is 1, and each gradient has the shape of its input."""
     x, y = torch.ones(3, 1, requires_grad=True), torch.zeros(3, requires_grad=True)
     loss = cpp.load("mse_loss")(x, y)
     loss.backward()
@@ -95,7 +95,7 @@ def test_broadcasting() -> None:
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("shape", [(6, 5), (5,), (6, 5, 2, 3)])
 def test_class_options(shape: tuple[int, ...], reduction: str) -> None:
-    """Class weights, ignored labels, smoothing and probability targets together, in every rank."""
+    """Combinations of class weights, ignored labels, smoothing and probability targets, for every rank."""
     x, p = pair(*shape)
     labels = torch.arange(max(1, x.numel() // 5)).remainder(5).view(shape[:1] + shape[2:] if len(shape) > 1 else ())
     weight = torch.linspace(0.5, 2, 5, dtype=torch.float64)
@@ -109,12 +109,12 @@ def test_class_options(shape: tuple[int, ...], reduction: str) -> None:
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("options", [{}, {"swap": True}, {"p": 1.0}, {"p": INF}, {"p": 3.0}, {"p": 0.5}])
 def test_triplet_gradients(options: dict[str, Any], reduction: str) -> None:
-    """Anchor, positive and negative get theirs, for every kind of norm."""
+    """Anchor, positive and negative get their gradients, for every kind of norm."""
     tensors = tuple(t.detach().requires_grad_() for t in (*pair(9, 21), pair(9, 42)[0][:, :21]))
     same_as_torch("triplet_margin_loss", tensors, reduction=reduction, **options)
 
 
-# Worked by hand from the definitions.
+# Computed by hand from the definitions.
 @pytest.mark.parametrize(
     ("name", "arguments", "loss", "slope"),
     [
@@ -145,7 +145,7 @@ def test_single_elements(name: str, arguments: tuple[float, float], loss: float,
 
 
 def test_class_limits() -> None:
-    """-inf logits cannot happen, +inf is NaN, equal logits of any size give ln 2, all ignored is NaN without slope."""
+    """-inf is an impossible class, +inf gives NaN, equal logits give ln 2, all rows ignored give NaN and gradient 0."""
     loss = cpp.load("cross_entropy")
     x = torch.tensor([[-INF, 0.0, 1.0]], requires_grad=True)
     value = loss(x, torch.tensor([1]))
@@ -165,7 +165,7 @@ def test_class_limits() -> None:
 
 
 def test_a_rising_row_is_rescaled() -> None:
-    """A row whose later blocks exceed the earlier ones by thousands still sums to the last digit."""
+    """A row whose later blocks exceed the earlier ones by thousands is still summed accurately."""
     x = torch.arange(20000, dtype=torch.float32)[None]
     last = -math.log(1 - math.exp(-1))  # the sum of exp(-k) over k >= 0
     for label in (19999, 0):
@@ -174,8 +174,8 @@ def test_a_rising_row_is_rescaled() -> None:
         )
 
 
-def test_sixteen_bits_are_rounded_once() -> None:
-    """A bf16 mean is the exact one rounded to nearest; an fp16 sum of 2^2 100000 times overflows, its mean does not."""
+def test_half_precision_is_rounded_once() -> None:
+    """A bf16 mean is the exact mean rounded to nearest; an fp16 sum of 100000 fours overflows, its mean does not."""
     x, y = torch.full((100000,), 2.0, dtype=torch.float16), torch.zeros(100000, dtype=torch.float16)
     assert (cpp.load("mse_loss")(x, y).item(), cpp.load("mse_loss")(x, y, "sum").item()) == (4.0, INF)
     a = torch.randn(50, 40, generator=torch.Generator().manual_seed(1)).bfloat16()
@@ -184,7 +184,7 @@ def test_sixteen_bits_are_rounded_once() -> None:
 
 
 def test_mixed_dtypes_promote() -> None:
-    """The loss has torch's promoted dtype, each gradient its own input's; Huber keeps its input's dtype."""
+    """The loss has the promoted dtype, each gradient that of its tensor; Huber's loss has the dtype of its input."""
     x = torch.rand(5, dtype=torch.bfloat16, requires_grad=True)
     loss = cpp.load("mse_loss")(x, torch.rand(5))
     loss.backward()
@@ -195,8 +195,8 @@ def test_mixed_dtypes_promote() -> None:
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("weights", [{"weight"}, {"pos_weight"}, {"weight", "pos_weight"}])
-def test_entropy_has_no_dtype_of_its_weights(weights: set[str], reduction: str) -> None:
-    """A double weight of a float's cross entropy leaves a float, as torch's does, and enters in double."""
+def test_cross_entropy_ignores_the_dtype_of_its_weights(weights: set[str], reduction: str) -> None:
+    """With float64 weights the loss of float32 logits is computed in float64 and returned as float32, as in torch."""
     tensors = pair(4, 3, dtype=torch.float32)
     given = dict.fromkeys(weights, torch.tensor([1.25, 0.5, 2], dtype=torch.float64))
     for name in ["binary_cross_entropy_with_logits"] + ["binary_cross_entropy"] * (weights == {"weight"}):
@@ -208,7 +208,7 @@ def test_entropy_has_no_dtype_of_its_weights(weights: set[str], reduction: str) 
 
 @pytest.mark.parametrize("name", ["mse_loss", "sigmoid_focal_loss", "cross_entropy", "triplet_margin_loss"])
 def test_empty_batches(name: str) -> None:
-    """The mean of nothing is NaN, its sum 0, its gradient empty."""
+    """The mean of an empty batch is NaN, its sum 0, its gradient empty."""
     x = torch.zeros(0, 4, requires_grad=True)
     labels = torch.zeros(0, dtype=torch.long)
     others = {"cross_entropy": [labels], "triplet_margin_loss": [x.detach()] * 2}.get(name, [x.detach()])
@@ -239,14 +239,14 @@ def test_empty_batches(name: str) -> None:
     ],
 )
 def test_refusals(name: str, args: tuple[Tensor, ...], kwargs: dict[str, Any], error: type[Exception]) -> None:
-    """Wrong arguments raise torch's error type; what the room allows and the kernels lack raises Unavailable."""
+    """Wrong arguments raise torch's error type; valid ones that the kernels do not serve raise Unavailable."""
     with pytest.raises(error):
         cpp.load(name)(*args, **kwargs)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "softmax_focal_loss", "triplet_margin_loss"])
-def test_vmap_rounds_two_bytes_once(name: str) -> None:
-    """What stands in for a kernel under vmap computes bf16 in float32, too; expected: the float32 result, rounded."""
+def test_vmap_rounds_half_precision_once(name: str) -> None:
+    """The formula used under vmap computes bf16 in float32; expected: the float32 result, rounded."""
     torch.manual_seed(0)
     x = torch.randn(2, 6, 5).bfloat16()
     others = [torch.randint(5, (6,))] if name != "triplet_margin_loss" else [torch.randn(6, 5).bfloat16()] * 2
@@ -261,8 +261,8 @@ def test_vmap_rounds_two_bytes_once(name: str) -> None:
     torch.testing.assert_close(torch.vmap(lambda one: loss(one, others))(x), expected, rtol=0, atol=0)
 
 
-def test_an_infinite_distance_has_no_gradient() -> None:
-    """In an open hinge it is NaN where the difference is infinite, and zero beside it, as in torch."""
+def test_the_gradient_of_an_infinite_distance() -> None:
+    """Its gradient is NaN where the difference is infinite, and zero for the other elements, as in torch."""
     anchor, negative = torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 1.0]])
     ours, theirs = (torch.tensor([[INF, 0.0]], requires_grad=True) for _ in range(2))
     cpp.load("triplet_margin_loss")(anchor, ours, negative).backward()
@@ -271,8 +271,8 @@ def test_an_infinite_distance_has_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("p", [INF, -1.0])
-def test_vectors_of_no_element_have_no_extreme(p: float) -> None:
-    """Refused where torch refuses: an empty maximum has no value."""
+def test_empty_vectors_have_no_extreme_element(p: float) -> None:
+    """Refused where torch refuses: the maximum of an empty vector is undefined."""
     empty, one = torch.zeros(4, 0), torch.zeros(4, 1)
     for triple in [(empty, empty, empty), (one, empty, empty)]:
         with pytest.raises(RuntimeError):
@@ -282,13 +282,13 @@ def test_vectors_of_no_element_have_no_extreme(p: float) -> None:
 
 
 def test_smoothing_of_one_ignores_an_impossible_target() -> None:
-    """The target's own share is zero then, however unlikely it is; its logit still counts among all: infinite."""
+    """The target's term has factor 0 and is dropped although infinite; its logit still counts in the smoothing term."""
     x = torch.tensor([[-INF, 0.0, 1.0]])
     assert cpp.load("cross_entropy")(x, torch.tensor([0]), label_smoothing=1.0) == INF
 
 
 def test_focal_of_an_impossible_target_differentiates() -> None:
-    """vmap's stand-in has the kernel's own gradient where the target's logit is -inf."""
+    """torch.func.grad, which uses the formula, equals the kernel's gradient where the target's logit is -inf."""
     x, target = torch.tensor([[-INF, 0.0, 1.0]]), torch.tensor([0])
     leaf = x.clone().requires_grad_()
     cpp.load("softmax_focal_loss")(leaf, target).backward()
@@ -309,7 +309,7 @@ def test_sums_of_float64_keep_their_digits(count: int, reduction: str) -> None:
 @pytest.mark.parametrize("label", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("count", [5, 700])
 def test_probabilities_of_float64_near_the_ends_are_clamped(count: int, label: float) -> None:
-    """From 1e-17 to 1e-10, and as far from one: torch's slope divides by 1e-12 at least; a float has nothing there."""
+    """For p and 1 - p from 1e-17 to 1e-10: torch divides the gradient by at least 1e-12."""
     small = torch.logspace(-17, -10, count, dtype=torch.float64)
     for p in (small, 1 - small):
         same_as_torch("binary_cross_entropy", (p.requires_grad_(), torch.full_like(p, label)), reduction="none")

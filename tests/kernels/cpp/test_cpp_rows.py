@@ -1,8 +1,8 @@
-"""Claims about rows of classes: whatever a row's length and the order of its logits, value and gradient are right.
+"""Claims about rows of classes: value and gradient are correct for any row length and any order of the logits.
 
-A row is summed in blocks of 2048 about a reference that moves up where a block exceeds it, its terms are kept for the
-gradient up to 2^17 classes, and taken four vectors at a time; those e^61 below the reference, and all of a row beyond
-100,000, go another way. Expected values are torch's in float64, of the same inputs.
+A row is summed in blocks of 2048 relative to a reference that moves up if a block exceeds it; its terms are stored for
+the gradient up to 2^17 classes, and computed four vectors at a time. Terms below e^-61, and rows with a reference
+beyond 100,000, take another path. Expected values are torch's in float64, of the same inputs.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ def falling(classes: int) -> Tensor:
 
 
 def rising(classes: int) -> Tensor:
-    """Every block exceeds the one before by more than the slack, as long as floats allow."""
+    """Every block exceeds the previous one so far that the reference moves."""
     return torch.linspace(-60, 60, classes) * max(1, classes / 5003)
 
 
 def cliff(classes: int) -> Tensor:
-    """Only the last class counts."""
+    """Only the last class contributes."""
     return torch.cat([torch.full((classes - 1,), -300.0), torch.tensor([300.0])])
 
 
 def masked(classes: int) -> Tensor:
-    """Minus infinity up to the last quarter, and here and there."""
+    """-inf for the first three quarters, and one very small last logit."""
     x = torch.randn(classes)
     x[: 3 * classes // 4] = -INFINITY
     x[-1] = -1000.0
@@ -42,22 +42,22 @@ def masked(classes: int) -> Tensor:
 
 
 def normal(classes: int) -> Tensor:
-    """What a network says."""
+    """Logits as a network computes them."""
     return 3 * torch.randn(classes)
 
 
 def spread(classes: int) -> Tensor:
-    """Terms from 1 to what no float holds, side by side."""
+    """Adjacent terms that range from 1 to below the smallest float."""
     return 20 * torch.randn(classes)
 
 
 def high(classes: int) -> Tensor:
-    """About as far from zero as a short way goes."""
+    """References just within the range of the fast path."""
     return normal(classes) + 99_990
 
 
 def beyond(classes: int) -> Tensor:
-    """Farther."""
+    """References outside that range."""
     return normal(classes) - 300_000
 
 
@@ -79,7 +79,7 @@ def check(x: Tensor, target: Tensor, atol: float = 1e-37, **options: float) -> N
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("classes", LENGTHS)
 def test_rows_of_every_length(classes: int, make: object) -> None:
-    """Value and gradient, with the target first, last and in the middle of rows that start at odd places."""
+    """Value and gradient, with targets at different positions of rows that are not aligned."""
     torch.manual_seed(0)
     assert callable(make)
     x = torch.stack([make(classes)] * 3)
@@ -89,8 +89,8 @@ def test_rows_of_every_length(classes: int, make: object) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("make", [normal, falling, spread, masked])
 @pytest.mark.parametrize("classes", [2, 16, 70, 2049, 50257])
-def test_rows_of_two_bytes(classes: int, make: object, dtype: torch.dtype) -> None:
-    """Value and gradient are what float64 makes of the same numbers, rounded once: to half a unit and 2^-17 more."""
+def test_rows_of_half_precision(classes: int, make: object, dtype: torch.dtype) -> None:
+    """Value and gradient are the float64 results rounded once: to half a unit in the last place plus 2^-17."""
     torch.manual_seed(0)
     assert callable(make)
     x = torch.stack([make(classes)] * 3).to(dtype).requires_grad_()
@@ -108,14 +108,14 @@ def test_rows_of_two_bytes(classes: int, make: object, dtype: torch.dtype) -> No
 
 @pytest.mark.parametrize("classes", [1, 2, 5, 16, 70, 133])
 def test_every_target(classes: int) -> None:
-    """Each class in turn is the target: its own term is left out of the others', wherever it stands."""
+    """Each class in turn is the target, whose term is excluded from the sum over the others at any position."""
     torch.manual_seed(0)
     check(normal(classes).repeat(classes, 1), torch.arange(classes))
 
 
 @pytest.mark.parametrize("classes", [5003, 2**17 + 1])
 def test_smoothing(classes: int) -> None:
-    """Label smoothing takes the same sums; p - 0.1 / C cancels, to the error of p, that of x - max(x)."""
+    """Value and gradient with label smoothing; the gradient p - 0.1 / C cancels, so its error is that of p."""
     torch.manual_seed(0)
     x = torch.stack([normal(classes), falling(classes)])
     check(x, torch.tensor([0, classes // 2]), atol=0.1 / classes * 2**-20, label_smoothing=0.1)
@@ -123,8 +123,8 @@ def test_smoothing(classes: int) -> None:
 
 @pytest.mark.parametrize("classes", [70, 5003, 2**17 + 1])
 @pytest.mark.parametrize("poison", [float("nan"), INFINITY])
-def test_a_poisoned_row_spoils_no_other(classes: int, poison: float) -> None:
-    """NaN or infinity makes its own row's loss and whole gradient NaN, as in torch, and leaves the next row alone."""
+def test_a_row_with_nan_does_not_affect_others(classes: int, poison: float) -> None:
+    """NaN or infinity makes the loss and gradient of its row NaN, as in torch, and leaves the next row alone."""
     torch.manual_seed(0)
     x = torch.stack([normal(classes), normal(classes)])
     x[0, classes // 2] = poison
@@ -139,8 +139,8 @@ def test_a_poisoned_row_spoils_no_other(classes: int, poison: float) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("make", [normal, rising, masked])
-def test_past_the_cache(make: object, dtype: torch.dtype) -> None:
-    """A row has the same bits alone, where its gradient stays in the cache, and in a batch that goes past it."""
+def test_streamed_gradients_have_the_same_bits(make: object, dtype: torch.dtype) -> None:
+    """A row has the same bits alone, with cached stores, and in a batch large enough for non-temporal stores."""
     torch.manual_seed(0)
     assert callable(make)
     rows, classes = 1100, 8195  # 17 MiB in two bytes

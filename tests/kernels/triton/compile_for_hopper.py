@@ -1,7 +1,7 @@
-"""Compile the kernels for compute capability 9.0 without a GPU; print a JSON line for each: what ptxas made of it.
+"""Compile the kernels for compute capability 9.0 without a GPU, and print a JSON line per kernel about the result.
 
-Run by test_triton_compile.py in a process in which Triton does not interpret. Every branch that a launch can choose by
-its constants is taken at least once, in one of two groups, since the compiler sees only those that are.
+test_triton_compile.py runs this in a process in which Triton does not interpret. Every branch that a launch can choose
+by its constants is compiled at least once, in one of two groups, since the compiler sees no others.
 """
 
 import json
@@ -25,12 +25,11 @@ CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 
 
 def report(label, kernel, arguments, constants, warps=4, debug=False, maxnreg=None):
-    """Compile and print: registers a thread, bytes of stack (spills), widths of loads and stores of global memory.
+    """Compile, and print registers per thread, bytes of stack (spills), and widths of global loads and stores.
 
-    And how many elements each load has that waits for others to write.
-
-    `arguments` maps names to Triton types, tuples of them for tuples; what is missing there is a constant, None unless
-    `constants` has it. Pointers are taken as 16-byte aligned, as a torch allocation is.
+    Also the number of elements of each load that waits for other programs to write. `arguments` maps names to Triton
+    types, tuples of them for tuples; other arguments are constants, None unless `constants` has them. Pointers are
+    assumed to be 16-byte aligned, as torch's allocations are.
     """
     signature, values, hints = {}, {}, {}
     for place, name in enumerate(kernel.arg_names):
@@ -46,24 +45,24 @@ def report(label, kernel, arguments, constants, warps=4, debug=False, maxnreg=No
     registers, stack = usage(made.asm["cubin"])
     moves = re.findall(r"(?:ld|st)\.global[\w.:]*", made.asm["ptx"])
     waits = [int(count) for count in re.findall(r"isVolatile = true.*?: tensor<(\d+)x!tt.ptr", made.asm["ttir"])]
-    told = {"kernel": label, "registers": registers, "stack": stack, "moves": moves, "warps": warps, "waits": waits}
-    print(json.dumps(told), flush=True)
+    found = {"kernel": label, "registers": registers, "stack": stack, "moves": moves, "warps": warps, "waits": waits}
+    print(json.dumps(found), flush=True)
 
 
 def leaves(place, kinds):
-    """The paths of an argument's parts with their types."""
+    """The paths of the scalar parts of an argument, with their types."""
     if isinstance(kinds, str):
         return [((place,), kinds)]
     return [((place, *path), kind) for k, one in enumerate(kinds) for path, kind in leaves(k, one)]
 
 
 def usage(cubin):
-    """Registers a thread and bytes of stack, as cuobjdump reads them from the machine code."""
+    """Registers per thread and bytes of stack, as cuobjdump reports them for the machine code."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        told = subprocess.run([CUOBJDUMP, "-res-usage", file.name], capture_output=True, text=True, check=True).stdout
-    return tuple(int(number) for number in re.search(r"REG:(\d+) STACK:(\d+)", told).groups())
+        found = subprocess.run([CUOBJDUMP, "-res-usage", file.name], capture_output=True, text=True, check=True).stdout
+    return tuple(int(number) for number in re.search(r"REG:(\d+) STACK:(\d+)", found).groups())
 
 
 def row_constants(dtype, width):
@@ -74,7 +73,7 @@ def row_constants(dtype, width):
 
 
 def class_rows(label, dtype, width, pointers=("divisor_ptr", "loss_ptr", "grad_ptr"), ones=(), **constants):
-    """Loss and gradient of the mean unless `pointers` says otherwise."""
+    """Loss and gradient of the mean, unless `pointers` names other outputs."""
     constants, warps = {"FOCAL": False, "SMOOTH": False, "FIRST_READ": "evict_last", "COUNT": 0} | constants, 0
     tile, warps = row_constants(dtype, width)
     constants |= tile | {"WHOLE": tuning.stays_on_chip(width, ITEM_BYTES[dtype])} | dict.fromkeys(ones, 1)
@@ -84,7 +83,7 @@ def class_rows(label, dtype, width, pointers=("divisor_ptr", "loss_ptr", "grad_p
     kinds |= dict.fromkeys(("divisor_ptr", "loss_ptr"), "*" + COMPUTE[dtype])
     arguments = {"x_ptr": "*" + dtype, "target_ptr": "*i64"} | {name: kinds[name] for name in pointers}
     if constants["PARTS"] > 1:
-        arguments["board_ptr"] = "*i64"
+        arguments["workspace_ptr"] = "*i64"
     integers = ("width", "x_stride", "upstream_stride", "ignore_index")
     arguments |= {name: "i32" for name in integers if name not in ones}
     arguments |= dict.fromkeys(("smoothing", "alpha", "gamma"), "fp64")

@@ -1,8 +1,8 @@
 """Where the Triton kernels run in these tests: on a GPU, or on CPU tensors in Triton's interpreter.
 
-Triton decides when it is imported, so on a machine without a GPU the variable TRITON_INTERPRET=1 has to stand in the
-environment of the whole session, as in `make test`; any other session skips these tests and says so. Tests that only
-compile (test_triton_compile.py) start a process of their own and run everywhere.
+Triton decides on import, so without a GPU the whole session needs TRITON_INTERPRET=1 in its environment, as in
+`make test`; other sessions skip these tests and report it. Tests that only compile (test_triton_compile.py) use a
+process of their own and run everywhere.
 """
 
 import os
@@ -11,13 +11,13 @@ import pytest
 import torch
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-NO_PLACE = "needs a GPU, or TRITON_INTERPRET=1 from the start: `TRITON_INTERPRET=1 pytest tests/kernels/triton`"
+NO_DEVICE = "needs a GPU or the interpreter: run `TRITON_INTERPRET=1 pytest tests/kernels/triton`"
 
 
-def why_not():
-    """Why nothing can run here, or None. Triton 3.6, torch 2.11's, takes an integer out of an array of one element."""
+def obstacle():
+    """Why no kernel can run here, or None. Triton 3.6 (torch 2.11) converts arrays to int, which numpy 2.4 rejects."""
     if not INTERPRETED:
-        return None if torch.cuda.is_available() else NO_PLACE
+        return None if torch.cuda.is_available() else NO_DEVICE
     import numpy
     import triton
 
@@ -27,9 +27,9 @@ def why_not():
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what has no place to run here."""
+    """Skip the tests that cannot run here."""
     ours = [item for item in items if "kernels/triton" in item.path.as_posix()]
-    reason = why_not() if ours else None
+    reason = obstacle() if ours else None
     for item in ours:
         if item.get_closest_marker("cuda"):
             if INTERPRETED or not torch.cuda.is_available():
@@ -40,13 +40,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def device():
-    """The device type whose tensors the kernels take here."""
+    """The device type of the tensors that the kernels take here."""
     return "cpu" if INTERPRETED else "cuda"
 
 
 @pytest.fixture
 def small_tiles(device, monkeypatch):
-    """Blocks so small that a few dozen elements make several programs, several tiles a row, and a loop in each."""
+    """Blocks so small that a few dozen elements need several programs, several tiles per row, and loops in each."""
     from lossimpl.kernels.triton import tuning
 
     for name, value in {

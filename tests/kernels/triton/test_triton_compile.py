@@ -1,4 +1,4 @@
-"""What the compiler makes of the kernels for an H100, seen without one: they compile, stay off the stack, load widely.
+"""The compiled kernels for an H100, inspected without one: they compile, do not spill, and use wide memory accesses.
 
 Triton brings ptxas along. The kernels are compiled in a process of their own, since this one may interpret them.
 """
@@ -16,7 +16,7 @@ REGISTERS = 65536  # of one multiprocessor of compute capability 9.0 (CUDA C++ P
 
 
 def compile_group(group):
-    """One record for each kernel of the group: name, registers, stack, moves of global memory, warps."""
+    """One record per kernel of the group: name, registers, stack, accesses of global memory, warps."""
     pytest.importorskip("triton", reason="triton is not installed")
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment |= {"PYTHONPATH": str(HERE.parents[2]), "PYTHONWARNINGS": "ignore"}
@@ -34,16 +34,18 @@ def usual():
 
 @pytest.mark.slow
 def test_every_other_branch_compiles():
+    """The group of variants compiles, and includes every family of kernels."""
     names = {one["kernel"].split()[0] for one in compile_group("variants")}
     assert {"focal", "smooth", "probability", "triplet", "finish", "scale", "valid", "mse_loss"} <= names
 
 
 def test_no_kernel_of_a_training_step_spills(usual):
+    """No kernel uses stack memory."""
     assert {one["kernel"]: one["stack"] for one in usual if one["stack"]} == {}
 
 
-def test_two_programs_or_more_share_a_multiprocessor(usual):
-    """With one program alone, nothing is in flight while it waits at its barrier."""
+def test_at_least_two_programs_fit_a_multiprocessor(usual):
+    """A single program would leave memory idle while it waits at a barrier."""
     shared = {one["kernel"]: REGISTERS // (one["registers"] * 32 * one["warps"]) for one in usual}
     assert {name: count for name, count in shared.items() if count < 2} == {}
 
@@ -51,7 +53,7 @@ def test_two_programs_or_more_share_a_multiprocessor(usual):
 @pytest.mark.parametrize("width", [1000, 8192, 32000, 50257, 128256])
 @pytest.mark.parametrize("dtype", ["bf16", "fp32"])
 def test_rows_of_any_width_are_moved_16_bytes_at_a_time(usual, dtype, width):
-    """An odd vocabulary too: only its two edges may be narrow, one load and one store."""
+    """Also for odd vocabularies: only the two edges are narrow, with one load and one store."""
     (one,) = (one for one in usual if one["kernel"] == f"class rows {dtype} {width}")
     wide = [move for move in one["moves"] if move.endswith("v4.b32")]
     narrow = {"bf16": ".b16", "fp32": ".b32"}[dtype]
@@ -63,7 +65,7 @@ def test_rows_of_any_width_are_moved_16_bytes_at_a_time(usual, dtype, width):
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp32"])
 def test_elements_are_moved_16_bytes_at_a_time_whatever_their_number(usual, dtype):
-    """n is not known to be even here; the fewer than a vector that remain are the only narrow moves."""
+    """The compiler does not know n here; only the remainder of less than a vector uses narrow accesses."""
     for one in usual:
         if one["kernel"] in (f"mse_loss {dtype}", f"sigmoid_focal_loss with gamma 2 {dtype}"):
             assert len([move for move in one["moves"] if move == "ld.global.v4.b32"]) >= 2, one
@@ -71,8 +73,8 @@ def test_elements_are_moved_16_bytes_at_a_time_whatever_their_number(usual, dtyp
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp32"])
-def test_what_the_first_reading_keeps_in_the_cache_the_second_lets_go(usual, dtype):
-    """Lines marked to be evicted last and read no more would stay, in the way of others and past a flush."""
+def test_lines_kept_in_the_cache_are_released_by_the_second_read(usual, dtype):
+    """Lines marked evict_last and not read again would displace others, and survive a flush of the cache."""
     (one,) = (one for one in usual if one["kernel"] == f"class rows {dtype} 128256")
     reads = [move for move in one["moves"] if move.startswith("ld") and "v4" in move]
     assert {"evict_last" in move or "evict_first" in move for move in reads} == {True}
@@ -80,10 +82,10 @@ def test_what_the_first_reading_keeps_in_the_cache_the_second_lets_go(usual, dty
 
 
 @pytest.mark.parametrize("width", [50257, 128256])
-def test_what_a_program_waits_for_is_read_once_by_each_thread_of_a_warp(usual, width):
-    """Of fewer elements than a warp has threads, each is loaded by several threads, and only one of them is looked at.
+def test_words_waited_for_are_loaded_once_per_thread_of_a_warp(usual, width):
+    """With fewer elements than a warp has threads, several threads load each element and only one load is checked.
 
-    The others may have loaded before it was there; PTX orders loads of two threads in no way.
+    The other loads may come first: PTX does not order the loads of two threads.
     """
     (one,) = (one for one in usual if one["kernel"] == f"class rows fp32 {width}")
     assert one["waits"] == [32, 32]

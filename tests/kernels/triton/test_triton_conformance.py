@@ -1,7 +1,7 @@
-"""The Triton kernels against the project's conformance table: the same hard cases as every other implementation.
+"""The Triton kernels pass the project's conformance table, like every other implementation.
 
-The interpreter takes a tenth of a second for a kernel, so every twelfth check runs by default, and the whole table as a
-slow test. Checks of more than 20,000 elements are left to a GPU.
+The interpreter takes a tenth of a second per kernel, so every twelfth check runs by default and the others are slow
+tests. Checks of more than 20,000 elements need a GPU.
 """
 
 import pytest
@@ -16,7 +16,7 @@ INTERPRETED_ELEMENTS = 20_000
 
 
 def cells():
-    """(loss, check, dtype), all but each twelfth marked slow."""
+    """(loss, check, dtype), all but every twelfth marked slow."""
     count = 0
     for loss in lossimpl.LOSSES.values():
         for check in checks(loss):
@@ -28,7 +28,8 @@ def cells():
 
 @pytest.mark.parametrize(("loss", "check", "dtype"), list(cells()))
 @pytest.mark.filterwarnings("ignore")  # numpy's warnings of the infinities that the interpreter meets, torch's of vmap
-def test_the_kernel_does_what_the_table_says(loss, check, dtype, device):
+def test_conformance(loss, check, dtype, device):
+    """The check passes; only torch.func transforms may be unavailable."""
     from lossimpl.kernels.triton import load
 
     if device == "cpu":
@@ -38,7 +39,7 @@ def test_the_kernel_does_what_the_table_says(loss, check, dtype, device):
         if largest > INTERPRETED_ELEMENTS:
             pytest.skip(f"{largest} elements take minutes in the interpreter")
     elif check.raises == (IndexError,) or "between 0 and 1" in check.name:
-        pytest.skip("a device assert ends the process: test_triton_gpu.py looks at it in one of its own")
+        pytest.skip("a device assert ends the process: test_triton_gpu.py covers it in a subprocess")
     row = run_check(loss, "native", load(loss.name), check, dtype, device)
     assert row.status in ("pass", "unavailable"), f"{row.reason}; got {row.got}, expected {row.expected}"
     assert row.status == "pass" or "torch.func" in row.reason, row.reason

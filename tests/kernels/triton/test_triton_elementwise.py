@@ -1,4 +1,4 @@
-"""Elementwise losses: many programs, odd remainders, strides; sums in a fixed order.
+"""Elementwise losses: several programs, remainders, strides, and sums in a fixed order.
 
 Expected values come from the losses' float64 oracles on the same numbers.
 """
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # numpy's warnings of the inf
 
 
 def pair(name, shape, dtype, device):
-    """Input and target in the loss's range; the target soft where it is a probability."""
+    """Input and target in the loss's domain; probabilities as targets are soft."""
     generator = torch.Generator().manual_seed(1)
     x, t = 2 * torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)
     if name in ("binary_cross_entropy", "binary_cross_entropy_with_logits", "sigmoid_focal_loss"):
@@ -35,7 +35,7 @@ def pair(name, shape, dtype, device):
 
 
 def compare(name, x, t, dtype, **options):
-    """Value and both gradients of the kernel equal the oracle's on the same quantised numbers."""
+    """Assert that value and both gradients of the kernel are close to the oracle's on the same quantised numbers."""
     from lossimpl.kernels.triton import load
 
     exact_x, exact_t = x.detach().double().requires_grad_(), t.detach().double().requires_grad_()
@@ -53,14 +53,14 @@ def compare(name, x, t, dtype, **options):
 @pytest.mark.parametrize(("name", "options"), LOSSES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_several_programs_with_loops_and_a_remainder(name, options, dtype, small_tiles, device):
-    """77 elements: five blocks for two programs, and five elements left over from vectors of four or eight."""
+    """77 elements make five blocks for two programs, and leave a remainder of whole vectors."""
     compare(name, *pair(name, (77,), dtype, device), dtype, **{"reduction": "mean", **options})
 
 
 @pytest.mark.parametrize(("name", "options"), LOSSES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_backward_that_reads_the_inputs_again(name, options, dtype, small_tiles, device):
-    """Without reduction, and in float16, the gradient is computed in backward."""
+    """With reduction none, and in float16, the gradient is computed in the backward pass."""
     reduction = "none" if dtype == torch.float64 else "mean"
     compare(name, *pair(name, (77,), dtype, device), dtype, **{**options, "reduction": reduction})
 
@@ -77,12 +77,13 @@ def test_backward_that_reads_the_inputs_again(name, options, dtype, small_tiles,
     ids=["transposed", "every other column", "strides of zero", "off a boundary"],
 )
 def test_strides(arrange, reduction, small_tiles, device):
+    """Inputs with any strides give the oracle's value and gradients."""
     x, t = pair("huber_loss", (4, 6), torch.float32, device)
     compare("huber_loss", arrange(x), arrange(t).contiguous(), torch.float32, reduction=reduction)
 
 
-def test_memory_in_one_order_is_walked_as_it_lies(device):
-    """Two tensors that are dense alike need no strides, in whatever order their dimensions lie."""
+def test_dense_tensors_are_walked_linearly(device):
+    """Dense tensors with equal strides are walked linearly, in any order of their dimensions."""
     from lossimpl.kernels.triton.layout import walk
 
     x = torch.empty(2, 3, 4, 5).to(memory_format=torch.channels_last)
@@ -90,8 +91,8 @@ def test_memory_in_one_order_is_walked_as_it_lies(device):
     assert walk([x, torch.empty(2, 3, 4, 5)]).dimensions == 3
 
 
-def test_a_weight_for_each_class_is_not_copied_out(small_tiles, device):
-    """A broadcast weight is read through strides of zero."""
+def test_a_broadcast_weight_is_not_expanded_in_memory(small_tiles, device):
+    """It is read with strides of zero."""
     x, t = pair("binary_cross_entropy_with_logits", (5, 7), torch.float32, device)
     options = {
         "weight": torch.linspace(0.5, 1, 5, device=device)[:, None],
@@ -103,13 +104,13 @@ def test_a_weight_for_each_class_is_not_copied_out(small_tiles, device):
 
 @pytest.mark.parametrize("name", ["l1_loss", "mse_loss", "huber_loss"])
 def test_weighted_means(name, small_tiles, device):
-    """L1 and MSE divide by the sum of the weights, Huber by the number of elements, as torch's do."""
+    """L1 and MSE divide by the sum of the weights, Huber by the number of elements, as in torch."""
     x, t = pair(name, (5, 7), torch.float32, device)
     compare(name, x, t, torch.float32, weight=torch.linspace(0, 2, 35).reshape(5, 7).to(device))
 
 
 def test_equal_runs_give_equal_bits(small_tiles, device):
-    """No atomics: sums are taken in an order that does not depend on who finishes first."""
+    """Without atomics, the order of summation does not depend on the order in which programs finish."""
     from lossimpl.kernels.triton import load
 
     x, t = pair("mse_loss", (1000,), torch.float32, device)
@@ -117,7 +118,7 @@ def test_equal_runs_give_equal_bits(small_tiles, device):
 
 
 def test_a_long_list_of_partial_sums_is_added_block_by_block(small_tiles, device):
-    """40 values in blocks of 4 make two rounds; the sum of whole numbers is exact."""
+    """40 values in blocks of 4 need two rounds; the sum of integers is exact."""
     from lossimpl.kernels.triton.sums import finish
 
     values = torch.arange(40.0, device=device)
@@ -126,7 +127,7 @@ def test_a_long_list_of_partial_sums_is_added_block_by_block(small_tiles, device
 
 @pytest.mark.parametrize("target", [0.0, 0.3, 1.0])
 def test_binary_cross_entropy_of_every_probability_in_float16(target, device):
-    """The quick logarithm of the 2-byte kernel costs no digit: value and slope are the oracle's, rounded once."""
+    """The approximate logarithm for half precision loses nothing: value and gradient are the oracle's, rounded once."""
     from lossimpl.kernels.triton import load
 
     x = torch.arange(0, 0x3C01, dtype=torch.int16).view(torch.float16).to(device).requires_grad_()  # 0 to 1

@@ -1,4 +1,4 @@
-"""What only a GPU can show: sizes, streams, graphs, waiting, asserts, and the time of a gradient that costs nothing."""
+"""What only a GPU can show: sizes, streams, graphs, synchronisation, asserts, and the time of scaling by one."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def native():
 
 
 def test_nothing_waits_for_the_device(native):
-    """torch raises at a synchronisation when asked to; every reduction and both ways of backward are walked."""
+    """torch's debug mode raises on a synchronisation; both ways of computing the gradient are covered."""
     x = torch.randn(64, 1001, device="cuda", requires_grad=True)
     y, weight = torch.randint(0, 1001, (64,), device="cuda"), torch.rand(1001, device="cuda")
     for _ in range(2):  # the first round compiles
@@ -40,7 +40,7 @@ def test_nothing_waits_for_the_device(native):
 
 @pytest.mark.parametrize("shape", [(32, 1000), (300, 131_072)])
 def test_a_step_can_be_captured_and_replayed(native, shape):
-    """A CUDA graph of forward and backward follows its inputs' memory; the board of shared rows is empty each time."""
+    """A replayed CUDA graph of a step reads new inputs; the workspace of shared rows is cleared each time."""
     x = torch.randn(shape, device="cuda", requires_grad=True)
     y = torch.randint(0, shape[1], shape[:1], device="cuda")
 
@@ -69,7 +69,7 @@ def test_a_step_can_be_captured_and_replayed(native, shape):
 
 @pytest.mark.parametrize("implementation", ["native", "torch"])
 def test_a_row_of_mode_graph_is_measured(implementation):
-    """The replay of a whole step has samples and is said to be a graph's."""
+    """The row of a replayed step has samples and names the graph in its protocol."""
     from lossimpl import row
     from lossimpl.spec import Case
 
@@ -79,8 +79,8 @@ def test_a_row_of_mode_graph_is_measured(implementation):
     assert "graph" in found.protocol
 
 
-def test_more_elements_than_32_bits_count(native):
-    """The last elements of 2**31 + 5 count as much as the first, in sums, gradients and rows."""
+def test_more_elements_than_32_bits_can_index(native):
+    """The last of 2**31 + 5 elements contributes to the sum, and has the right gradient."""
     n = 2**31 + 5
     x = torch.zeros(n, dtype=torch.bfloat16, device="cuda")
     x[-1] = 3.0
@@ -92,7 +92,8 @@ def test_more_elements_than_32_bits_count(native):
     assert not x.grad[:8].any()
 
 
-def test_more_logits_than_32_bits_count(native):
+def test_more_logits_than_32_bits_can_index(native):
+    """The loss of the last row, beyond 2**31 logits, equals torch's."""
     x = torch.zeros(2**14 + 1, 2**17, dtype=torch.bfloat16, device="cuda")
     x[-1, -1] = 20.0
     target = torch.full((len(x),), 2**17 - 1, device="cuda")
@@ -104,7 +105,7 @@ def test_more_logits_than_32_bits_count(native):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [60_001, 262_144])
 def test_parts_of_a_row_wait_for_each_other(native, dtype, width):
-    """More programs than the device holds at once, twenty times: each time the same bits, and torch's numbers."""
+    """More programs than the device runs at once, twenty times: always the same bits, and close to torch."""
     x = (3 * torch.randn(600, width, device="cuda")).to(dtype).requires_grad_()
     y = torch.randint(0, width, (600,), device="cuda")
     runs = [torch.autograd.grad(native("cross_entropy")(x, y), x)[0] for _ in range(2)]
@@ -116,8 +117,8 @@ def test_parts_of_a_row_wait_for_each_other(native, dtype, width):
     torch.testing.assert_close(runs[0].float(), expected, rtol=1e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-9)
 
 
-def test_shared_rows_on_several_streams_do_not_hold_each_other_back(native):
-    """Four kernels whose programs wait, at once, each with more programs than the device holds: all end, and agree."""
+def test_shared_rows_on_several_streams_do_not_deadlock(native):
+    """Four concurrent kernels, each with more programs than the device runs at once: all end, with equal bits."""
     width = 262_144
     batches = [torch.randn(300, width, device="cuda", dtype=torch.bfloat16, requires_grad=True) for _ in range(4)]
     y = torch.randint(0, width, (300,), device="cuda")
@@ -134,15 +135,15 @@ def test_shared_rows_on_several_streams_do_not_hold_each_other_back(native):
     assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
-def test_a_target_out_of_bounds_is_an_error_and_never_silence():
-    """As torch's: a device assert. It ends the CUDA context, so it is looked at from another process."""
+def test_a_target_out_of_bounds_is_an_error():
+    """A device assert, as in torch. It ends the CUDA context, so it runs in a subprocess."""
     done = subprocess.run([sys.executable, "-c", OUT_OF_BOUNDS], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "out of bounds" in done.stderr + done.stdout or "device-side assert" in done.stderr
 
 
-def test_a_backward_from_one_takes_no_pass_over_memory(native):
-    """Scaling by one takes less than a tenth of what a pass over the gradient takes."""
+def test_scaling_by_one_takes_no_pass_over_memory(native):
+    """It takes less than a tenth of the time of a pass over the gradient."""
     from lossimpl.kernels.triton.sums import scale_in_place
     from lossimpl.measure import cuda
 
@@ -154,6 +155,7 @@ def test_a_backward_from_one_takes_no_pass_over_memory(native):
 
 
 def test_the_work_is_on_the_current_stream(native):
+    """The loss of an input computed on a side stream is correct, so the kernel waited for that stream."""
     x, y = torch.randn(4096, 4096, device="cuda"), torch.randint(0, 4096, (4096,), device="cuda")
     expected = torch.nn.functional.cross_entropy(x, y)
     torch.cuda.synchronize()

@@ -1,5 +1,8 @@
 """The kernels as torch operators: registration, saved gradients, second derivatives, compile, autocast."""
 
+import importlib
+import inspect
+
 import pytest
 import torch
 
@@ -8,6 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # numpy's warnings of the inf
 
 @pytest.fixture
 def native(device):
+    """The loader of the Triton functions."""
     from lossimpl.kernels.triton import load
 
     return load
@@ -15,17 +19,19 @@ def native(device):
 
 @pytest.fixture
 def batch(device):
+    """Three rows of logits and their targets, one of them ignored."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3, 7, generator=generator).to(device).requires_grad_()
     return x, torch.tensor([1, -100, 6], device=device)
 
 
 def gradient(loss, x, **options):
+    """A copy of the gradient in x."""
     (grad,) = torch.autograd.grad(loss, x, **options)
     return grad.clone()
 
 
-def test_operators_keep_torchs_rules(native, batch, device):
+def test_operators_pass_opcheck(native, batch, device):
     """torch.library.opcheck: schema, fake kernels, autograd registration, tracing."""
     native("mse_loss"), native("cross_entropy"), native("triplet_margin_loss")
     operators, (x, y) = torch.ops.lossimpl_triton, batch
@@ -41,8 +47,8 @@ def test_operators_keep_torchs_rules(native, batch, device):
         assert set(torch.library.opcheck(operator.default, arguments).values()) == {"SUCCESS"}
 
 
-def test_a_kept_graph_gives_the_same_gradient_again(native, batch):
-    """Whoever holds the first result may write into it, and the second does not change."""
+def test_a_retained_graph_gives_the_same_gradient_again(native, batch):
+    """Also if the first gradient is overwritten."""
     x, y = batch
     loss = 3 * native("cross_entropy")(x, y)
     loss.backward(retain_graph=True)
@@ -53,7 +59,7 @@ def test_a_kept_graph_gives_the_same_gradient_again(native, batch):
 
 
 def test_a_batch_of_upstream_gradients_gives_a_gradient_for_each(native, batch):
-    """torch.autograd.grad with is_grads_batched, as torch.autograd.functional.jacobian(vectorize=True) calls it."""
+    """torch.autograd.grad with is_grads_batched, as in torch.autograd.functional.jacobian(vectorize=True)."""
     x, y = batch
     alone = gradient(native("cross_entropy")(x, y), x)
     upstream = torch.tensor([1.0, -2.0, 0.5], device=x.device)
@@ -62,6 +68,7 @@ def test_a_batch_of_upstream_gradients_gives_a_gradient_for_each(native, batch):
 
 
 def test_inputs_are_never_written(native, batch):
+    """Neither the values nor the version counter of the logits change."""
     x, y = batch
     before = x.detach().clone()
     (5 * native("cross_entropy")(x, y)).backward()
@@ -69,7 +76,8 @@ def test_inputs_are_never_written(native, batch):
     assert x._version == 0
 
 
-def test_two_losses_of_one_input_do_not_disturb_each_other(native, batch):
+def test_two_losses_of_one_input_do_not_interfere(native, batch):
+    """The gradient of the sum is the sum of the gradients."""
     x, y = batch
     cross_entropy = native("cross_entropy")
     alone = gradient(cross_entropy(x, y), x)
@@ -79,7 +87,7 @@ def test_two_losses_of_one_input_do_not_disturb_each_other(native, batch):
 
 @pytest.mark.parametrize(("upstream", "written"), [(1.0, False), (0.5, True)])
 def test_an_upstream_gradient_of_one_costs_no_write(upstream, written, device, monkeypatch):
-    """The kernel returns before it touches the gradient; the interpreter's stores are counted."""
+    """The kernel returns before it accesses the gradient; the interpreter's stores are counted."""
     if device != "cpu":
         pytest.skip("stores are counted in the interpreter")
     from triton.runtime.interpreter import InterpreterBuilder
@@ -104,13 +112,14 @@ def test_second_derivatives_of_losses_over_classes(name, native, device):
 
 @pytest.mark.parametrize("name", ["mse_loss", "log_cosh_loss", "binary_cross_entropy_with_logits"])
 def test_second_derivatives_of_elementwise_losses(name, native, device):
+    """torch's numerical second derivative in float64."""
     generator = torch.Generator().manual_seed(0)
     x, t = (torch.rand(2, 3, dtype=torch.double, generator=generator).to(device).requires_grad_() for _ in range(2))
     assert torch.autograd.gradgradcheck(native(name), (x, t))
 
 
 def test_fullgraph_compile_for_two_shapes(native, device):
-    """One graph without breaks, whose gradient is the eager one's; the second shape compiles at most once more."""
+    """One graph without breaks, with the value and gradient of the eager call for both shapes."""
     y, cross_entropy = torch.tensor([1, 2, 0], device=device), native("cross_entropy")
     compiled = torch.compile(lambda x, y: 2 * cross_entropy(1.0 * x, y), fullgraph=True, backend="aot_eager")
     for width in (5, 9):
@@ -122,7 +131,7 @@ def test_fullgraph_compile_for_two_shapes(native, device):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_returns_float32(dtype, native, batch, device):
-    """torch's autocast list computes these losses in float32; the gradient keeps the input's type."""
+    """torch autocasts these losses to float32; the gradient has the input's dtype."""
     x, y = batch[0].detach().to(dtype).requires_grad_(), batch[1]
     with torch.autocast(device, dtype):
         losses = [
@@ -135,14 +144,15 @@ def test_autocast_returns_float32(dtype, native, batch, device):
 
 
 def test_a_loss_scale_does_not_underflow_in_half_precision(native, device):
-    """The mean's 1/n is below float16's smallest number; with a loss scale the gradient is not."""
+    """Gradients of a float16 mean would underflow; with a loss scale they do not."""
     n = 1 << 14
     x = torch.full((n,), 1e-4, dtype=torch.float16, device=device, requires_grad=True)
     (2.0**14 * native("mse_loss")(x, torch.zeros_like(x)).float()).backward()
     assert float(x.grad[0]) == pytest.approx(2 * float(x[0]), rel=1e-3)  # 2**14 / n is one
 
 
-def test_what_the_kernels_do_not_serve_is_refused(native, device):
+def test_unsupported_calls_are_unavailable(native, device):
+    """Gradients of weights, torch.func.grad and complex numbers, each with its reason."""
     from lossimpl.spec import Unavailable
 
     x = torch.randn(3, device=device, requires_grad=True)
@@ -154,8 +164,8 @@ def test_what_the_kernels_do_not_serve_is_refused(native, device):
         native("l1_loss")(torch.ones(3, dtype=torch.complex64, device=device), x.detach())
 
 
-def test_tensors_beside_the_input_lie_where_it_does(native, batch):
-    """An address of another device would be followed all the same: what other devices there may be, meta is one."""
+def test_all_tensors_must_be_on_one_device(native, batch):
+    """A kernel would read the address of another device; the meta device stands for any other here."""
     x, target = batch
     same = x.detach()
     for call in (
@@ -167,16 +177,16 @@ def test_tensors_beside_the_input_lie_where_it_does(native, batch):
             call()
 
 
-def test_rows_whose_columns_32_bits_cannot_count_are_refused(native, device):
-    """One number, seen 2^31 times."""
+def test_rows_beyond_32_bit_columns_are_refused(native, device):
+    """A row of 2^31 classes, expanded from one number."""
     from lossimpl.spec import Unavailable
 
     with pytest.raises(Unavailable, match="2147483648"):
         native("cross_entropy")(torch.zeros(1, 1, device=device).expand(1, 2**31), torch.zeros(1, device=device).long())
 
 
-def test_more_programs_than_a_grid_counts_are_refused(native, device):
-    """Rows of one class or element, one a program: CUDA's grids end below 2^31, and Triton's own message says less."""
+def test_more_programs_than_a_grid_allows_are_refused(native, device):
+    """CUDA limits a grid to 2^31 - 1 programs; the message names the number."""
     from lossimpl.kernels.triton.launch import launch
     from lossimpl.spec import Unavailable
 
@@ -184,10 +194,24 @@ def test_more_programs_than_a_grid_counts_are_refused(native, device):
         launch(None, torch.device(device, 0), 2**31)
 
 
-def test_the_package_offers_every_loss(native):
+def test_the_package_has_every_loss(native):
+    """Each loss has a function, and the package is available here."""
     import lossimpl
     from lossimpl.kernels import triton
 
     assert set(triton.LOSSES) == set(lossimpl.LOSSES)
     assert all(callable(native(name)) for name in lossimpl.LOSSES)
     assert triton.available() is None
+
+
+def test_every_function_has_the_arguments_of_the_public_one(native):
+    """In the same order, with the same defaults."""
+    import lossimpl
+    from lossimpl.kernels import triton
+
+    for name, module in triton.LOSSES.items():
+        native(name)
+        function = getattr(importlib.import_module(f"{triton.__name__}.{module}"), name)
+        ours = {one.name: one.default for one in inspect.signature(function).parameters.values()}
+        public = inspect.signature(getattr(lossimpl, name)).parameters.values()
+        assert list(ours.items()) == [(one.name, one.default) for one in public if one.name != "implementation"]

@@ -1,4 +1,4 @@
-// The exponential of a row's logits less a reference near their maximum.
+// exp(x - reference) for the logits of a row, with a reference near their maximum.
 #pragma once
 #include "math.h"
 #include "storage.h"
@@ -6,14 +6,14 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-// With AVX-512, floats are anchored at a whole number of exp_anchored's units, up to such a size as leaves room for
-// them. What is strange there, and all elsewhere, goes another way: by exp(x - at), times what rounding the reference
-// to `at` took.
+// With AVX-512 and float, the reference is rounded to a whole number of the units of exp_anchored, unless it is too
+// large to represent that. Inputs outside the range of exp_anchored, and other instruction sets and dtypes, use exp(x -
+// at) instead, times the factor `rest` that corrects the rounding of the reference to `at`.
 template <class S>
 struct Anchor {
   using V = typename S::V;
   using Scalar = typename S::Math::Scalar;
-  static constexpr bool kLooksUp = LOSSIMPL_BYTES == 64 && std::is_same_v<Scalar, float>;
+  static constexpr bool kUsesTable = LOSSIMPL_BYTES == 64 && std::is_same_v<Scalar, float>;
   static constexpr double kLargest = 1e5;
 
   double reference;
@@ -21,29 +21,29 @@ struct Anchor {
 
   explicit Anchor(double near) : reference(near) {
 #if LOSSIMPL_BYTES == 64
-    if (kLooksUp) {
+    if (kUsesTable) {
       double whole = std::abs(near) < kLargest ? std::nearbyint(near * kUnits) : kNaN;
       if (whole == whole) reference = whole / kUnits;
       base = splat((Scalar)(kMiddle - whole), V{});
     }
 #endif
-    // Of logits that are all -inf so far, any number is near.
+    // If all logits so far are -inf, any finite number will do.
     Scalar rounded = near == -kInfinity ? 0 : (Scalar)reference;
     at = splat(rounded, V{});
-    if (kLooksUp && !std::isinf(near)) {
-      double off = rounded - reference;  // at most 0.004, whose exponential three terms give
+    if (kUsesTable && !std::isinf(near)) {
+      double off = rounded - reference;  // at most 0.004: three terms give its exponential
       rest = splat((Scalar)(1 + off + off * off / 2), V{});
     }
   }
 
-  // exp(x - reference) of some vectors; whether all went the short way. An element's bits do not depend on those beside
-  // it.
+  // exp(x - reference) of N vectors; returns whether all were in the range of exp_anchored. The bits of an element do
+  // not depend on its neighbours.
   template <int N>
   INLINE bool terms(const V (&x)[N], V (&out)[N]) const {
 #if LOSSIMPL_BYTES == 64
-    if constexpr (kLooksUp) {
+    if constexpr (kUsesTable) {
       if (__builtin_expect(exp_anchored<sizeof(typename S::Element) == 2>(x, base, out), 1)) return true;
-      for (int i = 0; i < N; i++) out[i] = strange(in_units(x[i], base)) == 0 ? out[i] : exp_any(x[i] - at) * rest;
+      for (int i = 0; i < N; i++) out[i] = out_of_range(in_units(x[i], base)) == 0 ? out[i] : exp_any(x[i] - at) * rest;
       return false;
     }
 #endif

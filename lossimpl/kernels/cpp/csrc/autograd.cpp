@@ -1,11 +1,10 @@
-// One autograd node for every loss. Forward has computed the gradients already; backward hands them over.
+// The autograd node of every loss.
 //
-// reduction mean, sum: the gradient of the loss is kept. Backward returns it as it is where the incoming gradient is
-// one, and
-//   otherwise scales it; in float16 and bfloat16 it is computed again with the incoming gradient, so that it is rounded
-//   once and a gradient scaler can save what would underflow.
-// reduction none: nothing is kept; backward computes the gradient in one pass with the incoming one.
-// A graph that is retained keeps its gradients, and gives copies away. Under create_graph the torch formula is
+// Reduction mean or sum: forward computes and stores the gradient. Backward returns it if the incoming gradient is one,
+//   and otherwise scales it. In float16 and bfloat16 it recomputes it with the incoming gradient instead, so that the
+//   result is rounded once and a gradient scaler can prevent underflow.
+// Reduction none: nothing is stored; backward computes the gradient in one pass with the incoming one.
+// A retained graph keeps its gradients and returns copies. Under create_graph the formula in torch operations is
 // differentiated.
 #include <ATen/TensorSubclassLikeUtils.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -24,7 +23,8 @@ using torch::autograd::variable_list;
 bool needs_gradient(const Tensor& t) { return t.defined() && t.requires_grad(); }
 bool has_tangent(const Tensor& t) { return t.defined() && t._fw_grad(0).defined(); }
 
-// Inside torch.func transforms torch's operations serve: they have batching rules, and derivatives of every order.
+// Inside torch.func transforms the formula is used: torch's operations have batching rules and derivatives of any
+// order.
 bool transformed(const Tensor& t) {
   return t.defined() && t.key_set().has_any(c10::DispatchKeySet(
                             {c10::DispatchKey::FuncTorchGradWrapper, c10::DispatchKey::FuncTorchBatched}));
@@ -52,7 +52,7 @@ struct LossBackward : torch::autograd::Node {
   std::unique_ptr<Call> call;
   std::vector<SavedVariable> tensors;
   std::array<SavedVariable, 3> gradients;
-  bool kept = false;       // forward computed the gradients
+  bool stored = false;     // forward computed the gradients
   bool releasing = false;  // this backward is the last one
 
   std::string name() const override { return "LossimplBackward"; }
@@ -83,7 +83,7 @@ struct LossBackward : torch::autograd::Node {
     const Tensor& upstream = incoming[0];
     if (!upstream.defined()) return out;
     if (at::GradMode::is_enabled()) return by_formula(upstream);
-    if (!kept || (c10::isReducedFloatingType(upstream.scalar_type()) && !is_one(upstream))) {
+    if (!stored || (c10::isReducedFloatingType(upstream.scalar_type()) && !is_one(upstream))) {
       auto step = call->step(unpacked(), wanted(), upstream);
       for (size_t i = 0; i < out.size(); i++)
         if (wanted()[i]) out[i] = step.gradients[i];
@@ -94,34 +94,35 @@ struct LossBackward : torch::autograd::Node {
     return out;
   }
 
-  // A gradient that nobody else holds is given away, or scaled where it lies; any other is left as it is.
+  // The stored gradient times upstream. A gradient without other references is returned or scaled in place, any other
+  // is copied.
   Tensor scaled(SavedVariable& saved, const Tensor& upstream) {
     Tensor gradient = saved.unpack();
     if (!gradient.defined()) return gradient;
     if (releasing) saved.reset_data();
-    bool ours = releasing && plain(gradient) && gradient.use_count() == 1 && gradient.storage().use_count() == 1;
-    if (is_one(upstream)) return ours || !plain(gradient) ? gradient : gradient.clone();
-    return ours && plain(upstream) ? gradient.mul_(upstream) : gradient * upstream;
+    bool exclusive = releasing && plain(gradient) && gradient.use_count() == 1 && gradient.storage().use_count() == 1;
+    if (is_one(upstream)) return exclusive || !plain(gradient) ? gradient : gradient.clone();
+    return exclusive && plain(upstream) ? gradient.mul_(upstream) : gradient * upstream;
   }
 
-  // Views stand for the tensors, so that one that is passed twice gets its two gradients apart.
+  // The formula is differentiated with respect to views, so that a tensor that is passed twice gets separate gradients.
   variable_list by_formula(const Tensor& upstream) {
     auto own = unpacked();
     variable_list inputs, out(call->differentiable);
-    std::vector<size_t> places;
+    std::vector<size_t> indices;
     for (size_t i = 0; i < call->differentiable; i++) {
       if (!needs_gradient(own[i])) continue;
       own[i] = own[i].view_as(own[i]);
       inputs.push_back(own[i]);
-      places.push_back(i);
+      indices.push_back(i);
     }
     auto found = torch::autograd::grad({call->formula(own)}, inputs, {upstream}, true, true, true);
-    for (size_t i = 0; i < places.size(); i++) out[places[i]] = found[i];
+    for (size_t i = 0; i < indices.size(); i++) out[indices[i]] = found[i];
     return out;
   }
 };
 
-// torch 2.13 counts references inside the node, earlier versions outside.
+// In torch 2.13 nodes are intrusive_ptr targets, in earlier versions they are held by shared_ptr.
 template <class Node>
 auto make_node() {
   if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, Node>)
@@ -134,17 +135,17 @@ auto make_node() {
 
 Tensor differentiate(std::unique_ptr<Call> call) {
   auto& tensors = call->tensors;
-  bool wants = false, unusual = false;
+  bool wants = false, needs_formula = false;
   Wanted wanted{};
   for (size_t i = 0; i < tensors.size(); i++) {
     bool gradient = at::GradMode::is_enabled() && needs_gradient(tensors[i]);
     if (i < call->differentiable)
       wanted[i] = gradient, wants |= gradient;
     else
-      unusual |= gradient;
-    unusual |= has_tangent(tensors[i]) || transformed(tensors[i]);
+      needs_formula |= gradient;
+    needs_formula |= has_tangent(tensors[i]) || transformed(tensors[i]);
   }
-  if (unusual) return call->formula(tensors);
+  if (needs_formula) return call->formula(tensors);
   if (!wants) {
     at::AutoDispatchBelowADInplaceOrView below;
     return call->forward();
@@ -153,8 +154,8 @@ Tensor differentiate(std::unique_ptr<Call> call) {
   Step step;
   {
     at::AutoDispatchBelowADInplaceOrView below;
-    node->kept = call->reduction != kNone;
-    if (node->kept)
+    node->stored = call->reduction != kNone;
+    if (node->stored)
       step = call->step(tensors, wanted, {});
     else
       step.loss = call->forward();
@@ -165,7 +166,7 @@ Tensor differentiate(std::unique_ptr<Call> call) {
   node->set_next_edges(std::move(edges));
   for (auto& one : tensors) node->tensors.emplace_back(one, false);
   for (size_t i = 0; i < call->differentiable; i++)
-    if (node->kept && wanted[i]) node->gradients[i] = SavedVariable(step.gradients[i], false);
+    if (node->stored && wanted[i]) node->gradients[i] = SavedVariable(step.gradients[i], false);
   node->call = std::move(call);
   node->call->tensors.clear();
   step.gradients = {};

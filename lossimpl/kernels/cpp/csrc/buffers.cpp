@@ -6,7 +6,7 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/ExpandUtils.h>
 
-#include "kept.h"
+#include "caching_allocator.h"
 
 namespace lossimpl {
 
@@ -25,21 +25,21 @@ Dtype dtype_of(const Tensor& t) {
   }
 }
 
-Tensor fresh_like(const Tensor& t) {
-  if (t.numel() * t.element_size() < static_cast<int64_t>(kLarge)) return at::empty_like(t);
+Tensor empty_like_cached(const Tensor& t) {
+  if (t.numel() * t.element_size() < static_cast<int64_t>(kMinCachedBytes)) return at::empty_like(t);
   auto strides = t.is_non_overlapping_and_dense() ? t.strides().vec() : at::infer_dense_strides(t.sizes(), t.strides());
-  return Tensor(at::detail::empty_strided_generic(t.sizes(), strides, kept_memory(),
+  return Tensor(at::detail::empty_strided_generic(t.sizes(), strides, caching_allocator(),
                                                   c10::DispatchKeySet(c10::DispatchKey::CPU), t.scalar_type()));
 }
 
-Tensor laid_out_like(const Tensor& t, const Tensor& model) {
+Tensor with_layout_of(const Tensor& t, const Tensor& model) {
   if (t.is_contiguous() && model.is_contiguous()) return t;
   Tensor out = at::empty_like(model, t.scalar_type());
   if (out.strides() == t.strides()) return t;
   return out.copy_(t);
 }
 
-// double -> float with the last bit sticky, so that a second rounding to 16 bits sees on which side it lies.
+// double -> float, rounding to odd, so that a second rounding to 16 bits gives the correctly rounded result.
 static float round_to_odd(double value) {
   float rounded = static_cast<float>(value);
   if (rounded == value || !std::isfinite(rounded)) return rounded;

@@ -9,24 +9,24 @@ namespace lossimpl {
 
 Dtype dtype_of(const Tensor& t);
 
-// Uninitialised, laid out as empty_like lays it out; a large one in memory that is kept when it is freed.
-Tensor fresh_like(const Tensor& t);
+// As at::empty_like, but large tensors come from caching_allocator().
+Tensor empty_like_cached(const Tensor& t);
 
-// t with the strides that empty_like(model) has: itself where it has them, else a copy. t must have model's shape.
-Tensor laid_out_like(const Tensor& t, const Tensor& model);
+// t with the strides of empty_like(model): t itself if it has them, else a copy. t must have model's shape.
+Tensor with_layout_of(const Tensor& t, const Tensor& model);
 
 inline bool has_value(const OptionalTensor& t) { return t.has_value() && t->defined(); }
 
 // A 0-d tensor of that dtype, rounded once from double.
 Tensor scalar(double value, at::ScalarType dtype);
 
-// Writes beyond this many bytes go past the cache.
+// Results of at least this many bytes are written with non-temporal stores.
 constexpr int64_t kStreamBytes = int64_t(16) << 20;
 
-// Adds in pairs: the error grows with the logarithm of n, the order with nothing but n.
+// Pairwise summation: the error grows with log n, and the order depends on n alone.
 double pairwise_sum(const double* values, int64_t n);
 
-// f(begin, end) for fixed chunks of [0, n), `at_once` of them a task; returns the sum of what f returns, whatever the
+// The sum of f(begin, end) over fixed chunks of [0, n), `at_once` chunks per task; it does not depend on the number of
 // threads.
 template <class F>
 double sum_chunks(int64_t n, int64_t chunk, int64_t at_once, const F& f) {

@@ -1,9 +1,10 @@
-// A call of a loss, as the autograd code sees it: tensors, and four ways to look at them.
+// A call of a loss as the autograd code sees it: its tensors, and the ways to compute its value and derivatives.
 #pragma once
 #include <ATen/ATen.h>
 
 #include <array>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace lossimpl {
@@ -13,7 +14,29 @@ using OptionalTensor = std::optional<Tensor>;
 
 constexpr int64_t kNone = 0, kMean = 1, kSum = 2;  // torch's at::Reduction
 
-// A loss and the gradients of its first tensors; those not asked for are empty.
+inline int64_t reduction_of(std::string_view name) {
+  if (name == "mean") return kMean;
+  if (name == "none") return kNone;
+  TORCH_CHECK_VALUE(name == "sum", name, " is not a valid value for reduction");
+  return kSum;
+}
+
+// What a refusal says at its end; lossimpl/kernels/contract.py looks for it.
+constexpr const char* kRefused = "refused by lossimpl";
+
+// f(), where an error that C++ raises is a refusal of the arguments and marked as one. Exceptions of Python code that
+// f() runs (dispatch modes, hooks on saved tensors) are of other types and pass through untouched.
+template <class F>
+auto refusing(F f) {
+  try {
+    return f();
+  } catch (c10::Error& error) {
+    if (error.context().empty() || error.context().back() != kRefused) error.add_context(kRefused);
+    throw;
+  }
+}
+
+// A loss and the gradients of its first tensors; those not wanted are empty.
 struct Step {
   Tensor loss;
   std::array<Tensor, 3> gradients;
@@ -23,19 +46,19 @@ using Wanted = std::array<bool, 3>;
 
 struct Call {
   std::vector<Tensor> tensors;  // the differentiable ones first; may hold undefined ones
-  size_t differentiable;        // how many of them have a gradient from the kernel
+  size_t differentiable;        // the number of tensors for which the kernel computes a gradient
   int64_t reduction;
-  std::optional<at::ScalarType> result_dtype;  // where the loss has another dtype than its tensors together
+  std::optional<at::ScalarType> result_dtype;  // if it differs from the promoted dtype of the tensors
 
   virtual ~Call() = default;
   // The loss alone.
   virtual Tensor forward() const = 0;
-  // Loss and gradients in one pass, the gradients times `upstream` (of the loss's shape; undefined: one).
+  // Loss and gradients in one pass; the gradients are multiplied by `upstream`, which has the loss's shape, if defined.
   virtual Step step(const std::vector<Tensor>& tensors, Wanted wanted, const Tensor& upstream) const = 0;
-  // The same loss from torch's differentiable operations: for derivatives that the kernels do not have.
+  // The same loss in torch's differentiable operations, for derivatives that the kernels lack.
   virtual Tensor wide_formula(const std::vector<Tensor>& tensors) const = 0;
 
-  // It, of two-byte tensors in float and rounded once: as the kernels compute.
+  // The same, with half precision computed in float and rounded once, as in the kernels.
   Tensor formula(const std::vector<Tensor>& tensors) const {
     auto dtype = tensors[0].scalar_type();
     if (!c10::isReducedFloatingType(dtype)) return wide_formula(tensors);
@@ -46,10 +69,10 @@ struct Call {
   }
 };
 
-// The loss with its autograd node, if gradients are asked for.
+// The loss, with its autograd node if a gradient is required.
 Tensor differentiate(std::unique_ptr<Call> call);
 
-// `loss` (none: per element) reduced by torch's operations.
+// The losses per element, reduced by torch's operations.
 inline Tensor reduce(const Tensor& loss, int64_t reduction) {
   return reduction == kNone ? loss : reduction == kMean ? loss.mean() : loss.sum();
 }

@@ -1,7 +1,7 @@
-// The losses over classes as torch operators: cross-entropy and softmax focal.
+// The losses over classes as torch operators: cross entropy and softmax focal loss.
 //
-// Labels (int64) name one class a row; probabilities have the input's shape. The kernels see rows of contiguous
-// classes: an input (N, C, d1, ...) is turned to (N, d1, ..., C) first, which costs nothing where it is channels-last.
+// Targets are class indices (int64), one per row, or probabilities of the input's shape. The kernels take rows of
+// contiguous classes: an input (N, C, d1, ...) is rearranged to (N, d1, ..., C), which is free if it is channels-last.
 #include "buffers.h"
 #include "register.h"
 #include "torch_formulas.h"
@@ -9,7 +9,7 @@
 namespace lossimpl {
 namespace {
 
-constexpr int64_t kElementsATask = 32768;  // fewer do not pay for a second thread
+constexpr int64_t kElementsPerTask = 32768;  // fewer elements are not worth a second thread
 constexpr int64_t kLabelChunk = 65536;
 
 struct Parameters {
@@ -21,10 +21,10 @@ struct Parameters {
 
 int64_t class_dim(const Tensor& input) { return input.dim() > 1 ? 1 : 0; }
 
-// (N, C, d1, ...) seen as (N, d1, ..., C).
+// A view of (N, C, d1, ...) as (N, d1, ..., C).
 Tensor classes_last(const Tensor& t) { return t.dim() > 2 ? t.movedim(1, -1) : t; }
 
-// Checks that every label is a class or ignored, and adds up what the mean divides by.
+// The divisor of the mean; refuses labels that are neither a class nor ignored.
 double divisor(const Parameters& p, const Tensor& labels, int64_t classes, const Tensor& weight) {
   const int64_t* label = labels.const_data_ptr<int64_t>();
   const bool weighted = weight.defined() && !p.focal;
@@ -52,15 +52,15 @@ void check_shapes(const Tensor& input, const Tensor& target, const OptionalTenso
     TORCH_CHECK(target.sizes() == input.sizes(), "target must have input's shape");
   }
   TORCH_CHECK(!has_value(weight) || (weight->dim() == 1 && weight->size(0) == classes),
-              "weight must have one element a class");
+              "weight must have one element per class");
 }
 
-// A gradient in the input's own layout, computed in rows.
+// A gradient in the input's layout, computed in rows.
 struct RowGradient {
   Tensor result, rows;
 
   RowGradient(bool wanted, const Tensor& of) {
-    result = wanted ? fresh_like(of) : at::empty({0}, of.options());
+    result = wanted ? empty_like_cached(of) : at::empty({0}, of.options());
     if (!wanted) return;
     Tensor seen = classes_last(result);
     rows = seen.is_contiguous() ? seen : at::empty(seen.sizes(), seen.options());
@@ -122,7 +122,7 @@ std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input,
                      p.gamma,
                      p.focal,
                      written >= kStreamBytes};
-  at::parallel_for(0, rows, std::max<int64_t>(1, kElementsATask / std::max<int64_t>(1, classes)),
+  at::parallel_for(0, rows, std::max<int64_t>(1, kElementsPerTask / std::max<int64_t>(1, classes)),
                    [&](int64_t begin, int64_t end) { kernels().classes(a, begin, end); });
   grad_input.finish();
   grad_target.finish();
@@ -131,16 +131,16 @@ std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input,
 
 Tensor forward_kernel(const Tensor& input, const Tensor& target, const OptionalTensor& weight, int64_t ignore_index,
                       double smoothing, double alpha, double gamma, bool focal, int64_t reduction) {
-  return std::get<0>(
-      run({ignore_index, smoothing, alpha, gamma, focal, reduction}, input, target, weight, false, false, {}));
+  Parameters p{ignore_index, smoothing, alpha, gamma, focal, reduction};
+  return refusing([&] { return std::get<0>(run(p, input, target, weight, false, false, {})); });
 }
 
 std::tuple<Tensor, Tensor, Tensor> step_kernel(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
                                                int64_t ignore_index, double smoothing, double alpha, double gamma,
                                                bool focal, int64_t reduction, bool want_input, bool want_target,
                                                const OptionalTensor& upstream) {
-  return run({ignore_index, smoothing, alpha, gamma, focal, reduction}, input, target, weight, want_input, want_target,
-             upstream);
+  Parameters p{ignore_index, smoothing, alpha, gamma, focal, reduction};
+  return refusing([&] { return run(p, input, target, weight, want_input, want_target, upstream); });
 }
 
 struct ClassesCall : Call {
@@ -151,7 +151,6 @@ struct ClassesCall : Call {
     tensors = {input, target, weight.value_or(Tensor())};
     differentiable = labelled ? 1 : 2;
     reduction = p.reduction;
-    TORCH_CHECK(reduction >= kNone && reduction <= kSum, "reduction must be 0, 1 or 2, got ", reduction);
     TORCH_CHECK(input.dim() > 0, "input must have a dimension of classes");
     TORCH_CHECK_NOT_IMPLEMENTED(input.is_floating_point(), "no kernel for ", input.scalar_type());
     TORCH_CHECK(!has_value(weight) || weight->scalar_type() == input.scalar_type(), "weight must have input's dtype");
@@ -198,32 +197,28 @@ struct ClassesCall : Call {
 };
 
 struct CrossEntropy {
-  LOSSIMPL_LOSS(cross_entropy,
-                "(Tensor input, Tensor target, Tensor? weight=None, int ignore_index=-100, int reduction=1, float "
-                "label_smoothing=0.0) -> Tensor")
+  LOSSIMPL_LOSS(cross_entropy)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
-                                    int64_t ignore_index, int64_t reduction, double label_smoothing) {
+                                    int64_t ignore_index, std::string_view reduction, double label_smoothing) {
     TORCH_CHECK(label_smoothing >= 0 && label_smoothing <= 1,
                 "label_smoothing must be between 0.0 and 1.0. Got: ", label_smoothing);
-    return std::make_unique<ClassesCall>(Parameters{ignore_index, label_smoothing, 1, 0, false, reduction}, input,
-                                         target, weight);
+    return std::make_unique<ClassesCall>(
+        Parameters{ignore_index, label_smoothing, 1, 0, false, reduction_of(reduction)}, input, target, weight);
   }
 };
 
-// alpha is one number; class_alpha, where given, one a class.
+// alpha is one number for all classes, class_alpha one number per class; at most one of them is given.
 struct SoftmaxFocalLoss {
-  LOSSIMPL_LOSS(softmax_focal_loss,
-                "(Tensor input, Tensor target, float alpha=1.0, Tensor? class_alpha=None, float gamma=2.0, int "
-                "ignore_index=-100, "
-                "int reduction=1) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, double alpha,
+  LOSSIMPL_LOSS(softmax_focal_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::optional<double> alpha,
                                     const OptionalTensor& class_alpha, double gamma, int64_t ignore_index,
-                                    int64_t reduction) {
+                                    std::string_view reduction) {
     TORCH_CHECK_VALUE(gamma >= 0, "gamma must be at least 0, got ", gamma);
     TORCH_CHECK(!target.is_floating_point(), "expected target dtype to be Long or Byte, but got ",
                 target.scalar_type());
-    return std::make_unique<ClassesCall>(Parameters{ignore_index, 0, alpha, gamma, true, reduction}, input, target,
-                                         class_alpha);
+    return std::make_unique<ClassesCall>(
+        Parameters{ignore_index, 0, alpha.value_or(1), gamma, true, reduction_of(reduction)}, input, target,
+        class_alpha);
   }
 };
 

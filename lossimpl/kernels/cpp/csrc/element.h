@@ -1,4 +1,4 @@
-// One vector of a loss of two tensors: where its operands lie, its loss, its slopes, and what becomes of them.
+// One vector of an elementwise loss: its operands, its loss and slopes, and the weights and gradients applied to them.
 #pragma once
 #include "logit_formulas.h"
 #include "storage.h"
@@ -6,20 +6,20 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-// One call's operands, in memory type S.
+// The operands of one call, stored as S.
 template <class S, class Formula, bool STEP>
 struct Element {
   using E = typename S::Element;
   using V = typename S::V;
   using Scalar = typename S::Math::Scalar;
   static constexpr int kLanes = S::kLanes;
-  static constexpr bool kLooksUp = Formula::kKnown && std::is_same_v<S, BF16>;
+  static constexpr bool kUsesTable = Formula::kTabulated && std::is_same_v<S, BF16>;
 
   const ElementwiseArguments& a;
   const E *input, *target, *weight, *pos_weight, *upstream;
   E *loss_out, *grad_input, *grad_target;
-  Scalar scale, scale_rest;  // what rounding took from the scale
-  Given<V> given;
+  Scalar scale, scale_rest;  // the scale and its rounding error
+  FormulaParameters<V> parameters;
   const Entry* table = nullptr;
 
   explicit INLINE Element(const ElementwiseArguments& a)
@@ -34,14 +34,14 @@ struct Element {
         grad_target((E*)a.grad_target),
         scale((Scalar)a.scale),
         scale_rest((Scalar)(a.scale - scale)),
-        given{V{},
-              constant<V>(a.alpha >= 0 ? a.alpha : 1),
-              constant<V>(a.alpha >= 0 ? 1 - a.alpha : 1),
-              (Scalar)a.alpha,
-              (Scalar)a.beta,
-              a.grad_target != nullptr} {
-    if constexpr (kLooksUp)
-      if (a.many) table = Table<Formula>::get();
+        parameters{V{},
+                   constant<V>(a.alpha >= 0 ? a.alpha : 1),
+                   constant<V>(a.alpha >= 0 ? 1 - a.alpha : 1),
+                   (Scalar)a.alpha,
+                   (Scalar)a.beta,
+                   a.grad_target != nullptr} {
+    if constexpr (kUsesTable)
+      if (a.use_table) table = Table<Formula>::get();
   }
 
   template <class... N>
@@ -54,25 +54,25 @@ struct Element {
   INLINE void put(E* p, V v, bool, int n) { Out::store(p, v, n); }
 
   INLINE V scaled(V slope) const {
-    bool divides = Formula::kDivides && scale_rest != 0;
+    bool divides = Formula::kDividesByCount && scale_rest != 0;
     return divides ? fused(slope, constant<V>(scale), slope * scale_rest) : slope * scale;
   }
 
-  template <Ease EASE>
-  INLINE Point<V> formula(V x, V y, V early) const {
-    return Formula::template at<STEP, EASE>(x, y, early, given);
+  template <InputClass CLASS>
+  INLINE Point<V> formula(V x, V y, V prologue) const {
+    return Formula::template at<STEP, CLASS>(x, y, prologue, parameters);
   }
-  template <Ease>
-  INLINE Point<V> formula(V x, V y, Known<V> known) const {
-    return Formula::template at_known<STEP>(x, y, known, given);
+  template <InputClass>
+  INLINE Point<V> formula(V x, V y, Tabulated<V> tabulated) const {
+    return Formula::template from_tabulated<STEP>(x, y, tabulated, parameters);
   }
 
-  // Loss and slopes of one vector at i (of its first n lanes, where n is given); w and pw point at its weights. What is
-  // asked for besides the first slope is written here.
-  template <Ease EASE, class Early, class... N>
-  INLINE Point<V> point(V x, V y, Early early, int64_t i, const E* w, const E* pw, bool stream, N... n) {
-    if (pw) given.pos_weight = load(pw, n...);
-    auto point = formula<EASE>(x, y, early);
+  // Loss and slopes of the vector at i, or of its first n lanes; w and pw point at its weights. Writes every requested
+  // output except the gradient of the input, which the caller writes.
+  template <InputClass CLASS, class Prologue, class... N>
+  INLINE Point<V> point(V x, V y, Prologue prologue, int64_t i, const E* w, const E* pw, bool stream, N... n) {
+    if (pw) parameters.pos_weight = load(pw, n...);
+    auto point = formula<CLASS>(x, y, prologue);
     V factor = constant<V>(1);
     if (w) {
       factor = load(w, n...);
@@ -87,28 +87,28 @@ struct Element {
     return point;
   }
 
-  // Nothing is asked for but the sum and the first slope.
-  INLINE bool bare() const {
+  // Whether only the sum and the gradient of the input are requested, without weights.
+  INLINE bool minimal() const {
     return !weight && !pos_weight && !upstream && !loss_out && !grad_target && (!STEP || grad_input);
   }
-  INLINE Point<V> bare_point(V x, V y, Known<V> known) const {
-    auto [loss, slope, _] = Formula::template at_known<STEP>(x, y, known, given);
+  INLINE Point<V> minimal_point(V x, V y, Tabulated<V> tabulated) const {
+    auto [loss, slope, _] = Formula::template from_tabulated<STEP>(x, y, tabulated, parameters);
     return {loss, STEP ? scaled(slope) : V{}, V{}};
   }
 
-  // What a table is asked by.
+  // The key into the table.
   INLINE E key(int64_t i) const {
-    if constexpr (Formula::kKeyed)
+    if constexpr (Formula::kKeyHasLabel)
       return Formula::key(input[i], target[i]);
     else
       return input[i];
   }
   template <bool TABLE>
-  INLINE Known<V> known(const E* keys) const {
+  INLINE Tabulated<V> tabulated(const E* keys) const {
     if constexpr (TABLE)
       return look_up(table, keys);
     else
-      return Formula::known(S::load(keys));
+      return Formula::tabulated(S::load(keys));
   }
 };
 

@@ -1,4 +1,4 @@
-// The losses of two tensors as torch operators.
+// The elementwise losses as torch operators.
 #include "elementwise_run.h"
 #include "register.h"
 #include "torch_formulas.h"
@@ -15,7 +15,6 @@ struct ElementwiseCall : Call {
     tensors = {input, target, weight.value_or(Tensor()), pos_weight.value_or(Tensor())};
     differentiable = 2;
     reduction = p.reduction;
-    TORCH_CHECK(reduction >= kNone && reduction <= kSum, "reduction must be 0, 1 or 2, got ", reduction);
     promote();
     if (!same_shape(tensors[0], tensors[1])) {
       auto same = at::broadcast_tensors({tensors[0], tensors[1]});
@@ -23,7 +22,7 @@ struct ElementwiseCall : Call {
     }
   }
 
-  // One dtype for all, by torch's promotion.
+  // Converts all tensors to their promoted dtype.
   void promote() {
     auto dtype = tensors[0].scalar_type();
     bool mixed = false;
@@ -59,19 +58,19 @@ struct ElementwiseCall : Call {
 
   Tensor unreduced(const Tensor& x, const Tensor& y, const Tensor& pos_weight) const {
     switch (p.loss) {
-      case Pair::l1:
+      case PairLoss::l1:
         return (x - y).abs();
-      case Pair::mse:
+      case PairLoss::mse:
         return (x - y).square();
-      case Pair::smooth_l1:
+      case PairLoss::smooth_l1:
         return at::smooth_l1_loss(x, y, kNone, p.beta);
-      case Pair::huber:
+      case PairLoss::huber:
         return at::huber_loss(x, y, kNone, p.beta);
-      case Pair::log_cosh:
+      case PairLoss::log_cosh:
         return log_cosh(x - y);
-      case Pair::bce:
+      case PairLoss::bce:
         return clamped_entropy(x, y);
-      case Pair::focal:
+      case PairLoss::focal:
         return focal(x, y, p.alpha, p.beta);
       default:
         return at::binary_cross_entropy_with_logits(x, y, {}, optional(pos_weight), kNone);
@@ -82,20 +81,20 @@ struct ElementwiseCall : Call {
     Tensor loss = unreduced(t[0], t[1], t[3]);
     if (!t[2].defined()) return reduce(loss, p.reduction);
     loss = loss * t[2];
-    bool by_weight = p.reduction == kMean && (p.loss == Pair::l1 || p.loss == Pair::mse);
+    bool by_weight = p.reduction == kMean && (p.loss == PairLoss::l1 || p.loss == PairLoss::mse);
     return by_weight ? loss.sum() / t[2].sum() : reduce(loss, p.reduction);
   }
 };
 
-std::unique_ptr<Call> elementwise(Pair loss, double alpha, double beta, int64_t reduction, const Tensor& input,
-                                  const Tensor& target, const OptionalTensor& weight = {},
+std::unique_ptr<Call> elementwise(PairLoss loss, double alpha, double beta, std::string_view reduction,
+                                  const Tensor& input, const Tensor& target, const OptionalTensor& weight = {},
                                   const OptionalTensor& pos_weight = {}) {
-  return std::make_unique<ElementwiseCall>(ElementwiseParameters{loss, alpha, beta, reduction}, input, target, weight,
-                                           pos_weight);
+  return std::make_unique<ElementwiseCall>(ElementwiseParameters{loss, alpha, beta, reduction_of(reduction)}, input,
+                                           target, weight, pos_weight);
 }
 
-// The result's dtype is that of input and target, whatever the weights'.
-std::unique_ptr<Call> without_weights(std::unique_ptr<Call> call, const Tensor& input, const Tensor& target) {
+// The dtype of the result is that of input and target, regardless of the weights.
+std::unique_ptr<Call> with_dtype_of_pair(std::unique_ptr<Call> call, const Tensor& input, const Tensor& target) {
   auto dtype = c10::promoteTypes(input.scalar_type(), target.scalar_type());
   if (call->tensors[0].scalar_type() != dtype) call->result_dtype = dtype;
   return call;
@@ -111,47 +110,47 @@ void require_floating(const Tensor& target) {
 void require_same(const Tensor& input, const OptionalTensor& other) {
   if (has_value(other)) require_same(input, *other);
 }
-// A weight that broadcasts to input without enlarging it.
+// Refuses a weight that does not broadcast to the input's shape.
 void require_expandable(const Tensor& input, const OptionalTensor& weight) {
   if (has_value(weight)) (void)weight->expand_symint(input.sym_sizes());
 }
 
 struct L1Loss {
-  LOSSIMPL_LOSS(l1_loss, "(Tensor input, Tensor target, int reduction=1, Tensor? weight=None) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction,
+  LOSSIMPL_LOSS(l1_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction,
                                     const OptionalTensor& weight) {
     require_same(input, weight);
-    return elementwise(Pair::l1, 0, 0, reduction, input, target, weight);
+    return elementwise(PairLoss::l1, 0, 0, reduction, input, target, weight);
   }
 };
 
 struct MseLoss {
-  LOSSIMPL_LOSS(mse_loss, "(Tensor input, Tensor target, int reduction=1, Tensor? weight=None) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction,
+  LOSSIMPL_LOSS(mse_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction,
                                     const OptionalTensor& weight) {
     require_same(input, weight);
-    return elementwise(Pair::mse, 0, 0, reduction, input, target, weight);
+    return elementwise(PairLoss::mse, 0, 0, reduction, input, target, weight);
   }
 };
 
 struct SmoothL1Loss {
-  LOSSIMPL_LOSS(smooth_l1_loss, "(Tensor input, Tensor target, int reduction=1, float beta=1.0) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction, double beta) {
+  LOSSIMPL_LOSS(smooth_l1_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction,
+                                    double beta) {
     TORCH_CHECK(beta >= 0, "beta must be at least 0, got ", beta);
     bool wide = input.scalar_type() == at::kDouble || target.scalar_type() == at::kDouble;
     bool quadratic = wide ? beta > 0 : static_cast<float>(beta) > 0;
-    return elementwise(quadratic ? Pair::smooth_l1 : Pair::l1, 0, beta, reduction, input, target);
+    return elementwise(quadratic ? PairLoss::smooth_l1 : PairLoss::l1, 0, beta, reduction, input, target);
   }
 };
 
 struct HuberLoss {
-  LOSSIMPL_LOSS(huber_loss,
-                "(Tensor input, Tensor target, int reduction=1, float delta=1.0, Tensor? weight=None) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction, double delta,
+  LOSSIMPL_LOSS(huber_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction, double delta,
                                     const OptionalTensor& weight) {
     TORCH_CHECK(delta > 0, "delta must be above 0, got ", delta);
     require_same(input, weight);
-    auto call = elementwise(Pair::huber, 0, delta, reduction, input, target, weight);
+    auto call = elementwise(PairLoss::huber, 0, delta, reduction, input, target, weight);
     auto dtype = input.scalar_type();
     call->result_dtype = has_value(weight) ? c10::promoteTypes(dtype, weight->scalar_type()) : dtype;
     return call;
@@ -159,48 +158,45 @@ struct HuberLoss {
 };
 
 struct LogCoshLoss {
-  LOSSIMPL_LOSS(log_cosh_loss, "(Tensor input, Tensor target, int reduction=1) -> Tensor")
-  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, int64_t reduction) {
-    return elementwise(Pair::log_cosh, 0, 0, reduction, input, target);
+  LOSSIMPL_LOSS(log_cosh_loss)
+  static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction) {
+    return elementwise(PairLoss::log_cosh, 0, 0, reduction, input, target);
   }
 };
 
 struct BinaryCrossEntropy {
-  LOSSIMPL_LOSS(binary_cross_entropy, "(Tensor input, Tensor target, Tensor? weight=None, int reduction=1) -> Tensor")
+  LOSSIMPL_LOSS(binary_cross_entropy)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
-                                    int64_t reduction) {
+                                    std::string_view reduction) {
     require_same(input, target);
     require_expandable(input, weight);
     TORCH_CHECK(input.scalar_type() == target.scalar_type(), "input and target must have one dtype");
-    return without_weights(elementwise(Pair::bce, 0, 0, reduction, input, target, weight), input, target);
+    return with_dtype_of_pair(elementwise(PairLoss::bce, 0, 0, reduction, input, target, weight), input, target);
   }
 };
 
 struct BinaryCrossEntropyWithLogits {
-  LOSSIMPL_LOSS(
-      binary_cross_entropy_with_logits,
-      "(Tensor input, Tensor target, Tensor? weight=None, int reduction=1, Tensor? pos_weight=None) -> Tensor")
+  LOSSIMPL_LOSS(binary_cross_entropy_with_logits)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
-                                    int64_t reduction, const OptionalTensor& pos_weight) {
+                                    std::string_view reduction, const OptionalTensor& pos_weight) {
     require_same(input, target);
     require_floating(target);
     require_expandable(input, weight);
     require_expandable(input, pos_weight);
-    auto call = elementwise(Pair::bce_logits, 0, 0, reduction, input, target, weight, pos_weight);
-    return without_weights(std::move(call), input, target);
+    auto call = elementwise(PairLoss::bce_logits, 0, 0, reduction, input, target, weight, pos_weight);
+    return with_dtype_of_pair(std::move(call), input, target);
   }
 };
 
 struct SigmoidFocalLoss {
-  LOSSIMPL_LOSS(sigmoid_focal_loss,
-                "(Tensor inputs, Tensor targets, float alpha=0.25, float gamma=2.0, int reduction=0) -> Tensor")
+  LOSSIMPL_LOSS(sigmoid_focal_loss)
   static std::unique_ptr<Call> make(const Tensor& inputs, const Tensor& targets, double alpha, double gamma,
-                                    int64_t reduction) {
+                                    std::string_view reduction) {
     require_same(inputs, targets);
     require_floating(targets);
     TORCH_CHECK_VALUE(gamma >= 0, "gamma must be at least 0, got ", gamma);
     TORCH_CHECK_VALUE(alpha <= 1, "alpha must be at most 1, got ", alpha);
-    return elementwise(Pair::focal, alpha, gamma, reduction, inputs, targets);
+    return elementwise(PairLoss::focal, alpha, gamma, reduction, inputs, targets);
   }
 };
 

@@ -1,42 +1,42 @@
-// The losses of two tensors on real CPU tensors: layouts, weights, buffers and threads around the kernels.
+// The elementwise losses on CPU tensors: layouts, weights, buffers and threads around the kernels.
 #pragma once
 #include <cmath>
 
-#include "repeated.h"
+#include "periodic_weight.h"
 
 namespace lossimpl {
 
-constexpr int64_t kChunk = 8192;     // elements to a partial sum: the order of addition depends on nothing else
-constexpr int64_t kValues = 1 << 16;  // of a number of two bytes
-constexpr int64_t kChunksATask = 4;  // fewer elements than this times kChunk do not pay for a second thread
+constexpr int64_t kChunk = 8192;          // elements per partial sum, which alone determines the order of addition
+constexpr int64_t kBf16Values = 1 << 16;  // number of bf16 values
+constexpr int64_t kChunksPerTask = 4;     // fewer chunks are not worth a second thread
 
 struct ElementwiseParameters {
-  Pair loss;
+  PairLoss loss;
   double alpha, beta;
   int64_t reduction;
 };
 
 inline void check_unit_interval(const ElementwiseArguments& a, const Tensor& x, const Tensor& y, double sum) {
-  if (a.loss != Pair::bce || !std::isnan(sum)) return;
+  if (a.loss != PairLoss::bce || !std::isnan(sum)) return;
   for (auto& t : {x, y})
     TORCH_CHECK(((t >= 0) & (t <= 1)).all().item<bool>(), "all elements should be between 0 and 1");
 }
 
-inline double mean_divisor(const ElementwiseParameters& p, const Repeated& weight, int64_t n) {
-  bool weighted = weight.values.defined() && (p.loss == Pair::l1 || p.loss == Pair::mse);
+inline double mean_divisor(const ElementwiseParameters& p, const PeriodicWeight& weight, int64_t n) {
+  bool weighted = weight.values.defined() && (p.loss == PairLoss::l1 || p.loss == PairLoss::mse);
   if (!weighted) return static_cast<double>(n);
   Dtype dtype = dtype_of(weight.values);
-  return sum_chunks(n, kChunk, kChunksATask,
+  return sum_chunks(n, kChunk, kChunksPerTask,
                     [&](int64_t b, int64_t e) { return kernels().sum(dtype, weight.data(), b, e); });
 }
 
-// The gradient of one input where it is wanted: in x's layout, so in a buffer of its own where the input has another.
-struct LaidOutGradient {
+// The gradient of one input, if wanted. The kernel writes it in x's layout: into a buffer if the input has another one.
+struct GradientBuffer {
   Tensor result, buffer;
 
-  LaidOutGradient(bool wanted, const Tensor& of, const Tensor& x) {
-    result = wanted ? fresh_like(of) : at::empty({0}, of.options());
-    if (wanted) buffer = result.strides() == x.strides() ? result : fresh_like(x);
+  GradientBuffer(bool wanted, const Tensor& of, const Tensor& x) {
+    result = wanted ? empty_like_cached(of) : at::empty({0}, of.options());
+    if (wanted) buffer = result.strides() == x.strides() ? result : empty_like_cached(x);
   }
   void* data() const { return buffer.defined() ? buffer.mutable_data_ptr() : nullptr; }
   void finish() {
@@ -48,18 +48,18 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
                                                           const Tensor& target, const OptionalTensor& weight,
                                                           const OptionalTensor& pos_weight, bool want_input,
                                                           bool want_target, const OptionalTensor& upstream) {
-  Tensor x = laid_out_like(input, input), y = laid_out_like(target, x), incoming;
+  Tensor x = with_layout_of(input, input), y = with_layout_of(target, x), incoming;
   int64_t n = x.numel();
-  Repeated w = repeated(weight, x), pw = repeated(pos_weight, x);
-  LaidOutGradient grad_input(want_input, input, x), grad_target(want_target, target, x);
-  bool every = p.reduction == kNone && !has_value(upstream);  // what backward asks for has no use for the losses again
-  Tensor out = every ? fresh_like(x) : Tensor();
+  PeriodicWeight w = periodic_weight(weight, x), pw = periodic_weight(pos_weight, x);
+  GradientBuffer grad_input(want_input, input, x), grad_target(want_target, target, x);
+  bool per_element = p.reduction == kNone && !has_value(upstream);  // backward does not need the losses
+  Tensor out = per_element ? empty_like_cached(x) : Tensor();
   double count = p.reduction == kMean ? mean_divisor(p, w, n) : 1, scale = 1 / count;
   if (has_value(upstream) && upstream->dim() == 0 && p.reduction != kNone)
     scale *= upstream->item<double>();
   else if (has_value(upstream))
-    incoming = laid_out_like(upstream->expand(x.sizes()), x);
-  int64_t written = n * x.element_size() * (want_input + want_target + every);
+    incoming = with_layout_of(upstream->expand(x.sizes()), x);
+  int64_t written = n * x.element_size() * (want_input + want_target + per_element);
   ElementwiseArguments a{p.loss,
                          dtype_of(x),
                          x.const_data_ptr(),
@@ -76,9 +76,9 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
                          p.alpha,
                          p.beta,
                          written >= kStreamBytes,
-                         n >= kValues};
+                         n >= kBf16Values};
   double sum =
-      sum_chunks(n, kChunk, kChunksATask, [&](int64_t b, int64_t e) { return kernels().elementwise(a, b, e); });
+      sum_chunks(n, kChunk, kChunksPerTask, [&](int64_t b, int64_t e) { return kernels().elementwise(a, b, e); });
   check_unit_interval(a, x, y, sum);
   grad_input.finish();
   grad_target.finish();
@@ -88,8 +88,8 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
 
 inline Tensor elementwise_forward(int64_t loss, const Tensor& input, const Tensor& target, const OptionalTensor& weight,
                                   const OptionalTensor& pos_weight, double alpha, double beta, int64_t reduction) {
-  return std::get<0>(run_elementwise({static_cast<Pair>(loss), alpha, beta, reduction}, input, target, weight,
-                                     pos_weight, false, false, {}));
+  ElementwiseParameters p{static_cast<PairLoss>(loss), alpha, beta, reduction};
+  return refusing([&] { return std::get<0>(run_elementwise(p, input, target, weight, pos_weight, false, false, {})); });
 }
 
 inline std::tuple<Tensor, Tensor, Tensor> elementwise_step(int64_t loss, const Tensor& input, const Tensor& target,
@@ -97,8 +97,9 @@ inline std::tuple<Tensor, Tensor, Tensor> elementwise_step(int64_t loss, const T
                                                            const OptionalTensor& pos_weight, double alpha, double beta,
                                                            int64_t reduction, bool want_input, bool want_target,
                                                            const OptionalTensor& upstream) {
-  return run_elementwise({static_cast<Pair>(loss), alpha, beta, reduction}, input, target, weight, pos_weight,
-                         want_input, want_target, upstream);
+  ElementwiseParameters p{static_cast<PairLoss>(loss), alpha, beta, reduction};
+  return refusing(
+      [&] { return run_elementwise(p, input, target, weight, pos_weight, want_input, want_target, upstream); });
 }
 
 }  // namespace lossimpl

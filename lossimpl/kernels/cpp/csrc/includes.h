@@ -1,4 +1,4 @@
-// Everything the kernels take from outside.
+// All headers that the kernels include from elsewhere.
 #pragma once
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-// Which instruction set runs here.
+// Selects the instruction set at run time.
 #include <cstdlib>
 #include <cstring>
 

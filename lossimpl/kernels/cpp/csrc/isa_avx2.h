@@ -1,4 +1,5 @@
-// AVX2 with FMA and F16C: 32-byte vectors. Headers come first, so that no shared inline function is compiled for it.
+// AVX2 with FMA and F16C: 32-byte vectors. Headers are included first, so that no shared inline function is compiled
+// for it.
 #pragma once
 #include "includes.h"
 #pragma GCC target("avx2,fma,f16c")

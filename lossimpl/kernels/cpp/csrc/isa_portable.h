@@ -1,4 +1,4 @@
-// 16-byte vectors that every compiler lowers to what the machine has: SSE2, NEON.
+// 16-byte vectors, which compilers lower to SSE2 or NEON.
 #pragma once
 #include "includes.h"
 #define LOSSIMPL_ISA portable

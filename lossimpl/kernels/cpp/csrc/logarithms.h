@@ -29,7 +29,7 @@ INLINE Double log_parts(Double m, Double k, Double correction) {
   return k * 6.93147180369123816490e-01 - ((half - tail) - f);
 }
 
-// log(x) + correction for x > 0; x = m 2^k. What is not positive is for the caller to sort out.
+// log(x) + correction for x > 0; x = m 2^k. The caller handles values that are not positive.
 INLINE Float log_positive(Float x, Float correction) {
   Int32 subnormal = x < 0x1p-126f;
   x = subnormal ? x * 0x1p25f : x;

@@ -5,7 +5,7 @@
 #pragma once
 #include "vector.h"
 #if LOSSIMPL_BYTES == 64
-#include "tables.h"
+#include "avx512_tables.h"
 #endif
 
 namespace lossimpl {
@@ -37,7 +37,7 @@ INLINE Double round_even(Double v) {
 #endif
 }
 
-// v * 2^n, also where 2^n alone is subnormal: in two factors.
+// v * 2^n, correct also where 2^n alone is subnormal: in two factors.
 INLINE Float scale_by_power(Float v, Float n) {
 #if LOSSIMPL_BYTES == 64
   return _mm512_scalef_ps(v, n);
@@ -61,7 +61,7 @@ struct Reduced {
   V n, r;
 };
 
-// x = n ln 2 + r, |r| <= ln(2)/2. At the lower bound exp rounds to zero, so that -inf gives 0; NaN stays.
+// x = n ln 2 + r, |r| <= ln(2)/2. x is bounded below where exp rounds to zero, so that -inf gives 0; NaN stays NaN.
 INLINE Reduced<Float> reduce(Float x) {
   x = at_least(x, splat(-104.0f, x));
   Float n = round_even(x * 1.44269504f);
@@ -92,8 +92,8 @@ INLINE V exp_any(V x) {
   return scale_by_power(expm1_reduced(r) + 1, n);
 }
 
-// exp(x) for x up to 80 (float) or 700 (double): the losses ask only for arguments that cannot overflow. An element's
-// bits do not depend on those beside it.
+// exp(x) for x up to 80 (float) or 700 (double): the losses use it only where it cannot overflow. The bits of an
+// element do not depend on its neighbours.
 template <class V>
 INLINE V exp(V x) {
 #if LOSSIMPL_BYTES == 64
@@ -116,7 +116,7 @@ INLINE Float exp_plain(Float x) {
 }
 INLINE Double exp_plain(Double x) { return exp(x); }
 
-// exp(x) - 1 for x <= 0; below -87 it is -1 in float. n lands in the low bits of t, from where it moves into 2^n.
+// exp(x) - 1 for x <= 0; below -87 it is -1 in float. The low bits of t hold n, which is shifted into the exponent.
 INLINE Float expm1(Float x) {
   x = at_least(x, splat(-87.0f, x));
   Float t = x * 1.44269504f + 0x1.8p23f, n = t - 0x1.8p23f, r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -129,7 +129,7 @@ INLINE Double expm1(Double x) {
   return power * expm1_reduced(r) + (power - 1);
 }
 
-// 1 / v for normal v > 0 below 2^126, to one unit in the last place: an estimate to 14 bits and a step of Newton's.
+// 1 / v for normal v > 0 below 2^126, to one unit in the last place: a 14-bit estimate and a Newton step.
 INLINE Float reciprocal(Float v) {
 #if LOSSIMPL_BYTES == 64
   Float estimate = _mm512_rcp14_ps(v);
@@ -140,7 +140,7 @@ INLINE Float reciprocal(Float v) {
 }
 INLINE Double reciprocal(Double v) { return 1 / v; }
 
-// v / d for normal d, but for rare cases rounded as a division: what the first quotient leaves is divided again.
+// v / d for normal d, correctly rounded but for rare cases: the remainder of the first quotient is divided again.
 INLINE Float quotient(Float v, Float d) {
 #if LOSSIMPL_BYTES == 64
   Float inverse = reciprocal(d), first = v * inverse;
@@ -151,9 +151,9 @@ INLINE Float quotient(Float v, Float d) {
 }
 INLINE Double quotient(Double v, Double d) { return v / d; }
 
-// p (1 - p) for p in [0, 1] and u = 1 - p, rounded once where a multiplication fuses with a subtraction.
+// p (1 - p) for p in [0, 1] and u = 1 - p, rounded once where the processor has fused multiply-add.
 template <class V>
-INLINE V spread(V p, V u) {
+INLINE V bernoulli_variance(V p, V u) {
   return LOSSIMPL_BYTES >= 32 ? p - p * p : u * p;
 }
 

@@ -1,4 +1,4 @@
-// Registration of a public loss: its autograd, plain, vmap and autocast kernels from one function that makes a Call.
+// Registration of a loss's operator: autograd, plain, vmap and autocast kernels from one function that makes a Call.
 #pragma once
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
@@ -7,7 +7,7 @@
 
 namespace lossimpl {
 
-// Shapes equal, also where they are symbolic.
+// Whether the shapes are equal; they may be symbolic.
 inline bool same_shape(const Tensor& a, const Tensor& b) {
   return a.dim() == b.dim() && a.sym_sizes() == b.sym_sizes();
 }
@@ -21,29 +21,29 @@ T to_float(const T& other) {
   return other;
 }
 
-// `Loss` has a name, a schema, and make(arguments...) -> std::unique_ptr<Call>.
+// `Loss` has a name and make(arguments...) -> std::unique_ptr<Call>, with the arguments of the operator's schema, which
+// lossimpl/kernels/cpp/functions.py derives from the loss's signature.
 template <class Loss, class Make = decltype(&Loss::make)>
-struct Public;
+struct Operator;
 
 template <class Loss, class... A>
-struct Public<Loss, std::unique_ptr<Call> (*)(A...)> {
-  static Tensor autograd(A... a) {
-    auto call = Loss::make(a...);
-    auto dtype = call->result_dtype;
-    Tensor loss = differentiate(std::move(call));
-    return dtype ? loss.to(*dtype) : loss;
+struct Operator<Loss, std::unique_ptr<Call> (*)(A...)> {
+  // Makes the call, computes its loss by `compute`, and gives it the dtype that it must have.
+  template <class F>
+  static Tensor run(F compute, const A&... a) {
+    return refusing([&] {
+      auto call = Loss::make(a...);
+      auto dtype = call->result_dtype;
+      Tensor loss = compute(std::move(call));
+      return dtype ? loss.to(*dtype) : loss;
+    });
   }
-
+  static Tensor autograd(A... a) { return run(differentiate, a...); }
   static Tensor plain(A... a) {
-    auto call = Loss::make(a...);
-    Tensor loss = call->forward();
-    return call->result_dtype ? loss.to(*call->result_dtype) : loss;
+    return run([](std::unique_ptr<Call> call) { return call->forward(); }, a...);
   }
-
   static Tensor formula(A... a) {
-    auto call = Loss::make(a...);
-    Tensor loss = call->formula(call->tensors);
-    return call->result_dtype ? loss.to(*call->result_dtype) : loss;
+    return run([](std::unique_ptr<Call> call) { return call->formula(call->tensors); }, a...);
   }
 
   // Losses run in float32 under autocast, as torch's do.
@@ -55,38 +55,31 @@ struct Public<Loss, std::unique_ptr<Call> (*)(A...)> {
 };
 
 template <class... Losses>
-void define_all(torch::Library& m) {
-  (m.def(Losses::schema), ...);
-}
-template <class... Losses>
 void implement_autograd(torch::Library& m) {
-  (m.impl(Losses::name, &Public<Losses>::autograd), ...);
+  (m.impl(Losses::name, &Operator<Losses>::autograd), ...);
 }
 template <class... Losses>
 void implement_plain(torch::Library& m) {
-  (m.impl(Losses::name, &Public<Losses>::plain), ...);
+  (m.impl(Losses::name, &Operator<Losses>::plain), ...);
 }
 template <class... Losses>
 void implement_batched(torch::Library& m) {
-  (m.impl(Losses::name, &Public<Losses>::formula), ...);
+  (m.impl(Losses::name, &Operator<Losses>::formula), ...);
 }
 template <class... Losses>
 void implement_autocast(torch::Library& m) {
-  (m.impl(Losses::name, &Public<Losses>::autocast), ...);
+  (m.impl(Losses::name, &Operator<Losses>::autocast), ...);
 }
 
 }  // namespace lossimpl
 
 // The losses of one file: LOSSIMPL_FAMILY(losses...).
 #define LOSSIMPL_FAMILY(...)                                                                                      \
-  TORCH_LIBRARY_FRAGMENT(lossimpl, m) { lossimpl::define_all<__VA_ARGS__>(m); }                                   \
   TORCH_LIBRARY_IMPL(lossimpl, Autograd, m) { lossimpl::implement_autograd<__VA_ARGS__>(m); }                     \
   TORCH_LIBRARY_IMPL(lossimpl, CompositeExplicitAutograd, m) { lossimpl::implement_plain<__VA_ARGS__>(m); }       \
   TORCH_LIBRARY_IMPL(lossimpl, FuncTorchBatchedDecomposition, m) { lossimpl::implement_batched<__VA_ARGS__>(m); } \
   TORCH_LIBRARY_IMPL(lossimpl, AutocastCPU, m) { lossimpl::implement_autocast<__VA_ARGS__>(m); }
 
-// name, qualified name and schema of a public loss; the schema's arguments follow.
-#define LOSSIMPL_LOSS(loss, arguments)                         \
-  static constexpr const char* name = #loss;                   \
-  static constexpr const char* qualified = "lossimpl::" #loss; \
-  static constexpr const char* schema = #loss arguments;
+#define LOSSIMPL_LOSS(loss)                  \
+  static constexpr const char* name = #loss; \
+  static constexpr const char* qualified = "lossimpl::" #loss;

@@ -1,5 +1,5 @@
-// The sum of exp over a row of classes, read once from memory: a reference near the row's maximum is carried along,
-// block by block, and moved only where a block exceeds it by more than kSlack, so that exp(x - reference) neither
+// The sum of exp over a row of classes, read once from memory: the sum is relative to a reference near the row's
+// maximum, which moves only when a block exceeds it by more than kMaxExcess, so that exp(x - reference) neither
 // overflows nor loses digits.
 #pragma once
 #include "anchor.h"
@@ -7,22 +7,24 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-constexpr double kSlack = 25;
+constexpr double kMaxExcess = 25;
 constexpr int64_t kBlock = 2048;
-constexpr int64_t kGlance = 64;        // classes whose maximum is a row's first reference
-constexpr int64_t kLongest = 1 << 17;  // classes whose terms are kept: 512 KiB of floats, half a second-level cache
-constexpr int kAtOnce = 4;             // vectors
+constexpr int64_t kFirstClasses = 64;           // the maximum of so many classes is the first reference of a row
+constexpr int64_t kMaxStoredClasses = 1 << 17;  // terms of so many classes are stored: 512 KiB of floats, half an L2
+constexpr int kUnroll = 4;                      // vectors
 
-// The sum of exp(x - reference) over a row, the target's own term apart: 1 - p_t = others / (others + own), exactly.
+// The sum of exp(x - reference) over a row, with the target's term apart: 1 - p_t = others / (others + target), without
+// cancellation.
 struct RowSum {
-  double reference, others, own, own_shift;
-  double all() const { return others + own; }
+  double reference, others, target, target_shift;
+  double all() const { return others + target; }
   // -log p_t
-  double surprise() const { return others < own ? std::log1p(others / own) : std::log(all()) - own_shift; }
+  double surprisal() const { return others < target ? std::log1p(others / target) : std::log(all()) - target_shift; }
 };
 
-// The terms exp(x - reference) of a row for its gradient: kept, which spares a step half of its exponentials, or
-// computed anew, to the same bits. Each block has the reference of its time, in rows of kLongest classes at most.
+// The terms exp(x - reference) of a row for its gradient: stored, which saves a step half of its exponentials, or
+// recomputed with the same bits. In rows of at most kMaxStoredClasses, each block keeps the reference that it was
+// summed with.
 template <class T>
 struct Terms {
   using Plain = std::conditional_t<sizeof(T) == 8, F64, F32>;
@@ -30,27 +32,27 @@ struct Terms {
   struct alignas(64) Line {
     T values[64 / sizeof(T)];
   };
-  T* kept = nullptr;
+  T* stored = nullptr;
   bool blocks;
-  double references[kLongest / kBlock];
+  double references[kMaxStoredClasses / kBlock];
 
-  // The memory stays with the thread.
-  Terms(int64_t classes, bool keep) : blocks(classes <= kLongest) {
-    if (!keep || !blocks) return;
+  // The memory is thread-local and reused.
+  Terms(int64_t classes, bool store) : blocks(classes <= kMaxStoredClasses) {
+    if (!store || !blocks) return;
     static thread_local std::vector<Line> memory;
-    size_t lines = (classes * sizeof(T) + kAtOnce * kBytes) / sizeof(Line) + 1;
+    size_t lines = (classes * sizeof(T) + kUnroll * kBytes) / sizeof(Line) + 1;
     if (memory.size() < lines) memory.resize(lines);
-    kept = memory[0].values;
+    stored = memory[0].values;
   }
-  INLINE void keep(int64_t i, V v) { Plain::store(kept + i, v); }
-  INLINE V load(int64_t i) const { return Plain::load(kept + i); }
+  INLINE void store(int64_t i, V v) { Plain::store(stored + i, v); }
+  INLINE V load(int64_t i) const { return Plain::load(stored + i); }
 
-  void remember(int64_t begin, double reference) {
+  void set_reference(int64_t begin, double reference) {
     if (blocks) references[begin / kBlock] = reference;
   }
   double reference_of(int64_t begin, double last) const { return blocks ? references[begin / kBlock] : last; }
-  // The end of the blocks from `begin` on that have one reference.
-  int64_t same_until(int64_t begin, int64_t classes) const {
+  // The end of the blocks that share the reference of the block at `begin`.
+  int64_t end_of_reference(int64_t begin, int64_t classes) const {
     int64_t end = begin + kBlock;
     while (end < classes && (!blocks || references[end / kBlock] == references[begin / kBlock])) end += kBlock;
     return std::min(end, classes);
@@ -63,8 +65,8 @@ struct RowSummer {
   using V = typename S::V;
   using Scalar = typename S::Math::Scalar;
   static constexpr int kLanes = S::kLanes;
-  static constexpr int64_t kGroup = kAtOnce * kLanes;
-  static constexpr int64_t kTogether = sizeof(E) == 2 ? 4 * kGroup : kGroup;  // are added as floats
+  static constexpr int64_t kGroup = kUnroll * kLanes;
+  static constexpr int64_t kFloatBlock = sizeof(E) == 2 ? 4 * kGroup : kGroup;  // terms added in float
 
   const E* x;
   int64_t classes, target;
@@ -73,7 +75,7 @@ struct RowSummer {
 
   static INLINE V lowest() { return splat((Scalar)-kInfinity, V{}); }
 
-  // x[i, i + kLanes), and `filler` from `end` on.
+  // x[i, i + kLanes), with `filler` from `end` on.
   INLINE V load(int64_t i, int64_t end, V filler) const {
     if (i + kLanes <= end) return S::load(x + i);
     if (i >= end) return filler;
@@ -86,49 +88,49 @@ struct RowSummer {
     return horizontal_max(best);
   }
 
-  // Adds exp(x - reference) over kGroup elements from i, or up to `end`, to `sum`, and folds x into `best` where it may
-  // lie far from the reference.
-  template <bool KEEP, bool WHOLE>
+  // Adds exp(x - reference) over kGroup elements from i, or up to `end`, to `sum`. Includes x in the maximum `best` if
+  // it may be far from the reference.
+  template <bool STORE, bool WHOLE>
   INLINE void add_group(int64_t i, int64_t end, const Anchor<S>& anchor, V& best, V& sum) {
-    V v[kAtOnce], e[kAtOnce];
+    V v[kUnroll], e[kUnroll];
     V filler = anchor.reference == -kInfinity ? lowest() : anchor.at;
-    for (int j = 0; j < kAtOnce; j++) v[j] = WHOLE ? S::load(x + i + j * kLanes) : load(i + j * kLanes, end, filler);
+    for (int j = 0; j < kUnroll; j++) v[j] = WHOLE ? S::load(x + i + j * kLanes) : load(i + j * kLanes, end, filler);
     if (!anchor.terms(v, e))
-      for (int j = 0; j < kAtOnce; j++) best = max(best, v[j]);
+      for (int j = 0; j < kUnroll; j++) best = max(best, v[j]);
     auto at = iota<typename S::Math>();
     if (!WHOLE)
-      for (int j = 0; j < kAtOnce; j++) e[j] = at < (int)(end - i) - j * kLanes ? e[j] : V{};
-    if (KEEP)
-      for (int j = 0; j < kAtOnce; j++) terms.keep(i + j * kLanes, e[j]);
+      for (int j = 0; j < kUnroll; j++) e[j] = at < (int)(end - i) - j * kLanes ? e[j] : V{};
+    if (STORE)
+      for (int j = 0; j < kUnroll; j++) terms.store(i + j * kLanes, e[j]);
     int64_t own = target - i;
     if (own >= 0 && own < kGroup)
-      for (int j = 0; j < kAtOnce; j++) e[j] = at == (int)own - j * kLanes ? V{} : e[j];
-    for (int j = 0; j < kAtOnce; j++) sum += e[j];
+      for (int j = 0; j < kUnroll; j++) e[j] = at == (int)own - j * kLanes ? V{} : e[j];
+    for (int j = 0; j < kUnroll; j++) sum += e[j];
   }
 
-  // Returns the largest of what may lie far from the reference.
-  template <bool KEEP>
+  // Returns the maximum of the elements that may be far from the reference.
+  template <bool STORE>
   double add_block(int64_t begin, int64_t end, const Anchor<S>& anchor) {
     V best = lowest();
     while (begin < end) {
       V sum{};
-      int64_t pause = std::min(end, begin + kTogether);
-      for (; begin + kGroup <= pause; begin += kGroup) add_group<KEEP, true>(begin, end, anchor, best, sum);
-      if (begin < pause) add_group<KEEP, false>(begin, end, anchor, best, sum);
-      begin = pause;
+      int64_t block_end = std::min(end, begin + kFloatBlock);
+      for (; begin + kGroup <= block_end; begin += kGroup) add_group<STORE, true>(begin, end, anchor, best, sum);
+      if (begin < block_end) add_group<STORE, false>(begin, end, anchor, best, sum);
+      begin = block_end;
       total.add(sum);
     }
     return horizontal_max(best);
   }
   double add_block(int64_t begin, int64_t end, const Anchor<S>& anchor) {
-    return terms.kept ? add_block<true>(begin, end, anchor) : add_block<false>(begin, end, anchor);
+    return terms.stored ? add_block<true>(begin, end, anchor) : add_block<false>(begin, end, anchor);
   }
 
-  // The anchor of a block that may lie far from the one before.
+  // Adds a block, again with a new reference if its values exceed the current one too far; returns the anchor in use.
   Anchor<S> add_anchored(int64_t begin, int64_t end, const Anchor<S>& anchor) {
     Total before = total;
     double best = add_block(begin, end, anchor);
-    if (!(best > anchor.reference + kSlack)) return anchor;
+    if (!(best > anchor.reference + kMaxExcess)) return anchor;
     Anchor<S> moved(best);
     total = before;
     if (anchor.reference != -kInfinity) total.scale(std::exp(anchor.reference - moved.reference));
@@ -137,10 +139,10 @@ struct RowSummer {
   }
 
   RowSum run() {
-    Anchor<S> anchor(maximum(0, std::min(classes, kGlance)));
+    Anchor<S> anchor(maximum(0, std::min(classes, kFirstClasses)));
     for (int64_t begin = 0; begin < classes; begin += kBlock) {
       anchor = add_anchored(begin, std::min(begin + kBlock, classes), anchor);
-      terms.remember(begin, anchor.reference);
+      terms.set_reference(begin, anchor.reference);
     }
     double reference = anchor.reference;
     if (reference == -kInfinity || reference == kInfinity) return {kNaN, kNaN, kNaN, kNaN};
@@ -149,10 +151,9 @@ struct RowSummer {
   }
 };
 
-// `target` is the class whose term is left out of the others, or -1.
+// `target` is the class whose term is excluded from `others`, or -1.
 template <class S>
-RowSum sum_row(const typename S::Element* x, int64_t classes, int64_t target,
-               Terms<typename S::Math::Scalar>& terms) {
+RowSum sum_row(const typename S::Element* x, int64_t classes, int64_t target, Terms<typename S::Math::Scalar>& terms) {
   return RowSummer<S>{x, classes, target, terms, {}}.run();
 }
 

@@ -6,7 +6,7 @@
 namespace lossimpl {
 namespace LOSSIMPL_ISA {
 
-// A distance, and how often its extreme element occurs (for p = +-infinity: they share the gradient).
+// A distance, and how many elements attain the extreme (for p = +-infinity; they share the gradient).
 struct Distance {
   double norm, ties;
 };
@@ -20,9 +20,9 @@ struct Triplet {
   static constexpr int kLanes = S::kLanes;
 
   const TripletArguments& a;
-  bool euclidean, absolute, extreme;  // extreme: the largest element, or with p = -infinity the smallest
+  bool euclidean, absolute, extreme;  // p is 2, 1, or infinite: the largest element, or the smallest for -infinity
 
-  // Rows of one element go the exact way, where the two halves of the anchor's gradient cancel to nothing.
+  // Rows of one element take the exact path, where the two parts of the anchor's gradient cancel exactly.
   explicit Triplet(const TripletArguments& a)
       : a(a), euclidean(a.p == 2 && a.width > 1), absolute(a.p == 1), extreme(std::isinf(a.p)) {}
 
@@ -40,8 +40,7 @@ struct Triplet {
     return euclidean ? d * d : d;
   }
 
-  // ||u - v + eps|| by vectors. Those of two bytes are added as floats, eight at a time, before they enter the double
-  // sum.
+  // ||u - v + eps|| in vectors. In half precision, eight are added in float before they enter the sum in double.
   double fast_norm(const E* u, const E* v) const {
     Total total;
     V part{};
@@ -58,8 +57,7 @@ struct Triplet {
     return euclidean ? std::sqrt(total.total()) : total.total();
   }
 
-  // In double, for every other p and where the squares leave float's range. The extreme element must be found in
-  // double: float would round eps away, and with it what tells two elements apart.
+  // The extreme element, in double: float would round eps away, and with it the difference between two elements.
   Distance extreme_element(const E* u, const E* v) const {
     double best = a.p > 0 ? 0 : INFINITY, ties = 0;
     for (int64_t i = 0; i < a.width; i++) {
@@ -72,7 +70,8 @@ struct Triplet {
     return {best, std::max(ties, 1.0)};
   }
 
-  // In units of the extreme element, so that no power leaves double's range; p = 0 counts what differs.
+  // For every other p, and where squares exceed the range of float: in units of the extreme element, so that no power
+  // exceeds the range of double. p = 0 counts the elements that differ.
   Distance slow_norm(const E* u, const E* v) const {
     Distance most = extreme_element(u, v);
     double unit = most.norm, total = 0;
@@ -91,8 +90,8 @@ struct Triplet {
     return out_of_range ? slow_norm(u, v) : Distance{norm, 1};
   }
 
-  // The gradient of one distance with respect to its difference, element by element, times `coefficient`; none where
-  // the distance does not count. An infinite one does: 0 times infinity is NaN, as in torch.
+  // The gradient of one distance with respect to its difference, times `coefficient`; zero if `none`. That of an infinite
+  // distance is 0 times infinity, NaN, as in torch.
   struct Slope {
     const E *u, *v;
     double coefficient, norm;
@@ -124,7 +123,7 @@ struct Triplet {
     return out;
   }
 
-  // With swap, the nearer of d(a, n) and d(p, n) counts, each half where they are equal.
+  // With swap, the smaller of d(a, n) and d(p, n) counts; if they are equal, each counts half.
   void row(int64_t row) const {
     int64_t start = row * a.width;
     const E *anchor = (const E*)a.anchor + start, *positive = (const E*)a.positive + start;

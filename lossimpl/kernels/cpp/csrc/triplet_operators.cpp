@@ -5,7 +5,7 @@
 namespace lossimpl {
 namespace {
 
-constexpr int64_t kElementsATask = 16384;  // fewer do not pay for a second thread
+constexpr int64_t kElementsPerTask = 16384;  // fewer elements are not worth a second thread
 
 struct Parameters {
   double margin, p, eps;
@@ -13,9 +13,9 @@ struct Parameters {
   int64_t reduction;
 };
 
-Tensor gradient_of(const Tensor& t, bool wanted) { return wanted ? fresh_like(t) : at::empty({0}, t.options()); }
+Tensor gradient_of(const Tensor& t, bool wanted) { return wanted ? empty_like_cached(t) : at::empty({0}, t.options()); }
 
-// The kernel writes rows; a gradient that lies otherwise is computed beside and copied.
+// The kernel writes contiguous rows; a gradient with another layout is copied from a buffer.
 struct RowGradient {
   Tensor result, rows;
   RowGradient(const Tensor& of, bool wanted) : result(gradient_of(of, wanted)) {
@@ -59,7 +59,7 @@ Gradients run(const Parameters& p, const Tensor& anchor, const Tensor& positive,
                              p.eps,
                              p.swap,
                              written >= kStreamBytes};
-  at::parallel_for(0, rows, std::max<int64_t>(1, kElementsATask / std::max<int64_t>(1, width)),
+  at::parallel_for(0, rows, std::max<int64_t>(1, kElementsPerTask / std::max<int64_t>(1, width)),
                    [&](int64_t begin, int64_t end) { kernels().triplet(arguments, begin, end); });
   ga.finish(), gb.finish(), gc.finish();
   if (p.reduction != kNone)
@@ -88,12 +88,11 @@ struct TripletCall : Call {
     tensors = {anchor, positive, negative};
     differentiable = 3;
     reduction = p.reduction;
-    TORCH_CHECK(reduction >= kNone && reduction <= kSum, "reduction must be 0, 1 or 2, got ", reduction);
     TORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(), "dimensions differ");
-    TORCH_CHECK(anchor.dim() > 0, "a triplet needs vectors");
+    TORCH_CHECK(anchor.dim() > 0, "anchor must have at least one dimension");
     if (!same_shape(anchor, positive) || !same_shape(anchor, negative)) tensors = at::broadcast_tensors(tensors);
     TORCH_CHECK(tensors[0].sym_size(-1) != 0 || (p.p >= 0 && !std::isinf(p.p)), "no norm of order ", p.p,
-                " over vectors of no element");
+                " over empty vectors");
     auto dtype =
         c10::promoteTypes(c10::promoteTypes(anchor.scalar_type(), positive.scalar_type()), negative.scalar_type());
     if (at::isIntegralType(dtype, true)) dtype = c10::typeMetaToScalarType(at::get_default_dtype());
@@ -122,14 +121,12 @@ struct TripletCall : Call {
 };
 
 struct TripletMarginLoss {
-  LOSSIMPL_LOSS(triplet_margin_loss,
-                "(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2.0, float eps=1e-06, "
-                "bool swap=False, "
-                "int reduction=1) -> Tensor")
+  LOSSIMPL_LOSS(triplet_margin_loss)
   static std::unique_ptr<Call> make(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin,
-                                    double p, double eps, bool swap, int64_t reduction) {
+                                    double p, double eps, bool swap, std::string_view reduction) {
     TORCH_CHECK_VALUE(!(margin <= 0), "margin must be greater than 0, got ", margin);
-    return std::make_unique<TripletCall>(Parameters{margin, p, eps, swap, reduction}, anchor, positive, negative);
+    return std::make_unique<TripletCall>(Parameters{margin, p, eps, swap, reduction_of(reduction)}, anchor, positive,
+                                         negative);
   }
 };
 

@@ -1,4 +1,4 @@
-// Vectors of one register's width: arithmetic types, masks, maxima, and sums in double.
+// Vectors as wide as a register: arithmetic types, masks, maxima, and sums in double.
 #pragma once
 #define INLINE inline __attribute__((always_inline))
 #define INLINE_LAMBDA __attribute__((always_inline))
@@ -24,7 +24,7 @@ INLINE To bits(From v) {
   return out;
 }
 
-// x - 0 keeps every value, the sign of zero too.
+// x - 0 preserves every value, including the sign of zero.
 INLINE Float splat(float x, Float) { return x - Float{}; }
 INLINE Double splat(double x, Double) { return x - Double{}; }
 
@@ -37,8 +37,8 @@ INLINE Double minus_abs(Double v) { return bits<Double>(bits<Int64>(v) | INT64_M
 INLINE Int32 as_int(Float v) { return bits<Int32>(v); }
 INLINE Int64 as_int(Double v) { return bits<Int64>(v); }
 
-// All ones in the lanes whose sign bit is set. A comparison would say the same on the pipes that multiply, of which the
-// formulas have most need; shifts, additions and maxima have others (measured on Zen 4).
+// All ones in the lanes whose sign bit is set. A comparison would occupy the execution ports of multiplications, which
+// are the bottleneck of the formulas; shifts, additions and maxima use other ports (measured on Zen 4).
 INLINE Int32 negative(Int32 v) { return v >> 31; }
 INLINE Int64 negative(Int64 v) { return v >> 63; }
 
@@ -52,11 +52,11 @@ INLINE V select(M mask, V yes, V no) {
 #endif
 }
 
-// v with its sign turned where the mask is all ones.
-INLINE Float turn(Int32 mask, Float v) { return bits<Float>(bits<Int32>(v) ^ (mask & INT32_MIN)); }
-INLINE Double turn(Int64 mask, Double v) { return bits<Double>(bits<Int64>(v) ^ (mask & INT64_MIN)); }
+// v with its sign flipped where the mask is all ones.
+INLINE Float flip_sign(Int32 mask, Float v) { return bits<Float>(bits<Int32>(v) ^ (mask & INT32_MIN)); }
+INLINE Double flip_sign(Int64 mask, Double v) { return bits<Double>(bits<Int64>(v) ^ (mask & INT64_MIN)); }
 
-// A NaN in `v` stays: every comparison with it is false.
+// NaN in `v` is preserved, since every comparison with it is false.
 template <class V>
 INLINE V at_least(V v, V low) {
   return v < low ? low : v;
@@ -73,7 +73,7 @@ INLINE V max(V a, V b) {
 template <>
 INLINE Float at_least(Float v, Float low) {
   return _mm512_max_ps(low, v);
-}  // the second operand wins where one is NaN
+}  // returns the second operand if either is NaN
 template <>
 INLINE Double at_least(Double v, Double low) {
   return _mm512_max_pd(low, v);
@@ -88,8 +88,8 @@ INLINE Double max(Double a, Double b) {
 }
 #endif
 
-// a * b + c, the product not rounded where the processor can; a compiler left to itself would choose which of two
-// products to round, here one and there the other.
+// a * b + c as fused multiply-add where the processor has it. Explicit, because of a * b + c * d a compiler fuses
+// either product, and not the same one everywhere.
 INLINE Float fused(Float a, Float b, Float c) {
 #if LOSSIMPL_BYTES == 64
   return _mm512_fmadd_ps(a, b, c);
@@ -111,7 +111,7 @@ INLINE Double fused(Double a, Double b, Double c) {
 
 // Whether every lane is zero.
 template <class Bits>
-INLINE bool none(Bits v) {
+INLINE bool all_zero(Bits v) {
 #if LOSSIMPL_BYTES == 64
   return _mm512_test_epi32_mask(bits<__m512i>(v), bits<__m512i>(v)) == 0;
 #elif LOSSIMPL_BYTES == 32
@@ -165,8 +165,8 @@ INLINE auto horizontal_max(Float v) {
 }
 #endif
 
-// A sum in double, lane by lane. Of doubles, what rounding takes is kept beside (Knuth's two-sum); floats leave digits
-// to spare.
+// A sum in double, per lane. For doubles the rounding errors are summed as well (Knuth's two-sum); sums of floats have
+// digits to spare.
 struct Total {
   Double sum{}, rest{};
   INLINE void add(Double v) {
@@ -186,7 +186,7 @@ struct Total {
   INLINE void scale(double factor) { sum *= factor, rest *= factor; }
   INLINE double total() const {
     double all = horizontal_sum(sum);
-    return std::isfinite(all) ? all + horizontal_sum(rest) : all;  // of an infinite sum, the rest is NaN
+    return std::isfinite(all) ? all + horizontal_sum(rest) : all;  // the error of an infinite sum is NaN
   }
 };
 

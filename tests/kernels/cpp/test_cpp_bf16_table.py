@@ -1,7 +1,7 @@
-"""Claims about the tables of bf16: a call large enough for them gives the bits of one that computes.
+"""Claims about the bf16 tables: a call that uses a table gives the same bits as one that computes.
 
-Expected values are those of the same operator on pieces too small for a table; that those are right is the conformance
-table's to say. All 65,536 values of bf16 are tried as input, so NaN, infinities and subnormals too.
+Expected values are those of the same operator on pieces too small for a table; the conformance table checks those. All
+65,536 values of bf16 are inputs, including NaN, infinities and subnormals.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OPTIONS = {
 
 
 def every_value(name: str) -> Tensor:
-    """All numbers of bf16 that a loss takes, in random order: those that a table serves, then those among the rest."""
+    """All bf16 values that a loss accepts, in random order: first those that a table covers, then all of them."""
     every = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(torch.bfloat16)
     if name == "binary_cross_entropy":
         every = every[(every >= 0) & (every <= 1)]
@@ -33,7 +33,7 @@ def every_value(name: str) -> Tensor:
 
 
 def labels(kind: str, count: int) -> Tensor:
-    """Zeros and ones, anything between, or long stretches of either."""
+    """Zeros and ones, values between, or long segments of either."""
     soft = torch.rand(count, generator=torch.Generator().manual_seed(6))
     hard = (soft > 0.5).float()
     mixed = torch.where(torch.arange(count) // 700 % 2 == 0, hard, soft)
@@ -41,7 +41,7 @@ def labels(kind: str, count: int) -> Tensor:
 
 
 def loss_and_gradients(name: str, x: Tensor, y: Tensor, incoming: Tensor | None, **given: object) -> list[Tensor]:
-    """Element-wise losses and both gradients; the gradient of the sum where there is no incoming one."""
+    """Losses per element and both gradients; without an incoming gradient, the gradient of the sum."""
     x, y = x.clone().requires_grad_(), y.clone().requires_grad_(incoming is not None and name != "sigmoid_focal_loss")
     reduction = "sum" if incoming is None else "none"
     value = cpp.load(name)(x, y, reduction=reduction, **OPTIONS[name], **given)
@@ -50,7 +50,7 @@ def loss_and_gradients(name: str, x: Tensor, y: Tensor, incoming: Tensor | None,
 
 
 def in_pieces(name: str, x: Tensor, y: Tensor, incoming: Tensor | None, **given: Tensor) -> list[Tensor]:
-    """The same, a few elements at a time."""
+    """The same, computed piece by piece."""
     cut = [None if one is None else one.split(PIECE) for one in (x, y, incoming, *given.values())]
     count = len(x.split(PIECE))
     pieces = zip(*([None] * count if one is None else one for one in cut), strict=True)
@@ -62,7 +62,7 @@ def in_pieces(name: str, x: Tensor, y: Tensor, incoming: Tensor | None, **given:
 
 
 def assert_same_bits(ours: list[Tensor], expected: list[Tensor]) -> None:
-    """Not even a zero's sign differs; one NaN is as good as another."""
+    """Equal bits, including the sign of zero; all NaN are equal."""
     assert len(ours) == len(expected) > 0
     for one, other in zip(ours, expected, strict=True):
         same = (one.view(torch.int16) == other.view(torch.int16)) | (one.isnan() & other.isnan())
@@ -71,16 +71,16 @@ def assert_same_bits(ours: list[Tensor], expected: list[Tensor]) -> None:
 
 @pytest.mark.parametrize("kind", ["hard", "soft", "mixed"])
 @pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("asked", ["slope alone", "every element"])
-def test_a_table_gives_the_bits_of_computing(name: str, kind: str, asked: str) -> None:
-    """Whatever the value, the labels about it, and what is asked for."""
+@pytest.mark.parametrize("outputs", ["gradient", "losses and gradients"])
+def test_a_table_gives_the_same_bits(name: str, kind: str, outputs: str) -> None:
+    """For every value, kind of labels, and set of outputs."""
     x = every_value(name)
-    y, incoming = labels(kind, len(x)), labels("soft", len(x)) if asked == "every element" else None
+    y, incoming = labels(kind, len(x)), labels("soft", len(x)) if outputs == "losses and gradients" else None
     assert_same_bits(loss_and_gradients(name, x, y, incoming), in_pieces(name, x, y, incoming))
 
 
-def test_weights_beside_a_table() -> None:
-    """A weight for each element goes with its element."""
+def test_weights_with_a_table() -> None:
+    """Each element is multiplied by its own weight."""
     name = "binary_cross_entropy"
     x = every_value(name)
     y, weight = labels("mixed", len(x)), labels("soft", len(x))
@@ -89,8 +89,8 @@ def test_weights_beside_a_table() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_the_value_of_many_is_that_of_float32(name: str) -> None:
-    """The mean over a million usual elements is that of the same numbers as float32, rounded once."""
+def test_the_mean_of_many_elements_is_that_of_float32(name: str) -> None:
+    """The mean over a million elements equals that of the same numbers in float32, rounded once."""
     x = torch.randn(2**20, generator=torch.Generator().manual_seed(7))
     x = (x.sigmoid() if name == "binary_cross_entropy" else x).bfloat16()
     y = labels("hard", len(x))

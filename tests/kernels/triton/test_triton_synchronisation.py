@@ -1,7 +1,7 @@
-"""Nothing on the host asks for a number that only the device has: every loss on CUDA tensors without values.
+"""The host never synchronises with the device: every loss runs on fake CUDA tensors, which have no values.
 
-torch's fake tensors have a device and a shape; whoever asks for a value (`item`, `bool`, a branch on a tensor) gets an
-error. So no GPU is needed here; what waits otherwise is seen on one, in test_triton_gpu.py.
+Reading a value of a fake tensor (`item`, `bool`, a branch on a tensor) raises an error, so no GPU is needed here.
+test_triton_gpu.py checks for other synchronisations on a GPU.
 """
 
 import functools
@@ -14,14 +14,14 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 import lossimpl
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own of fake tensors on a device that is not there
-ROWS, WIDTH = 2000, 60_000  # more rows than a program counts, and of 120,000 bytes: in parts
+ROWS, WIDTH = 2000, 60_000  # more rows than a program counts; 120,000 bytes per row, so several parts
 REDUCTIONS = ("none", "mean", "sum")
 HALF = torch.bfloat16
 
 
 @pytest.fixture
-def nothing_runs(device, monkeypatch):
-    """Host code as on an H100, whose kernels are not started."""
+def no_launches(device, monkeypatch):
+    """Run the host code as on an H100, without launching kernels."""
     from lossimpl.kernels import triton
 
     for name in ("class_losses", "elementwise_operator", "probability_losses", "sums", "triplet_losses", "launch"):
@@ -32,7 +32,7 @@ def nothing_runs(device, monkeypatch):
 
 
 def arguments(name):
-    """Fake CUDA tensors for a loss, and every option that is a tensor."""
+    """Fake CUDA tensors for a loss, and all options that are tensors."""
     x = torch.empty(ROWS, WIDTH, device="cuda", dtype=HALF)
     other, row = torch.empty_like(x), torch.empty(WIDTH, device="cuda", dtype=HALF)
     labels = torch.empty(ROWS, device="cuda", dtype=torch.int64)
@@ -51,8 +51,8 @@ def arguments(name):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("name", list(lossimpl.LOSSES))
-def test_a_loss_asks_for_no_value(name, reduction, nothing_runs):
-    """The public function and the fake kernels. No autograd: its engine would ask CUDA for a stream."""
+def test_a_loss_reads_no_value(name, reduction, no_launches):
+    """The loss's function and the fake kernels, without autograd, whose engine needs a CUDA stream."""
     from lossimpl.kernels.triton import load
 
     with FakeTensorMode():
@@ -62,8 +62,8 @@ def test_a_loss_asks_for_no_value(name, reduction, nothing_runs):
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_starting_the_kernels_asks_for_no_value(reduction, nothing_runs):
-    """What stands behind the operators: plans, partial sums, divisors, boards, scaling of a gradient."""
+def test_launching_the_kernels_reads_no_value(reduction, no_launches):
+    """The host code of the operators: plans, partial sums, divisors, workspaces, scaling of a gradient."""
     from lossimpl.kernels.triton import class_losses, elementwise_operator, probability_losses, sums, triplet_losses
 
     with FakeTensorMode():
@@ -89,7 +89,7 @@ def test_starting_the_kernels_asks_for_no_value(reduction, nothing_runs):
         sums.scale_in_place(x, upstream)
 
 
-def test_a_tensor_without_values_refuses_to_be_asked():
+def test_reading_a_value_of_a_fake_tensor_is_an_error():
     """The tests above can fail."""
     with FakeTensorMode(), pytest.raises(DataDependentOutputException):
         torch.empty((), device="cuda").item()

@@ -1,4 +1,4 @@
-"""Claims about the look-up tables of the AVX-512 kernels, each entry recomputed here with 30 digits (mpmath)."""
+"""Claims about the lookup tables of the AVX-512 kernels, with each entry recomputed to 30 digits (mpmath)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 from lossimpl.kernels.cpp import builder
 
-HEADER = (builder.SOURCES / "tables.h").read_text()
+HEADER = (builder.SOURCES / "avx512_tables.h").read_text()
 
 
 def table(name: str) -> list[str]:
-    """The entries of a table, as they are written."""
+    """The entries of a table, as written in the source."""
     found = re.search(rf" {name}\[(\d+)\] = {{(.*?)}};", HEADER, re.DOTALL)
     assert found is not None
     entries = [entry.strip() for entry in found[2].split(",")]
@@ -29,7 +29,7 @@ def floats(name: str) -> list[float]:
 
 
 def test_powers_of_two() -> None:
-    """Entry j is the float nearest to 2^(j/16 - 88), less j 2^19."""
+    """Entry j is the bit pattern of the float nearest to 2^(j/16 - 88), minus j 2^19."""
     for j, entry in enumerate(table("kPowers")):
         nearest = np.float32(float(mpmath.mpf(2) ** (mpmath.mpf(j) / 16 - 88))).view(np.uint32)
         assert int(entry, 16) == int(nearest) - (j << 19)
@@ -43,7 +43,7 @@ def test_inverses_of_one_plus_e() -> None:
 
 
 def test_inverses_of_mantissas() -> None:
-    """Entry j is the inverse of the middle of its interval to three digits, and exactly 1 where 1 lies in it."""
+    """Entry j is the reciprocal of the midpoint of its interval to three digits, and 1 for the interval around 1."""
     starts = [(47 + 2 * j) / 64 if j < 9 else 1 + (2 * j - 17) / 32 for j in range(17)]
     middles = [(start + end) / 2 for start, end in itertools.pairwise(starts)]
     inverses = floats("kMantissaInverses")
@@ -54,7 +54,7 @@ def test_inverses_of_mantissas() -> None:
 
 @pytest.mark.parametrize(("inverses", "logs"), [("kInverses", "kLogs"), ("kMantissaInverses", "kMantissaLogs")])
 def test_logarithms(inverses: str, logs: str) -> None:
-    """Each is -log of its inverse, to a tenth of a unit in the last place (the nearest float: half): chosen so."""
+    """Each is -log of its inverse to a tenth of a unit in the last place: the inverses are chosen for that."""
     for inverse, log in zip(floats(inverses), floats(logs), strict=True):
         with mpmath.workdps(30):
             error = abs(mpmath.mpf(log) + mpmath.log(mpmath.mpf(inverse)))

@@ -1,6 +1,6 @@
-// A fresh buffer of n bytes costs n / 4096 page faults, at 64 MiB several times what a loss costs. A training loop
-// frees a gradient and asks for as much again in the next step, so the last freed buffers are worth keeping.
-#include "kept.h"
+// A new buffer of n bytes costs n / 4096 page faults, which at 64 MiB take several times as long as the loss. A
+// training loop frees a gradient and allocates the same size in the next step, so freed buffers are cached.
+#include "caching_allocator.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
@@ -15,14 +15,14 @@
 namespace lossimpl {
 namespace {
 
-constexpr size_t kLimit = size_t(1) << 30;
+constexpr size_t kMaxCachedBytes = size_t(1) << 30;
 
 struct Block {
   void* data;
   size_t bytes;
 };
 
-// madvise over the whole pages of that size inside the block.
+// madvise for the whole pages of size `page` inside the block.
 void advise(const Block& block, int advice, uintptr_t page) {
 #if defined(__linux__)
   uintptr_t address = reinterpret_cast<uintptr_t>(block.data);
@@ -31,9 +31,9 @@ void advise(const Block& block, int advice, uintptr_t page) {
 #endif
 }
 
-// The freed blocks, oldest first. A process forked while another thread held the lock would wait for ever, so nobody
-// waits: who does not get the lock goes to the system.
-class Shelf {
+// The freed blocks, oldest first. In a process forked while another thread held the lock, waiting for it would block
+// forever; so the lock is only tried, and on failure the system's allocator is used.
+class BlockCache {
   std::mutex mutex;
   std::vector<Block> blocks;
   size_t total = 0;
@@ -46,8 +46,8 @@ class Shelf {
   }
 
  public:
-  // The smallest block that holds `bytes` and wastes at most a quarter; its data is null where there is none.
-  Block take(size_t bytes) {
+  // The smallest block that holds `bytes` and wastes at most a quarter of that; its data is null if there is none.
+  Block acquire(size_t bytes) {
     std::unique_lock<std::mutex> lock(mutex, std::try_to_lock);
     size_t best = blocks.size();
     for (size_t i = 0; lock && i < blocks.size(); i++) {
@@ -57,21 +57,21 @@ class Shelf {
     return lock && best < blocks.size() ? remove(best) : Block{nullptr, 0};
   }
 
-  // Keeps the block, and returns those that must go for it: itself, where it alone is too large.
-  std::vector<Block> give(Block block) {
+  // Caches the block; returns the evicted blocks, which may be this one.
+  std::vector<Block> put(Block block) {
     std::unique_lock<std::mutex> lock(mutex, std::try_to_lock);
-    if (!lock || block.bytes > kLimit) return {block};
-    std::vector<Block> gone;
+    if (!lock || block.bytes > kMaxCachedBytes) return {block};
+    std::vector<Block> evicted;
     blocks.push_back(block);
     total += block.bytes;
-    while (total > kLimit) gone.push_back(remove(0));
-    return gone;
+    while (total > kMaxCachedBytes) evicted.push_back(remove(0));
+    return evicted;
   }
 };
 
 // Never destroyed: tensors may be freed after the library's static objects.
-Shelf& shelf() {
-  static Shelf& only = *new Shelf;
+BlockCache& block_cache() {
+  static BlockCache& only = *new BlockCache;
   return only;
 }
 
@@ -80,15 +80,15 @@ void release(void* context) {
   delete static_cast<Block*>(context);
   c10::profiledCPUMemoryReporter().Delete(block.data);
 #if defined(MADV_FREE)
-  static const uintptr_t page = sysconf(_SC_PAGESIZE);  // 64 KiB on some aarch64; the system rounds the end up to it
+  static const uintptr_t page = sysconf(_SC_PAGESIZE);  // 64 KiB on some aarch64 systems
   advise(block, MADV_FREE, page);
 #endif
-  for (Block& gone : shelf().give(block)) c10::free_cpu(gone.data);
+  for (Block& evicted : block_cache().put(block)) c10::free_cpu(evicted.data);
 }
 
-struct KeptMemory : c10::Allocator {
+struct CachingAllocator : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
-    Block block = shelf().take(bytes);
+    Block block = block_cache().acquire(bytes);
     if (!block.data) {
       block = {c10::alloc_cpu(bytes), bytes};
 #if defined(MADV_HUGEPAGE)
@@ -103,8 +103,8 @@ struct KeptMemory : c10::Allocator {
 
 }  // namespace
 
-c10::Allocator* kept_memory() {
-  static KeptMemory& only = *new KeptMemory;
+c10::Allocator* caching_allocator() {
+  static CachingAllocator& only = *new CachingAllocator;
   return &only;
 }
 

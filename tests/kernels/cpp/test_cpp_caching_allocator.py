@@ -1,4 +1,4 @@
-"""Claims about the memory of large gradients: it is kept when it is freed, and never shared by two that live."""
+"""Claims about the memory of large gradients: it is cached when freed, and never shared by two live gradients."""
 
 import multiprocessing
 import threading
@@ -9,7 +9,7 @@ import torch
 import lossimpl
 from lossimpl.measure import memory
 
-ROWS = 1 << 21  # of 2 float32: 16 MiB, well above the size from which buffers are kept
+ROWS = 1 << 21  # of 2 float32: 16 MiB, well above the smallest size that is cached
 GIB = 1 << 30
 
 
@@ -21,19 +21,19 @@ def gradient(rows: int = ROWS, value: float = 1.0) -> torch.Tensor:
 
 
 def values(tensor: torch.Tensor) -> list[float]:
-    """The smallest and the largest element, once where they are the same."""
+    """The smallest and the largest element, or one value if they are equal."""
     low, high = torch.aminmax(tensor)
     return sorted({low.item(), high.item()})
 
 
 def resident() -> int:
-    """Bytes of this process that lie in memory."""
+    """The resident bytes of this process."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
 
 
-def test_the_next_gradient_takes_the_memory_of_the_freed_one():
-    """The claim is the address; torch asks for as much in between, so that no other allocator gives it back."""
+def test_the_next_gradient_reuses_the_memory_of_the_freed_one():
+    """It has the same address; an allocation of that size in between rules out that another allocator reused it."""
     first = gradient()
     address = first.data_ptr()
     del first
@@ -42,8 +42,8 @@ def test_the_next_gradient_takes_the_memory_of_the_freed_one():
     del between
 
 
-def test_a_much_smaller_gradient_leaves_the_kept_memory_alone():
-    """At most a quarter is wasted: half as many rows must not hold on to all of it."""
+def test_a_much_smaller_gradient_does_not_use_the_cached_memory():
+    """At most a quarter may be wasted, so a gradient of half the rows does not occupy the block."""
     first = gradient()
     address = first.data_ptr()
     del first
@@ -51,8 +51,8 @@ def test_a_much_smaller_gradient_leaves_the_kept_memory_alone():
     assert half.data_ptr() != address
 
 
-def test_gradients_that_live_never_share_memory():
-    """Four at once, each filled with its own number: were a buffer handed out twice, one would hold another's."""
+def test_live_gradients_never_share_memory():
+    """Four at once, each filled with its own number: a shared buffer would show the number of another."""
     alive = [gradient(value=float(i)) for i in range(1, 5)]
     assert [values(g) for g in alive] == [[1.0], [2.0], [3.0], [4.0]]
     del alive[1]
@@ -61,16 +61,16 @@ def test_gradients_that_live_never_share_memory():
     assert [values(g) for g in alive] == [[1.0], [3.0], [4.0]]
 
 
-def test_a_view_keeps_the_memory_from_being_handed_on():
-    """The storage is given back when its last view goes, not when the tensor does."""
+def test_a_view_prevents_the_reuse_of_its_memory():
+    """The storage is freed with its last view, not with the tensor."""
     row = gradient(value=3.0)[5]
     other = gradient(value=4.0)
     assert row.tolist() == [3.0, 3.0]
     assert values(other) == [4.0]
 
 
-def test_threads_that_make_and_free_gradients_never_meet():
-    """Two threads at it at once; each checks every gradient that it gets."""
+def test_threads_never_share_memory():
+    """Two threads allocate and free gradients concurrently; each checks every gradient it gets."""
     found = []
 
     def work(value: float) -> None:
@@ -85,13 +85,13 @@ def test_threads_that_make_and_free_gradients_never_meet():
 
 
 def child(queue: "multiprocessing.Queue[list[float]]") -> None:
-    """Free what the parent kept, and make a gradient."""
+    """Compute a gradient in memory that the parent has cached."""
     queue.put(values(gradient(value=7.0)))
 
 
-def test_a_forked_process_goes_on_with_the_memory_that_it_inherits():
-    """DataLoader workers are forked: kept buffers are copied on write, so parent and child stay apart."""
-    gradient(value=5.0)  # freed at once, so something is kept when the fork happens
+def test_a_forked_process_can_use_the_memory_that_it_inherits():
+    """DataLoader workers are forked: cached buffers are copied on write, so parent and child do not interfere."""
+    gradient(value=5.0)  # freed at once, so that the cache is not empty at the fork
     alive = gradient(value=6.0)
     torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
     context = multiprocessing.get_context("fork")
@@ -106,8 +106,8 @@ def test_a_forked_process_goes_on_with_the_memory_that_it_inherits():
     assert values(alive) == [6.0]
 
 
-def test_the_peak_counts_a_gradient_in_kept_memory():
-    """The profiler is told of every hand-out, so a row shows the gradient though nothing was taken from the system."""
+def test_the_peak_counts_a_gradient_in_cached_memory():
+    """Every allocation is reported to the profiler, so the peak includes a gradient in cached memory."""
     x, y = torch.zeros(ROWS, 2, requires_grad=True), torch.zeros(ROWS, 2)
 
     def step() -> None:
@@ -119,8 +119,8 @@ def test_the_peak_counts_a_gradient_in_kept_memory():
 
 
 @pytest.mark.slow
-def test_no_more_than_a_gibibyte_is_kept():
-    """Five gradients of 320 MiB live at once, then are freed: the process falls to what it was plus the limit."""
+def test_at_most_a_gibibyte_is_cached():
+    """After five live gradients of 320 MiB are freed, the process is larger than before by at most the limit."""
     rows = 320 * (1 << 20) // 8
     x, y = torch.ones(rows, 2, requires_grad=True), torch.zeros(rows, 2)
     gradients = []
@@ -134,8 +134,8 @@ def test_no_more_than_a_gibibyte_is_kept():
     assert resident() - before <= GIB + (64 << 20)
 
 
-def test_backward_of_every_element_writes_no_loss_again():
-    """With reduction none: the loss, its gradient's weights (ones), the gradient, and nothing else of that size."""
+def test_backward_of_reduction_none_writes_no_losses():
+    """A step allocates the losses and the gradient, and nothing else of that size."""
     x, y = torch.randn(ROWS // 8, 2, requires_grad=True), torch.randn(ROWS // 8, 2)
 
     def step():

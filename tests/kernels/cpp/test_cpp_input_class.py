@@ -1,7 +1,7 @@
-"""Claims about groups of elements: a value that needs care is right wherever it stands, and so are those beside it.
+"""Claims about groups of elements: a special value is handled correctly at any position, as are its neighbours.
 
-The kernels take a group of 512 elements for harmless and compute it anew, with care, where it is not. Expected values
-are torch's in float64, of the same float32 inputs.
+The kernels compute a group of 512 elements on a path without special cases, and again on the general path if it
+contains any. Expected values are torch's in float64, of the same float32 inputs.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ INFINITY, NAN = float("inf"), float("nan")
 
 
 def logits() -> tuple[Tensor, Tensor]:
-    """Inputs that a group of logits is harmless with."""
+    """Logits and labels without special cases."""
     return 3 * torch.randn(SIZE), torch.rand(SIZE).round()
 
 
 def probabilities() -> tuple[Tensor, Tensor]:
-    """Probabilities well inside of (0, 1), hard labels."""
+    """Probabilities well inside (0, 1), hard labels."""
     return torch.rand(SIZE).clamp(0.01, 0.99), torch.rand(SIZE).round()
 
 
 def focal(x: Tensor, y: Tensor, reduction: str) -> Tensor:
-    """The formula as it is written, in float64 with finite logits only."""
+    """The oracle's formula, in float64 and for finite logits."""
     return sigmoid_focal_loss.oracle(x, y, reduction=reduction)
 
 
@@ -65,8 +65,8 @@ def reference(loss: Callable[..., Tensor], x: Tensor, y: Tensor) -> tuple[Tensor
 
 @pytest.mark.parametrize(("name", "extreme"), [(name, one) for name, (_, _, all) in CASES.items() for one in all])
 @pytest.mark.parametrize("places", [PLACES[:1], PLACES[-1:], PLACES])
-def test_a_value_that_needs_care(name: str, extreme: tuple[float, float], places: tuple[int, ...]) -> None:
-    """Value and gradient of every element agree with float64, those of the extreme ones and of their groups."""
+def test_special_values(name: str, extreme: tuple[float, float], places: tuple[int, ...]) -> None:
+    """Value and gradient of every element agree with float64, both of special values and of their groups."""
     torch.manual_seed(0)
     make, loss, _ = CASES[name]
     x, y = make()
@@ -81,8 +81,8 @@ def test_a_value_that_needs_care(name: str, extreme: tuple[float, float], places
 
 @pytest.mark.parametrize("name", ["binary_cross_entropy_with_logits", "sigmoid_focal_loss"])
 @pytest.mark.parametrize("value", [INFINITY, -INFINITY, NAN])
-def test_values_without_a_number(name: str, value: float) -> None:
-    """An infinite or missing logit decides its own loss and leaves the others as they were without it."""
+def test_infinite_and_nan_logits(name: str, value: float) -> None:
+    """An infinite or NaN logit determines its own loss and does not affect the others."""
     torch.manual_seed(0)
     x, y = logits()
     native = cpp.load(name)
@@ -96,8 +96,8 @@ def test_values_without_a_number(name: str, value: float) -> None:
 
 @pytest.mark.parametrize(("p", "label"), [(NAN, 0.0), (0.5, NAN), (1.5, 0.0), (-0.1, 1.0), (0.5, 1.1), (0.5, -0.5)])
 @pytest.mark.parametrize("place", [0, 700, SIZE - 1])
-def test_what_is_no_probability_is_refused(p: float, label: float, place: int) -> None:
-    """A probability or label outside of [0, 1] is an error wherever it stands, as in torch."""
+def test_values_that_are_not_probabilities_are_refused(p: float, label: float, place: int) -> None:
+    """A probability or label outside [0, 1] is an error at any position, as in torch."""
     x, y = probabilities()
     x[place], y[place] = p, label
     with pytest.raises((RuntimeError, ValueError), match="between 0 and 1"):

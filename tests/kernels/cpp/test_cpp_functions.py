@@ -1,0 +1,35 @@
+"""Claims about the operators' schemas: one signature per loss, that of the public function."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+
+import lossimpl
+from lossimpl.kernels import cpp
+from lossimpl.kernels.cpp import functions
+
+
+@pytest.mark.parametrize("name", list(lossimpl.LOSSES))
+def test_an_operator_has_the_arguments_and_defaults_of_the_public_function(name: str) -> None:
+    """In order; softmax focal's `alpha` may be a tensor, for which the operator has an argument of its own."""
+    cpp.load(name)
+    arguments = getattr(torch.ops.lossimpl, name).default._schema.arguments
+    found = {one.name: one.default_value if one.has_default_value() else inspect.Parameter.empty for one in arguments}
+    public = inspect.signature(getattr(lossimpl, name)).parameters.values()
+    expected = {one.name: one.default for one in public if one.name != "implementation"}
+    assert [one for one in found if one != "class_alpha"] == list(expected)
+    assert found == expected | {key: None for key in found if key == "class_alpha"}
+
+
+def test_every_loss_has_an_operator() -> None:
+    """The table of functions holds the losses, no more and no less."""
+    assert set(functions.FUNCTIONS) == set(functions.NAMES) == set(lossimpl.LOSSES)
+
+
+def test_a_schema_is_derived_from_a_signature() -> None:
+    """Tensors, options and defaults as torch writes them; expected: the schema language of torch's native_functions."""
+    expected = "huber_loss(Tensor input, Tensor target, str reduction='mean', float delta=1.0, Tensor? weight=None)"
+    assert functions.schema("huber_loss") == f"{expected} -> Tensor"
