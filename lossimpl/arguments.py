@@ -1,7 +1,7 @@
-"""What the options of a public call may be, judged alike before any implementation sees them.
+"""What the options of a public call may be, checked in one way before any implementation sees them.
 
-torch's argument parser takes numpy's scalars and tensors without dimensions for numbers, but no other type for a
-truth value and no fraction for a whole number; so do these functions, and what they hand on are Python's own numbers.
+Like torch's argument parser, these functions take numpy scalars and 0-dim tensors as numbers, but only bool as a truth
+value and no fraction as a whole number. They return Python's own numbers.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ COUNTED = FLOATING | {torch.int64}
 LARGEST = 2**63 - 1
 WORDS = {float: "a number", int: "a whole number", bool: "True or False"}
 
-Option = tuple[int, str, tuple[type, ...]]  # place, name, types that need no look: the wanted one stands first
+Option = tuple[int, str, tuple[type, ...]]  # position, name, accepted types, the target type first
 Dtypes = tuple[frozenset[torch.dtype], ...]
 
 
 def options_of(check: Function) -> tuple[Option, ...]:
-    """The options that are numbers or truth values, by the annotations of a room's check.
+    """The options that are numbers or truth values, by the annotations of a loss's check.
 
     >>> def check(input: Tensor, swap: bool = False, alpha: float | Tensor | None = None) -> None: ...
     >>> [(place, name) for place, name, _ in options_of(check)]
@@ -41,7 +41,7 @@ def options_of(check: Function) -> tuple[Option, ...]:
 
 
 def plain(options: tuple[Option, ...], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments with every option as Python's own number; TypeError or ValueError names the one that is none."""
+    """The arguments with every option as Python's own number; TypeError or ValueError names one that is no number."""
     for place, name, types in options:
         if type(arguments[place]) not in types:
             arguments = (*arguments[:place], number(name, arguments[place], types), *arguments[place + 1 :])
@@ -60,7 +60,7 @@ def number(name: str, value: Any, types: tuple[type, ...]) -> Any:
     if types[0] is float and isinstance(found, float | int):
         return as_float(name, found)
     if type(found) is not types[0]:
-        raise TypeError(f"{name} must be {WORDS[types[0]]}, got {told(value)}")
+        raise TypeError(f"{name} must be {WORDS[types[0]]}, got {described(value)}")
     if isinstance(found, int) and not -LARGEST - 1 <= found <= LARGEST:
         raise ValueError(f"{name} must lie in -2^63..2^63 - 1, got {value}")
     return found
@@ -81,10 +81,10 @@ def scalar(value: Any) -> Any:
     return value
 
 
-def told(value: Any) -> str:
-    """A value for a message, in one line.
+def described(value: Any) -> str:
+    """A value in one line, for a message.
 
-    >>> told("2"), told(torch.zeros(3, 4))
+    >>> described("2"), described(torch.zeros(3, 4))
     ("'2' (str)", 'a tensor of shape [3, 4]')
     """
     if isinstance(value, Tensor):
@@ -93,10 +93,10 @@ def told(value: Any) -> str:
     return f"{line}{' ...' if rest else ''} ({type(value).__name__})"
 
 
-def usual(dtypes: Dtypes, arguments: tuple[Any, ...]) -> bool:
-    """Whether a kernel may judge the arguments itself: tensors of the usual types, and no gradient asked of an option.
+def supported(dtypes: Dtypes, arguments: tuple[Any, ...]) -> bool:
+    """Whether a kernel may check the arguments itself: tensors of the expected dtypes, and no gradient for an option.
 
-    Kernels convert what they read, so they would take truth values for numbers where torch refuses them.
+    Kernels convert what they read, so they would accept booleans as numbers where torch refuses them.
     """
     for one, allowed in zip(arguments, dtypes, strict=False):
         if getattr(one, "dtype", None) not in allowed:
@@ -107,6 +107,6 @@ def usual(dtypes: Dtypes, arguments: tuple[Any, ...]) -> bool:
     return True
 
 
-def usual_dtypes(loss: Loss) -> Dtypes:
-    """The usual types of each tensor: floating point, and labels of 64 bits where no gradient is asked."""
+def supported_dtypes(loss: Loss) -> Dtypes:
+    """The dtypes that kernels expect of each tensor: floating point, or int64 labels where no gradient is needed."""
     return tuple(FLOATING if name in loss.differentiable else COUNTED for name in loss.tensors)

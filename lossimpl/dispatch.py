@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossimpl import registry
-from lossimpl.arguments import Dtypes, Option, options_of, plain, told, usual, usual_dtypes
+from lossimpl.arguments import Dtypes, Option, described, options_of, plain, supported, supported_dtypes
 from lossimpl.spec import Function, Unavailable
 
 
@@ -41,7 +41,7 @@ def choose(name: str, *tensors: Tensor) -> Choice:
 
 
 FUNCTIONS: dict[tuple[str, str, str], Function] = {}  # a plain dict: torch.compile can look a function up in it
-KNOWN: dict[str, tuple[tuple[Option, ...], Dtypes]] = {}  # of each loss: its options, its tensors' usual types
+KNOWN: dict[str, tuple[tuple[Option, ...], Dtypes]] = {}  # for each loss: its options, the dtypes of its tensors
 
 
 def native_refuses(name: str, device: str) -> str | None:
@@ -58,19 +58,19 @@ def remember(name: str, implementation: str, device: str) -> None:
     if (name, implementation, device) not in FUNCTIONS:
         FUNCTIONS[name, implementation, device] = registry.function(name, implementation, device)
         loss = registry.get(name)
-        KNOWN[name] = options_of(loss.check), usual_dtypes(loss)
+        KNOWN[name] = options_of(loss.check), supported_dtypes(loss)
 
 
 def fallback(name: str) -> str:
-    """What stands in for native where it does not serve."""
+    """The implementation that `auto` takes where native does not serve."""
     return "torch" if "torch" in registry.get(name).implementations else "vectorized"
 
 
 @torch._dynamo.assume_constant_result  # type: ignore[untyped-decorator]  # torch ships no types for it
 def resolved(name: str, implementation: str, device: str) -> str:
-    """The implementation behind the word, loaded; outside any trace, since loading may build."""
+    """The name of the implementation to use, loaded; outside any trace, since loading may build."""
     if not isinstance(implementation, str):
-        raise TypeError(f"implementation must be the name of one, got {told(implementation)}")
+        raise TypeError(f"implementation must be the name of one, got {described(implementation)}")
     if implementation == "auto":
         implementation = "native" if native_refuses(name, device) is None else fallback(name)
     remember(name, implementation, device)
@@ -88,8 +88,8 @@ def widened(argument: Any) -> Any:
 def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     """Check the arguments, then compute. `arguments` are the loss's own, all of them, in order.
 
-    `native` checks in its kernel, and asks the room's check for the message only when it has refused, or before where
-    the types are so unusual that a kernel might take what torch does not.
+    `native` checks in its kernel; the loss's own check runs before it only where the types are such that the kernel
+    might accept what torch refuses.
     """
     first = arguments[0]
     device = first.device.type if isinstance(first, Tensor) else "cpu"
@@ -99,7 +99,7 @@ def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     if torch.is_autocast_enabled(device):
         arguments = tuple(map(widened, arguments))
     if chosen == "native":
-        if not usual(dtypes, arguments):
+        if not supported(dtypes, arguments):
             registry.get(name).check(*arguments)
         try:
             result: Tensor = FUNCTIONS[name, "native", device](*arguments)

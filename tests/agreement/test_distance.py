@@ -69,7 +69,7 @@ def test_what_half_precision_cannot_hold_is_expected_as_infinity() -> None:
 
 
 def test_one_wrong_element_among_millions_is_named() -> None:
-    """The worst element is found beyond the first chunk, and told with its place."""
+    """The worst element is found beyond the first chunk, and reported with its index."""
     want = torch.ones(3, 700_000, dtype=torch.float64)
     got = want.float()
     got[2, 699_999] = 1.5

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 import lossimpl
-from lossimpl.arguments import options_of, told
+from lossimpl.arguments import described, options_of
 
 X = torch.tensor([[0.3, -1.0, 2.0, 0.5], [1.0, 0.2, -0.7, 0.0], [0.1, 0.9, 0.4, -2.0]])
 Y = torch.tensor([[0.0, 1.0, 1.0, 0.5], [1.0, 0.25, 1.0, 0.0], [0.0, 0.9, 0.4, 0.2]])
@@ -105,7 +105,7 @@ def option_calls():
         for _, option, types in options_of(loss.check):
             for value in SCALARS:
                 if not meant(name, option, value) and not (torch.Tensor in types and isinstance(value, torch.Tensor)):
-                    yield pytest.param(name, option, value, id=f"{name}-{option}-{told(value)}")
+                    yield pytest.param(name, option, value, id=f"{name}-{option}-{described(value)}")
 
 
 @pytest.mark.parametrize(("name", "option", "value"), list(option_calls()))
@@ -114,7 +114,7 @@ def test_an_odd_option_is_torchs(name, option, value):
     assert_as_torch(name, tensors_of(name), {option: value}, option)
 
 
-@pytest.mark.parametrize("value", [one for one in SCALARS if one is not None], ids=told)
+@pytest.mark.parametrize("value", [one for one in SCALARS if one is not None], ids=described)
 @pytest.mark.parametrize("name", list(lossimpl.LOSSES))
 def test_an_odd_reduction_is_refused_alike(name, value):
     """Nothing but the three words is a reduction."""
@@ -123,7 +123,7 @@ def test_an_odd_reduction_is_refused_alike(name, value):
     assert "must be 'none', 'mean' or 'sum'" in said.pop()
 
 
-@pytest.mark.parametrize("value", [None, 3, "", "fastest", ["native"], torch.ones(2)], ids=told)
+@pytest.mark.parametrize("value", [None, 3, "", "fastest", ["native"], torch.ones(2)], ids=described)
 def test_an_odd_implementation_is_refused(value):
     """The name of one that exists."""
     with pytest.raises((TypeError, ValueError), match="implementation"):
@@ -143,7 +143,7 @@ def tensor_calls():
         for place, argument in enumerate(loss.tensors):
             for value in odd_tensors(tensors_of(name)[place]):
                 kind = str(value.dtype) + str(value.layout) if isinstance(value, torch.Tensor) else ""
-                yield pytest.param(name, place, value, id=f"{name}-{argument}-{told(value)}{kind}")
+                yield pytest.param(name, place, value, id=f"{name}-{argument}-{described(value)}{kind}")
 
 
 @pytest.mark.filterwarnings("ignore:Using a target size")

@@ -1,4 +1,4 @@
-"""The inner loop of whoever edits an implementation: one timed step of each loss and implementation.
+"""The inner loop while editing an implementation: one timed step of each loss and implementation.
 
     pytest tests/bench -k focal --benchmark-autosave
     pytest tests/bench -k focal --benchmark-compare

@@ -15,9 +15,9 @@ import benchmarks.common, benchmarks.cross_entropy
 process = os.fork()
 if process == 0:
     os.environ["LOSSIMPL_SECONDS"] = "0.02"
-    told = benchmarks.common.track("cross_entropy", "torch", "128x1000", "float32", "cpu", "step")
+    result = benchmarks.common.track("cross_entropy", "torch", "128x1000", "float32", "cpu", "step")
     import torch
-    os._exit(0 if len(told["samples"]) >= 7 and torch.get_num_threads() == int(os.environ["LOSSIMPL_THREADS"]) else 1)
+    os._exit(0 if len(result["samples"]) >= 7 and torch.get_num_threads() == int(os.environ["LOSSIMPL_THREADS"]) else 1)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 """
 

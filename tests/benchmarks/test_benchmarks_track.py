@@ -1,4 +1,4 @@
-"""What asv is told of a row, and what goes into the side-car: every outcome, once, with its reason."""
+"""What asv gets of a row, and what goes into the side-car: every outcome, once, with its reason."""
 
 import json
 from types import SimpleNamespace
@@ -38,9 +38,9 @@ def plant(monkeypatch):
 def test_a_good_row_gives_asv_its_samples(rows, plant):
     """asv gets samples and calls per sample, and the side-car the same samples with all the rest."""
     plant(F.mse_loss)
-    told = common.track("mse_loss", *PARAMS)
+    result = common.track("mse_loss", *PARAMS)
     (row,) = rows.read()
-    assert told == {"samples": row["samples"], "number": row["number"]}
+    assert result == {"samples": row["samples"], "number": row["number"]}
     assert row["benchmark"] == "mse_loss.MseLoss.track_seconds"
     assert row["params"] == ["'planted'", "'8x4'", "'float32'", "'cpu'", "'step'"]
     assert (row["status"], row["agreement"]["verdict"]) == ("ok", "ok")
@@ -100,12 +100,12 @@ def test_a_line_cut_short_is_passed_over(rows):
     assert rows.read() == [{"a": 1}]
 
 
-def test_a_loading_row_is_told_in_seconds_per_sample(rows, monkeypatch):
+def test_a_loading_row_is_result_in_seconds_per_sample(rows, monkeypatch):
     """100 and 200 samples a second are 10 and 5 ms a sample; the side-car keeps the rates."""
     measured = {"status": "ok", "samples_per_second": [100.0, 200.0], "scenario": {"num_workers": 0}}
     monkeypatch.setattr("lossimpl.loading.measure", lambda *arguments: dict(measured))
-    told = loading.Loading().track_seconds_per_sample("digits", 0, False, 16)
-    assert told == {"samples": [0.01, 0.005], "number": 1}
+    result = loading.Loading().track_seconds_per_sample("digits", 0, False, 16)
+    assert result == {"samples": [0.01, 0.005], "number": 1}
     (row,) = rows.read()
     assert row["params"] == ["'digits'", "0", "False", "16"]
     assert row["samples_per_second"] == [100.0, 200.0]

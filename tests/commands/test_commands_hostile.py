@@ -96,7 +96,7 @@ def test_the_reports_too():
 
 @pytest.mark.parametrize("module", ["lossimpl.cli", "reports"])
 def test_a_full_disk_and_a_closed_reader(module):
-    """A table that nobody can take ends the command in one line."""
+    """A table that cannot be written ends the command in one line."""
     arguments = ["list"] if module == "lossimpl.cli" else []
     assert_refused(lossimpl(*arguments, module=module, redirect="> /dev/full"), "No space left on device")
     assert "Traceback" not in lossimpl(*arguments, module=module, redirect="| head -1").stderr

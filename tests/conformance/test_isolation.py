@@ -51,7 +51,7 @@ def test_every_way_to_fail_is_an_outcome_and_the_worker_goes_on() -> None:
 
 def test_a_renewed_worker_is_another_process() -> None:
     with Worker() as worker:
-        worker.renew()  # nobody there yet
+        worker.renew()  # no process yet
         first = worker.run(os.getpid, seconds=60).value
         worker.renew()
         assert worker.run(os.getpid, seconds=60).value != first

@@ -1,4 +1,4 @@
-"""Every room's tensor forms agree with torch.nn.functional, value and gradients, over the options of the signature.
+"""Every loss's tensor forms agree with torch.nn.functional, value and gradients, over the options of the signature.
 
 Expected values come from torch, in float64, where torch's forms are numerically sound on the inputs drawn here.
 """

@@ -52,7 +52,7 @@ class PaperDevice:
 
 
 class PaperBoard(SilentBoard):
-    """Says what it was told to say, and the last thing again once it has said all."""
+    """Gives the readings in turn, and the last one again after that."""
 
     def __init__(self, *readings, others=0):
         self.readings, self.neighbours = list(readings), others

@@ -1,4 +1,4 @@
-"""The manifest: the same in every process of one environment, and nobody's name in it."""
+"""The manifest: the same in every process of one environment, and nothing personal in it."""
 
 import getpass
 import json

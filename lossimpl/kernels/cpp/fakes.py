@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossimpl.kernels.contract import MARK
+
 NONE = 0  # reduction "none"; kNone in csrc/call.h
 
 
@@ -67,7 +69,8 @@ def on_one_device(fake: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(*arguments: Any) -> Any:
         devices = {one.device for one in arguments if isinstance(one, Tensor)}
         if len(devices) > 1:
-            raise RuntimeError(f"expected all tensors on one device, got {', '.join(sorted(map(str, devices)))}")
+            names = ", ".join(sorted(map(str, devices)))
+            raise RuntimeError(f"expected all tensors on one device, got {names} ({MARK})")
         return fake(*arguments)
 
     return guarded
