@@ -96,13 +96,17 @@ def described(value: Any) -> str:
 def supported(dtypes: Dtypes, arguments: tuple[Any, ...]) -> bool:
     """Whether a kernel may check the arguments itself: tensors of the expected dtypes, and no gradient for an option.
 
-    Kernels convert what they read, so they would accept booleans as numbers where torch refuses them.
+    Kernels convert what they read, so they would accept booleans as numbers and bytes as words where torch refuses
+    them.
     """
     for one, allowed in zip(arguments, dtypes, strict=False):
         if getattr(one, "dtype", None) not in allowed:
             return False
     for one in arguments[len(dtypes) :]:
-        if isinstance(one, Tensor) and (one.requires_grad or one.dtype is torch.bool):
+        if isinstance(one, Tensor):
+            if one.requires_grad or one.dtype is torch.bool:
+                return False
+        elif isinstance(one, bytes):
             return False
     return True
 
