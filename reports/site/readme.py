@@ -1,4 +1,4 @@
-"""`python -m reports readme`: the results in README, written from stored results."""
+"""`python -m reports readme`: the results in README, and all cases in docs/results.md, written from stored results."""
 
 from __future__ import annotations
 
@@ -36,36 +36,51 @@ NOTE = (
 def readme(
     results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="The file with the two markers.")] = Path("README.md"),
+    cases: Annotated[Path, typer.Option(help="The file of all cases.")] = Path("docs/results.md"),
     device: Annotated[Device, typer.Option(help="The device whose results to write.")] = "cpu",
 ) -> None:
-    """Write the newest results between README's markers."""
+    """Write the newest results between README's markers, and every case to a file of its own."""
     text = out.read_text()
     if START not in text or END not in text:
         raise typer.BadParameter(f"{out} lacks the markers {START!r} and {END!r}", param_hint="--out")
     before, after = text.split(START)[0], text.split(END)[1]
     material = gather(results)
-    written = section(material, device) + "".join(f"\n{one}\n" for one in self_tests(material))
-    out.write_text(before + START + "\n\n" + written + "\n" + END + after)
-    typer.echo(str(out))
+    where, compared = newest(material, device)
+    written = [*summary(where, compared), *self_tests(material)]
+    out.write_text(before + START + "\n\n" + "\n\n".join(written) + "\n\n" + END + after)
+    cases.write_text("\n\n".join(all_cases(where, compared)) + "\n")
+    typer.echo(f"{out}, {cases}")
 
 
-def section(material: Material, device: str) -> str:
-    """Where it was measured, the summary, every case, and what the columns mean."""
+def newest(material: Material, device: str) -> tuple[str, list[Comparison]]:
+    """Where the newest results of a device come from, and its cases."""
     for setup in material.setups:
         rows = material.of_setup(setup)
         rows = rows[rows["device"] == device]
         if not rows.empty:
-            return "\n".join(parts(f"Measured on {setup[0]}, {setup[1]}, {device}.", comparisons(rows)))
-    return f"Nothing has been measured on {device} yet; `make report` does it.\n"
+            return f"Measured on {setup[0]}, {setup[1]}, {device}.", comparisons(rows)
+    return f"Nothing has been measured on {device} yet; `make report` does it.", []
 
 
-def parts(where: str, cases: list[Comparison]) -> Iterator[str]:
-    """The lines of the section; the table of all cases is folded."""
-    yield from (where, "", *table(SUMMARY, map(summary_line, means(cases))), "")
-    yield f"{slower_words(cases)}."
-    yield from (f"- {one.label}" for one in cases if one.slower)
-    yield from ("", NOTE, "", f"<details><summary>All {len(cases)} cases</summary>", "")
-    yield from (*table(CASES, map(case_line, cases)), "", "</details>", "")
+def summary(where: str, cases: list[Comparison]) -> Iterator[str]:
+    """The paragraphs of README: where, the largest shapes, and where native is not the fastest."""
+    yield where
+    if not cases:
+        return
+    yield "\n".join(table(SUMMARY, map(summary_line, means(cases))))
+    slower = [f"- {one.label}" for one in cases if one.slower]
+    yield "\n".join(
+        (f"{slower_words(cases)}. [All {len(cases)} cases](docs/results.md), with what is measured.", *slower)
+    )
+
+
+def all_cases(where: str, cases: list[Comparison]) -> Iterator[str]:
+    """The paragraphs of the file of all cases."""
+    yield "# Results"
+    yield f"Written by `python -m reports readme` from `results/`. {where}"
+    if cases:
+        yield NOTE
+        yield "\n".join(table(CASES, map(case_line, cases)))
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
