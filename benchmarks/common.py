@@ -1,12 +1,14 @@
-"""How every benchmark of a loss measures, reports to asv, and keeps the rest of its row in a side-car.
+"""How every benchmark of a loss measures, reports to asv, and keeps the rest of its rows in a side-car.
 
-asv stores samples only, so each row is written whole to the file that `LOSSIMPL_ROWS` names (one JSON object per
-line), and its environment into the `.manifest.jsonl` beside it. A row measured since `LOSSIMPL_RESUME` (a
-time as in `started_at`) is taken from there instead of being measured again: so an interrupted sweep goes on.
-`LOSSIMPL_SECONDS` caps what a row may take.
+asv stores samples only, so each row is written whole to the file that `LOSSIMPL_ROWS` names (one JSON object per line),
+and its environment to the `.manifest.jsonl` beside it.
 
-Each row is forked from asv's fork server, which imports this once. Nothing here may run a torch operation or touch CUDA
-at import, because threads do not survive a fork.
+A sweep asks for a round: `LOSSIMPL_ROUND` names a file of JSON with the round's `number`, the `implementations` that
+are timed back to back in this process, the `seconds` for each, and those already `checked`. Without it, as under a bare
+`asv run`, the row is timed alone for `LOSSIMPL_SECONDS`.
+
+Each process is forked from asv's fork server, which imports this once. Threads do not survive a fork, and a process
+that has asked the CUDA driver for its devices cannot use them after one: so importing this starts neither.
 """
 
 import gc
@@ -25,26 +27,35 @@ from lossimpl.measure.clock import Rule
 from .calls import case_of
 
 try:
-    from lossimpl import row
-except ImportError:  # commits before it left `measure`
-    from lossimpl.measure import row
+    from lossimpl import rounds
+except ImportError:  # a commit before there were rounds: its rows are measured one by one
+    rounds = None
+    try:
+        from lossimpl import row as single
+    except ImportError:
+        from lossimpl.measure import row as single
 
 
 def import_compiler() -> None:
-    """What every row of torch.compile imports, kept from looking for a GPU as torch 2.11 does there.
+    """Import what torch.compile needs and compile once, on one thread, which later compiles in each fork profit from.
 
-    A process that has asked the driver for its devices cannot use them after a fork, so no row could run on CUDA.
+    torch 2.11 looks for a GPU during the import, which is suppressed.
     """
     import torch
 
     asked, torch.cuda.is_available = torch.cuda.is_available, lambda: False
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         importlib.import_module("torch._inductor.compile_fx")
+        torch.compile(lambda x: (x * 2 + x.exp()).mean())(torch.ones(4, requires_grad=True)).backward()
+        torch.compiler.reset()
     finally:
         torch.cuda.is_available = asked
+        torch.set_num_threads(threads)
 
 
-if "ASV" in os.environ:  # set by asv: its fork server pays for these imports once
+if "ASV" in os.environ:  # set by asv: its fork server pays for this once
     import_compiler()
 
 gc.freeze()  # imported objects live as long as the process: the collector of a forked row need not touch their pages
@@ -53,27 +64,45 @@ PARAM_NAMES = ("implementation", "shape", "dtype", "device", "mode")
 
 
 def track(loss: str, *params: str) -> dict[str, object]:
-    """Measure one row, or find it, and return what asv stores: samples in seconds per call, and calls per sample.
+    """Measure the row, or the round that it belongs to, and return what asv stores of the row.
 
-    Unavailable is a skip. Wrong, impossible and broken are failures, and their rows are kept like all others.
+    That is its samples in seconds per call, and calls per sample. Unavailable is a skip. Wrong, impossible and failed
+    rows are failures for asv, and are kept like all others.
     """
-    record = find(name_of(loss), params) or keep(measure(loss, *params))
+    plan = json.loads(Path(os.environ["LOSSIMPL_ROUND"]).read_text()) if "LOSSIMPL_ROUND" in os.environ else {}
+    records = {record["params"][0]: keep(record) for record in measure(loss, params, plan)}
+    record = records[repr(params[0])]
     if record["status"] == "unavailable":
         raise SkipNotImplemented(record["reason"])
     if record["status"] != "ok":
         raise RuntimeError(f"{record['status']}: {record['reason']}")
-    return {"samples": list(record["samples"]), "number": record["number"]}
+    measured = record["rounds"][0] if "rounds" in record else record | {"calls": record["number"]}
+    return {"samples": list(measured["samples"]), "number": measured["calls"]}
 
 
-def measure(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> dict[str, object]:
-    """The record of one row, measured now."""
-    params = (implementation, shape, dtype, device, mode)
-    head = started(name_of(loss), params)
-    if implementation not in registry.get(loss).implementations:
-        named = {"loss": loss, **dict(zip(PARAM_NAMES, params, strict=True))}
-        return head | named | {"status": "unavailable", "reason": "this version or this machine lacks it"}
-    rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
-    return head | asdict(row.measure(case_of(loss, shape, dtype, device, mode), implementation, rule))
+def measure(loss: str, params: tuple[str, ...], plan: dict[str, object]) -> list[dict[str, object]]:
+    """The records of a round, or of one row alone."""
+    names = plan.get("implementations", [params[0]])
+    existing = registry.get(loss).implementations
+    heads = {name: started(name_of(loss), (name, *params[1:])) for name in names}
+    found = [asdict(row) for row in timed(loss, params, [name for name in names if name in existing], plan)]
+    for name in names:
+        if name not in existing:
+            named = {"loss": loss, **dict(zip(PARAM_NAMES, (name, *params[1:]), strict=True))}
+            found.append(named | {"status": "unavailable", "reason": "this version or this machine lacks it"})
+    return [heads[record["implementation"]] | record for record in found]
+
+
+def timed(loss: str, params: tuple[str, ...], names: list[str], plan: dict[str, object]) -> list[object]:
+    """The rows of the implementations that exist."""
+    case = case_of(loss, *params[1:])
+    if not plan:
+        rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
+    else:
+        rule = Rule(max_seconds=plan["seconds"], min_samples=1, max_samples=50, warmup_seconds=0.01)
+    if rounds is None:
+        return [single.measure(case, name, rule) for name in names]
+    return rounds.measure_round(case, names, plan.get("number", 1), rule, plan.get("checked", ())) if names else []
 
 
 def started(benchmark: str, params: tuple[object, ...]) -> dict[str, object]:
@@ -100,21 +129,11 @@ def keep(record: dict[str, object]) -> dict[str, object]:
     """Append the record to the side-car, after its manifest if that is new there, and return the record."""
     path = os.environ.get("LOSSIMPL_ROWS")
     if path:
-        manifests = Path(path.replace(".rows.jsonl", ".manifest.jsonl"))
+        manifests = Path(path).with_name(Path(path).name.split(".rows.")[0].split(".rounds.")[0] + ".manifest.jsonl")
         if all(known["id"] != record["manifest"] for known in lines(manifests)):
             append(manifests, environment.manifest())
         append(Path(path), record)
     return record
-
-
-def find(benchmark: str, params: tuple[object, ...]) -> dict[str, object] | None:
-    """The row that this sweep measured before it was interrupted, or None."""
-    since = os.environ.get("LOSSIMPL_RESUME")
-    if not since:
-        return None
-    wanted = (benchmark, texts(params))
-    rows = lines(Path(os.environ["LOSSIMPL_ROWS"]))
-    return next((r for r in rows if (r["benchmark"], r["params"]) == wanted and r["started_at"] >= since), None)
 
 
 def append(path: Path, record: dict[str, object]) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lossimpl import nn
-    from lossimpl.dispatch import Choice, choose
+    from lossimpl.comparison import Comparison, compare
+    from lossimpl.dispatch import Choice, choose, compute
     from lossimpl.functional import (
         binary_cross_entropy,
         binary_cross_entropy_with_logits,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         softmax_focal_loss,
         triplet_margin_loss,
     )
+    from lossimpl.patching import patch
     from lossimpl.registry import LOSSES, get, register, register_loss
     from lossimpl.spec import (
         ELEMENTWISE,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
         Unavailable,
     )
 
+    __version__: str
+
 __all__ = [
     "ELEMENTWISE",
     "LOSSES",
@@ -48,13 +52,17 @@ __all__ = [
     "OVER_VECTORS",
     "Case",
     "Choice",
+    "Comparison",
     "Implementation",
     "Loss",
     "Shapes",
     "Unavailable",
+    "__version__",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "choose",
+    "compare",
+    "compute",
     "cross_entropy",
     "get",
     "huber_loss",
@@ -62,6 +70,7 @@ __all__ = [
     "log_cosh_loss",
     "mse_loss",
     "nn",
+    "patch",
     "register",
     "register_loss",
     "sigmoid_focal_loss",
@@ -71,7 +80,9 @@ __all__ = [
 ]
 
 HOMES = {
-    "lossimpl.dispatch": ("Choice", "choose"),
+    "lossimpl.comparison": ("Comparison", "compare"),
+    "lossimpl.dispatch": ("Choice", "choose", "compute"),
+    "lossimpl.patching": ("patch",),
     "lossimpl.registry": ("LOSSES", "get", "register", "register_loss"),
     "lossimpl.spec": (
         "ELEMENTWISE",
@@ -89,12 +100,20 @@ HOMES = {
 def __getattr__(name: str) -> Any:
     """Import a public name from its home; from then on it is an ordinary attribute."""
     if name not in __all__:
-        raise AttributeError(f"module 'lossimpl' has no attribute {name!r}")
+        raise AttributeError(unknown(name))
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("lossimpl")
     if name == "nn":
         return importlib.import_module("lossimpl.nn")
     home = next((module for module, names in HOMES.items() if name in names), "lossimpl.functional")
     globals()[name] = getattr(importlib.import_module(home), name)
     return globals()[name]
+
+
+def unknown(name: str) -> str:
+    """What is wrong with a name, and the nearest public ones."""
+    near = importlib.import_module("difflib").get_close_matches(name, __all__)
+    return f"module 'lossimpl' has no attribute {name!r}" + f": did you mean {' or '.join(near)}?" * bool(near)
 
 
 def __dir__() -> list[str]:

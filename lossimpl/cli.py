@@ -29,10 +29,21 @@ def assemble() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_show_locals=False,
     )
+    option = typer.Option(False, "--version", is_eager=True, callback=show_version, help="Print the version and exit.")
+    app.callback()(lambda version=option: None)
     for found in sorted(pkgutil.iter_modules(commands.__path__), key=lambda found: found.name):
         name = found.name.rstrip("_")
         app.command(name)(getattr(importlib.import_module(f"lossimpl.commands.{found.name}"), found.name))
     return app
+
+
+def show_version(wanted: bool) -> None:
+    """The version, and the end of the command, if it was asked for."""
+    if wanted:
+        import lossimpl
+
+        print(lossimpl.__version__)
+        raise SystemExit
 
 
 def main() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -41,16 +44,20 @@ def choose(name: str, *tensors: Tensor) -> Choice:
 
 
 FUNCTIONS: dict[tuple[str, str, str], Function] = {}  # a plain dict: torch.compile can look a function up in it
+REFUSED: dict[tuple[str, str], str] = {}  # loss and device type -> why there is no native function
 KNOWN: dict[str, tuple[tuple[Option, ...], Dtypes]] = {}  # for each loss: its options, the dtypes of its tensors
 
 
 def native_refuses(name: str, device: str) -> str | None:
     """Why native cannot be had for this loss on this device type, or None; built or imported once."""
-    try:
-        remember(name, "native", device)
-    except Unavailable as error:
-        return str(error)
-    return None
+    if "native" not in registry.get(name).implementations:
+        return f"{name} has no fused kernel"
+    if (name, device) not in REFUSED:
+        try:
+            remember(name, "native", device)
+        except Unavailable as error:
+            REFUSED[name, device] = str(error)
+    return REFUSED.get((name, device))
 
 
 def remember(name: str, implementation: str, device: str) -> None:
@@ -63,26 +70,56 @@ def remember(name: str, implementation: str, device: str) -> None:
 
 def fallback(name: str) -> str:
     """The implementation that `auto` takes where native does not serve."""
-    return "torch" if "torch" in registry.get(name).implementations else "vectorized"
+    known = registry.get(name).implementations
+    return next((one for one in ("torch", "vectorized") if one in known), next(iter(known)))
 
 
-@torch._dynamo.assume_constant_result  # type: ignore[untyped-decorator]  # torch ships no types for it
+@cache
+def warn_once(reason: str) -> None:
+    """Warn that `auto` does without the fused kernels, the first time for each reason."""
+    warnings.warn(f"implementation='auto' runs without the fused kernels, many times slower: {reason}", stacklevel=5)
+
+
 def resolved(name: str, implementation: str, device: str) -> str:
     """The name of the implementation to use, loaded; outside any trace, since loading may build."""
     if not isinstance(implementation, str):
         raise TypeError(f"implementation must be the name of one, got {described(implementation)}")
     if implementation == "auto":
-        implementation = "native" if native_refuses(name, device) is None else fallback(name)
+        reason = native_refuses(name, device)
+        implementation = "native" if reason is None else fallback(name)
+        if reason is not None and device in registry.KERNELS and "native" in registry.get(name).implementations:
+            warn_once(reason)
     remember(name, implementation, device)
     if implementation == "native":
         remember(name, fallback(name), device)
     return implementation
 
 
+# As `torch._dynamo.assume_constant_result` marks it, whose import takes seconds and 70 MiB.
+resolved._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def widened(argument: Any) -> Any:
     """A half-precision tensor in float32, anything else itself: torch's autocast computes losses in float32."""
     half = isinstance(argument, Tensor) and argument.dtype in (torch.float16, torch.bfloat16)
     return argument.float() if half else argument
+
+
+def compute(name: str, *tensors: Tensor, implementation: str = "auto", **options: Any) -> Tensor:
+    """Any loss by its name, one from `register_loss` too: its tensors in order, its options by name.
+
+    Raises: ValueError for an unknown loss or implementation; TypeError for arguments that are not the loss's own; what
+    the loss's check raises.
+
+    >>> compute("huber_loss", torch.ones(2), torch.zeros(2), delta=2.0, implementation="torch")
+    tensor(0.5000)
+    """
+    try:
+        arguments = inspect.signature(registry.get(name).check).bind(*tensors, **options)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from error
+    arguments.apply_defaults()
+    return call(name, implementation, *arguments.args)
 
 
 def call(name: str, implementation: str, *arguments: Any) -> Tensor:

@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from lossimpl.dispatch import call
+from lossimpl.spec import Name, Reduction
 
 
 def warn_of_broadcast(input: Any, target: Any) -> None:
@@ -33,10 +34,10 @@ def cross_entropy(
     target: Tensor,
     weight: Tensor | None = None,
     ignore_index: int = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Cross entropy of logits over exclusive classes.
 
@@ -62,9 +63,9 @@ def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Binary cross entropy of probabilities.
 
@@ -88,10 +89,10 @@ def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     pos_weight: Tensor | None = None,
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Binary cross entropy of logits.
 
@@ -116,9 +117,9 @@ def sigmoid_focal_loss(
     targets: Tensor,
     alpha: float = 0.25,
     gamma: float = 2.0,
-    reduction: str = "none",
+    reduction: Reduction = "none",
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Focal loss over independent yes/no decisions, on logits; the signature is torchvision's.
 
@@ -143,9 +144,9 @@ def softmax_focal_loss(
     alpha: float | Tensor | None = None,
     gamma: float = 2.0,
     ignore_index: int = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Focal loss over exclusive classes.
 
@@ -168,10 +169,10 @@ def softmax_focal_loss(
 def l1_loss(
     input: Tensor,
     target: Tensor,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     weight: Tensor | None = None,
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Mean absolute error.
 
@@ -194,10 +195,10 @@ def l1_loss(
 def mse_loss(
     input: Tensor,
     target: Tensor,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     weight: Tensor | None = None,
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Mean squared error.
 
@@ -220,10 +221,10 @@ def mse_loss(
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     beta: float = 1.0,
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Smooth L1: quadratic near zero, absolute beyond `beta`.
 
@@ -245,11 +246,11 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor,
     target: Tensor,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     delta: float = 1.0,
     weight: Tensor | None = None,
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Huber loss: quadratic near zero, linear with slope `delta` beyond.
 
@@ -272,9 +273,9 @@ def huber_loss(
 def log_cosh_loss(
     input: Tensor,
     target: Tensor,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Log-cosh loss: like half the square near zero, like the absolute value far out.
 
@@ -302,9 +303,9 @@ def triplet_margin_loss(
     p: float = 2.0,
     eps: float = 1e-6,
     swap: bool = False,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
-    implementation: str = "auto",
+    implementation: Name = "auto",
 ) -> Tensor:
     """Triplet margin loss: an anchor nearer to its positive than to its negative by a margin.
 

@@ -7,10 +7,13 @@ tensor(1.)
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import Tensor
 
 from lossimpl import functional
+from lossimpl.spec import Name, Reduction
 
 __all__ = [
     "BCELoss",
@@ -27,17 +30,35 @@ __all__ = [
 ]
 
 
-class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
+class Module(torch.nn.Module):
+    """What our modules have in common."""
+
+    implementation: Name
+
+    def extra_repr(self) -> str:
+        """The options, as the constructor takes them; of a tensor its shape."""
+        names = [name for name in inspect.signature(type(self)).parameters if hasattr(self, name)]
+        return ", ".join(f"{name}={shown(getattr(self, name))}" for name in names)
+
+
+def shown(option: object) -> str:
+    """An option in a module's representation."""
+    return f"tensor{list(option.shape)}" if isinstance(option, Tensor) else repr(option)
+
+
+class CrossEntropyLoss(Module, torch.nn.CrossEntropyLoss):
     """Module of `lossimpl.cross_entropy`."""
+
+    reduction: Reduction
 
     def __init__(
         self,
         weight: Tensor | None = None,
         ignore_index: int = -100,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
         label_smoothing: float = 0.0,
         *,
-        implementation: str = "auto",
+        implementation: Name = "auto",
     ) -> None:
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
         self.implementation = implementation
@@ -55,10 +76,14 @@ class CrossEntropyLoss(torch.nn.CrossEntropyLoss):
         )
 
 
-class BCELoss(torch.nn.BCELoss):
+class BCELoss(Module, torch.nn.BCELoss):
     """Module of `lossimpl.binary_cross_entropy`."""
 
-    def __init__(self, weight: Tensor | None = None, reduction: str = "mean", *, implementation: str = "auto") -> None:
+    reduction: Reduction
+
+    def __init__(
+        self, weight: Tensor | None = None, reduction: Reduction = "mean", *, implementation: Name = "auto"
+    ) -> None:
         super().__init__(weight=weight, reduction=reduction)
         self.implementation = implementation
 
@@ -69,16 +94,18 @@ class BCELoss(torch.nn.BCELoss):
         )
 
 
-class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
+class BCEWithLogitsLoss(Module, torch.nn.BCEWithLogitsLoss):
     """Module of `lossimpl.binary_cross_entropy_with_logits`."""
+
+    reduction: Reduction
 
     def __init__(
         self,
         weight: Tensor | None = None,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
         pos_weight: Tensor | None = None,
         *,
-        implementation: str = "auto",
+        implementation: Name = "auto",
     ) -> None:
         super().__init__(weight=weight, reduction=reduction, pos_weight=pos_weight)
         self.implementation = implementation
@@ -90,11 +117,11 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
         )
 
 
-class SigmoidFocalLoss(torch.nn.Module):
+class SigmoidFocalLoss(Module):
     """Module of `lossimpl.sigmoid_focal_loss`."""
 
     def __init__(
-        self, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "none", *, implementation: str = "auto"
+        self, alpha: float = 0.25, gamma: float = 2.0, reduction: Reduction = "none", *, implementation: Name = "auto"
     ) -> None:
         super().__init__()
         self.alpha, self.gamma, self.reduction = alpha, gamma, reduction
@@ -107,7 +134,7 @@ class SigmoidFocalLoss(torch.nn.Module):
         )
 
 
-class SoftmaxFocalLoss(torch.nn.Module):
+class SoftmaxFocalLoss(Module):
     """Module of `lossimpl.softmax_focal_loss`; a tensor `alpha` moves with the module."""
 
     def __init__(
@@ -115,9 +142,9 @@ class SoftmaxFocalLoss(torch.nn.Module):
         alpha: float | Tensor | None = None,
         gamma: float = 2.0,
         ignore_index: int = -100,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
         *,
-        implementation: str = "auto",
+        implementation: Name = "auto",
     ) -> None:
         super().__init__()
         self.alpha: float | Tensor | None
@@ -141,10 +168,12 @@ class SoftmaxFocalLoss(torch.nn.Module):
         )
 
 
-class L1Loss(torch.nn.L1Loss):
+class L1Loss(Module, torch.nn.L1Loss):
     """Module of `lossimpl.l1_loss`."""
 
-    def __init__(self, reduction: str = "mean", *, implementation: str = "auto") -> None:
+    reduction: Reduction
+
+    def __init__(self, reduction: Reduction = "mean", *, implementation: Name = "auto") -> None:
         super().__init__(reduction=reduction)
         self.implementation = implementation
 
@@ -153,10 +182,12 @@ class L1Loss(torch.nn.L1Loss):
         return functional.l1_loss(input, target, self.reduction, implementation=self.implementation)
 
 
-class MSELoss(torch.nn.MSELoss):
+class MSELoss(Module, torch.nn.MSELoss):
     """Module of `lossimpl.mse_loss`."""
 
-    def __init__(self, reduction: str = "mean", *, implementation: str = "auto") -> None:
+    reduction: Reduction
+
+    def __init__(self, reduction: Reduction = "mean", *, implementation: Name = "auto") -> None:
         super().__init__(reduction=reduction)
         self.implementation = implementation
 
@@ -165,10 +196,12 @@ class MSELoss(torch.nn.MSELoss):
         return functional.mse_loss(input, target, self.reduction, implementation=self.implementation)
 
 
-class SmoothL1Loss(torch.nn.SmoothL1Loss):
+class SmoothL1Loss(Module, torch.nn.SmoothL1Loss):
     """Module of `lossimpl.smooth_l1_loss`."""
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0, *, implementation: str = "auto") -> None:
+    reduction: Reduction
+
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0, *, implementation: Name = "auto") -> None:
         super().__init__(reduction=reduction, beta=beta)
         self.implementation = implementation
 
@@ -177,10 +210,12 @@ class SmoothL1Loss(torch.nn.SmoothL1Loss):
         return functional.smooth_l1_loss(input, target, self.reduction, self.beta, implementation=self.implementation)
 
 
-class HuberLoss(torch.nn.HuberLoss):
+class HuberLoss(Module, torch.nn.HuberLoss):
     """Module of `lossimpl.huber_loss`."""
 
-    def __init__(self, reduction: str = "mean", delta: float = 1.0, *, implementation: str = "auto") -> None:
+    reduction: Reduction
+
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0, *, implementation: Name = "auto") -> None:
         super().__init__(reduction=reduction, delta=delta)
         self.implementation = implementation
 
@@ -189,10 +224,10 @@ class HuberLoss(torch.nn.HuberLoss):
         return functional.huber_loss(input, target, self.reduction, self.delta, implementation=self.implementation)
 
 
-class LogCoshLoss(torch.nn.Module):
+class LogCoshLoss(Module):
     """Module of `lossimpl.log_cosh_loss`."""
 
-    def __init__(self, reduction: str = "mean", *, implementation: str = "auto") -> None:
+    def __init__(self, reduction: Reduction = "mean", *, implementation: Name = "auto") -> None:
         super().__init__()
         self.reduction, self.implementation = reduction, implementation
 
@@ -201,8 +236,10 @@ class LogCoshLoss(torch.nn.Module):
         return functional.log_cosh_loss(input, target, self.reduction, implementation=self.implementation)
 
 
-class TripletMarginLoss(torch.nn.TripletMarginLoss):
+class TripletMarginLoss(Module, torch.nn.TripletMarginLoss):
     """Module of `lossimpl.triplet_margin_loss`."""
+
+    reduction: Reduction
 
     def __init__(
         self,
@@ -210,9 +247,9 @@ class TripletMarginLoss(torch.nn.TripletMarginLoss):
         p: float = 2.0,
         eps: float = 1e-6,
         swap: bool = False,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
         *,
-        implementation: str = "auto",
+        implementation: Name = "auto",
     ) -> None:
         super().__init__(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
         self.implementation = implementation

@@ -1,22 +1,29 @@
-"""Intervals, ties and ranks: how well a median is known, and which numbers are significantly smaller than others.
+"""Intervals, ties and ranks: what a session's estimate is worth, and which implementations are significantly faster.
 
-The number of samples below the true median is binomial(n, 1/2), whatever the distribution of the samples, so the
-interval between the k-th smallest and the k-th largest covers the median with probability 1 - 2 P(B < k). Nothing is
-assumed to be normal and no sample is dropped. Source: Thompson, "On confidence ranges for the median", Annals of
-Mathematical Statistics 7 (1936).
+Between processes: the rounds of a session are its replicates. `over_rounds` gives the geometric mean over rounds with
+an interval that the estimate of another session of as many rounds falls into with 95 %: the prediction interval of
+Student (1908) on the logarithms, mean ± t s sqrt(1/n + 1/n). `paired` does the same for the ratio of two
+implementations within each round, where what slows down both cancels. Two implementations are statistically tied if
+that interval holds 1.
 
-Two numbers whose intervals overlap are statistically tied. Pure: the terminal and the site rank by these functions.
+Within a process: `median_interval` covers the median of samples, whatever their distribution: the number of samples
+below it is binomial(n, 1/2). Source: Thompson, "On confidence ranges for the median", Annals of Mathematical Statistics
+7 (1936).
+
+Pure: the terminal and the site rank by these functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache
-from statistics import median
+from statistics import fmean, median, stdev
 from typing import NamedTuple
 
 CONFIDENCE = 0.95  # the level of every interval that is shown or ranked by
+FEWEST_ROUNDS = 4  # that support an interval: of three, one disturbed round widens it fourfold
 FEWEST = 6  # samples that support an interval: their range covers the median with 1 - 2 / 2**6 = 97 %
 
 
@@ -34,6 +41,71 @@ class Interval(NamedTuple):
         Interval(value=2.0, low=1.0, high=4.5)
         """
         return Interval(self.value, self.low / (1 + share), self.high * (1 + share))
+
+
+def over_rounds(values: Sequence[float]) -> Interval:
+    """The geometric mean over rounds, with the interval for the estimate of another session of as many rounds.
+
+    Fewer than `FEWEST_ROUNDS` rounds support no interval: its ends are NaN. Raises ValueError for no rounds.
+
+    >>> [round(end, 3) for end in over_rounds([1.00, 1.02, 0.98, 1.01, 0.99])]
+    [1.0, 0.973, 1.028]
+    >>> over_rounds([2.0, 2.0])
+    Interval(value=2.0, low=nan, high=nan)
+    """
+    if not values:
+        raise ValueError("values: expected at least one round, got none")
+    logs = [math.log(value) for value in values]
+    middle = fmean(logs)
+    if len(logs) < FEWEST_ROUNDS:
+        return Interval(math.exp(middle), math.nan, math.nan)
+    reach = student(len(logs) - 1) * stdev(logs) * math.sqrt(2 / len(logs))
+    return Interval(math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))
+
+
+def paired(slow: Mapping[int, float], fast: Mapping[int, float]) -> Interval | None:
+    """How many times as large `slow` is as `fast`, paired within rounds; None where they share no round.
+
+    >>> paired({1: 2.0, 2: 4.0, 3: 8.0, 4: 2.0}, {1: 1.0, 2: 2.0, 3: 4.0, 4: 1.0, 5: 3.0})
+    Interval(value=2.0, low=2.0, high=2.0)
+    """
+    shared = [number for number in slow if number in fast]
+    return over_rounds([slow[number] / fast[number] for number in shared]) if shared else None
+
+
+@cache
+def student(freedom: int) -> float:
+    """The two-sided quantile of Student's t at `CONFIDENCE`.
+
+    >>> round(student(4), 3)
+    2.776
+    """
+    from scipy.special import stdtrit  # late: it takes a tenth of a second
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
+
+def significantly_slower(slow: Mapping[int, float], fast: Mapping[int, float]) -> bool:
+    """Whether the interval of the paired ratio lies above 1; without an interval, nothing is significant."""
+    found = paired(slow, fast)
+    return found is not None and found.low > 1
+
+
+def paired_ranks(times: Sequence[Mapping[int, float]]) -> list[int]:
+    """The rank of each by its times per round, 1 for the fastest; one that is tied with the first of a rank shares it.
+
+    >>> paired_ranks([{1: 3.0, 2: 3.3, 3: 3.0, 4: 3.1}, {1: 1.0, 2: 1.1, 3: 1.0, 4: 1.0}])
+    [2, 1]
+    """
+    found = [0] * len(times)
+    first, rank = None, 0
+    for place, index in enumerate(
+        sorted(range(len(times)), key=lambda one: over_rounds([*times[one].values()])), start=1
+    ):
+        if first is None or significantly_slower(times[index], first):
+            first, rank = times[index], place
+        found[index] = rank
+    return found
 
 
 def median_interval(samples: Sequence[float]) -> Interval:
@@ -70,13 +142,13 @@ def interval_rank(count: int, confidence: float = CONFIDENCE) -> int:
 
 
 def precision(samples: Sequence[float]) -> float:
-    """Half the width of the median's confidence interval as a fraction of the median.
+    """Half the width of the median's interval as a fraction of the median; infinite for fewer than three samples.
 
     >>> precision([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.1])
     0.05
     """
     middle, low, high = median_interval(samples)
-    return round((high - low) / 2 / middle, 12) if middle > 0 else float("inf")
+    return round((high - low) / 2 / middle, 12) if middle > 0 and len(samples) > 2 else math.inf
 
 
 def tied(one: Interval, other: Interval) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType, ModuleType
@@ -22,6 +23,19 @@ from lossimpl.spec import DEVICES, OURS, Case, Function, Implementation, Loss, U
 GROUP = "lossimpl.implementations"
 NAIVE_SAMPLES = 16_384  # a sample costs some 50 us forward and backward: beyond this a call takes seconds
 KERNELS = {"cpu": "lossimpl.kernels.cpp", "cuda": "lossimpl.kernels.triton"}
+FUSED = (  # the losses that both have kernels for
+    "cross_entropy",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "sigmoid_focal_loss",
+    "softmax_focal_loss",
+    "l1_loss",
+    "mse_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "log_cosh_loss",
+    "triplet_margin_loss",
+)
 FAILED: dict[str, str] = {}  # entry point -> first line of the error that it raised
 
 _LOSSES: dict[str, Loss] = {}
@@ -85,7 +99,7 @@ def register(
             return f"{name} serves {', '.join(served)} only"
         return torch_runs_on(device) or (available(device) if available else None)
 
-    known[name] = Implementation(name, always(function), why_not, serves)
+    known[name] = Implementation(name, always(function), why_not, serves, served)
 
 
 def register_loss(loss: Loss) -> None:
@@ -99,6 +113,11 @@ def register_loss(loss: Loss) -> None:
     if not loss.implementations:
         raise ValueError(f"loss {loss.name!r} has no implementation: give it at least one")
     _LOSSES[loss.name] = loss
+
+
+def add_maker(loss: str, name: str, maker: Function) -> None:
+    """Add a way to make inputs of a loss, or replace the one of that name."""
+    _LOSSES[loss] = replace(get(loss), makers={**get(loss).makers, name: maker})
 
 
 def torch_runs_on(device: str) -> str | None:
@@ -139,8 +158,6 @@ def native(loss: str) -> Implementation:
             function: Function = importlib.import_module(KERNELS[device]).load(loss)
         except OSError as error:  # a cache that cannot be written, a library that cannot be loaded
             raise Unavailable(f"native cannot be built or loaded: {error}") from error
-        except KeyError as error:
-            raise Unavailable(f"native has no kernel for {loss}") from error
         return function
 
     return Implementation("native", load, native_available)
@@ -159,7 +176,7 @@ def add_ours(module: ModuleType) -> None:
         Implementation("naive", always(module.naive), torch_runs_on, naive_serves),
         Implementation("vectorized", always(module.vectorized), torch_runs_on),
         Implementation("compiled", compile_once, torch_runs_on),
-        native(loss.name),
+        *([native(loss.name)] if loss.name in FUSED else []),
     ]
     if hasattr(module, "framework"):
         found.insert(3, Implementation("torch", always(module.framework), torch_runs_on))

@@ -15,6 +15,19 @@ Device = Literal["cpu", "cuda"]
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 Mode = Literal["forward", "step", "reuse", "backward", "graph"]
 Reduction = Literal["none", "mean", "sum"]
+Name = Literal[  # of an implementation; `lossimpl.compute` takes those of plug-ins too
+    "auto",
+    "naive",
+    "vectorized",
+    "compiled",
+    "torch",
+    "native",
+    "torch-compiled",
+    "liger",
+    "quack",
+    "torchvision",
+    "pytorch-metric-learning",
+]
 DEVICES: tuple[str, ...] = get_args(Device)
 DTYPES: tuple[str, ...] = get_args(Dtype)
 MODES: tuple[str, ...] = get_args(Mode)
@@ -153,13 +166,15 @@ class Implementation:
 
     `load(device)` returns a function with the loss's own signature (without `implementation=`); it may import, build or
     compile, and is only called once the implementation is asked for. `available(device)` says, cheaply, why it cannot
-    run on that device type, or None. `serves(case)` says why it should not be asked for one case, or None.
+    run on that device type, or None. `serves(case)` says why it should not be asked for one case, or None. `devices`
+    are the device types that it is made for, wherever it can run.
     """
 
     name: str
     load: Callable[[str], Function]
     available: Callable[[str], str | None] = always_available
     serves: Callable[[Case], str | None] = serves_all
+    devices: tuple[str, ...] = DEVICES
 
 
 @dataclass(frozen=True)
@@ -189,5 +204,5 @@ class Loss:
     implementations: dict[str, Implementation] = field(default_factory=dict)
 
     def available(self, device: str = "cpu") -> dict[str, str | None]:
-        """Each implementation's name with None, or the reason why it is unavailable on this device type."""
-        return {name: one.available(device) for name, one in self.implementations.items()}
+        """Each implementation that is made for this device type, with None or the reason why it is unavailable."""
+        return {name: one.available(device) for name, one in self.implementations.items() if device in one.devices}

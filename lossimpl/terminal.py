@@ -1,7 +1,7 @@
 """What our command lines share: output that any terminal can show, and no traceback for what a user can fix.
 
 Exit codes: 0 done; 1 the answer is no (a check failed, nothing could be measured, a number is not reproduced); 2 a
-wrong option, name or file; 130 interrupted.
+wrong option, name or file; 3 there is no answer (`replay`: inconclusive, not comparable); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-EXIT_CODES = "Exit codes: 0 done; 1 the answer is no; 2 a wrong option, name or file; 130 interrupted."
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXIT_CODES = "Exit codes: 0 done; 1 the answer is no; 2 a wrong option, name or file; 3 no answer; 130 interrupted."
 
 
 def run(name: str, command: Callable[[], object]) -> None:
@@ -27,10 +31,25 @@ def run(name: str, command: Callable[[], object]) -> None:
             sys.stdout.flush()
     except KeyboardInterrupt:
         leave(f"{name}: interrupted", 130)
-    except BrokenPipeError:  # such as `lossimpl list | head`
-        leave("", 1)
+    except BrokenPipeError:  # the reader has closed its end, as in `lossimpl list | head`
+        leave("", 0)
+    except SystemExit:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer saw the closed pipe first, and ends with 1
+            leave("", 0)
+        raise
     except OSError as error:
         leave(f"{name}: {error}", 2)
+
+
+def console(**options: Any) -> Console:
+    """rich's console; a reader that closes its end, as `head` does, ends the command with 0."""
+    from rich.console import Console
+
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            leave("", 0)
+
+    return Ours(**options)
 
 
 @contextmanager
@@ -58,5 +77,5 @@ def leave(message: str, code: int) -> None:
     if message and sys.stderr is not None:
         print(message, file=sys.stderr, flush=True)
     if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(code)

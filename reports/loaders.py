@@ -21,7 +21,7 @@ def loaders(
     """Compare the search with measuring all combinations, and measure what the drive loop adds to an epoch."""
     from lossimpl.environment import manifest
     from lossimpl.loading.search.selftest import self_test
-    from reports.sweep import machine
+    from lossimpl.machine import name
 
     record = {
         "commit": str(manifest()["revision"])[:12],
@@ -29,7 +29,7 @@ def loaders(
         "seconds_for_a_setting": seconds,
         **self_test(dataset or ["photographs", "digits"], seconds, lambda what: print(what, file=sys.stderr)),
     }
-    path = results / machine.name() / RECORD
+    path = results / name() / RECORD
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))

@@ -14,6 +14,8 @@ def why_not(module: str) -> str | None:
     """Why the module cannot be imported here, or None."""
     try:
         importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed"
     except Exception as error:  # a broken build raises OSError, RuntimeError or anything else from its own code
         return f"{module} cannot be imported here: {type(error).__name__}: {error}".splitlines()[0]
     return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
 from lossimpl.compiled import compiled
 from lossimpl.losses import MODULES
@@ -21,7 +21,7 @@ from lossimpl.spec import Function
 def log_cosh_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """d + softplus(-2 d) - log 2, which cancels for small d."""
     d = input - target
-    return reduced(d + functional.softplus(-2 * d) - math.log(2), reduction)
+    return reduced(d + softplus(-2 * d) - math.log(2), reduction)
 
 
 def sigmoid_focal_loss(
@@ -29,7 +29,7 @@ def sigmoid_focal_loss(
 ) -> Tensor:
     """alpha_t (1 - p_t)^gamma times the cross-entropy, as Lin et al. (2017) write it."""
     p = inputs.sigmoid()
-    entropy = functional.binary_cross_entropy_with_logits(inputs, targets, reduction="none")
+    entropy = binary_cross_entropy_with_logits(inputs, targets, reduction="none")
     loss = entropy * (1 - (p * targets + (1 - p) * (1 - targets))) ** gamma
     if alpha >= 0:
         loss = (alpha * targets + (1 - alpha) * (1 - targets)) * loss
@@ -45,7 +45,7 @@ def softmax_focal_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """alpha_t (1 - p_t)^gamma times the cross-entropy -log p_t, which is zero in ignored rows."""
-    entropy = functional.cross_entropy(input, target, ignore_index=ignore_index, reduction="none")
+    entropy = cross_entropy(input, target, ignore_index=ignore_index, reduction="none")
     kept = target != ignore_index
     loss = (1 - torch.exp(-entropy)) ** gamma * entropy
     if alpha is not None:

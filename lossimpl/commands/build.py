@@ -8,7 +8,7 @@ from lossimpl.spec import Unavailable
 
 
 def build() -> None:
-    """Compile the native CPU kernels ahead of their first use, and say where they lie."""
+    """Compile the native CPU kernels ahead of their first use, and print where they are."""
     from lossimpl.kernels.cpp import builder  # torch loads late, so that --help stays quick
 
     try:

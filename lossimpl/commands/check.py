@@ -1,10 +1,10 @@
-"""`lossimpl check [LOSS]`: the conformance table, counted per implementation; exit code 1 when one of ours fails."""
+"""`lossimpl check [LOSS]`: the conformance table, counted; exit code 1 if ours or an implementation named fails."""
 
 from __future__ import annotations
 
 import json as json_module
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lossimpl.spec import OURS
-from lossimpl.terminal import import_torch
+from lossimpl.terminal import console, import_torch
 
 if TYPE_CHECKING:
     from lossimpl.agreement.judge import Result
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lossimpl.spec import Loss
 
 STATUSES = ("pass", "fail", "unavailable", "error")
-SHOWN = 25  # failures of ours printed in full; the rest are in the JSON lines
+SHOWN = 25  # failures printed in full; the rest are in the JSON lines
 EAGER = "every implementation but those of torch.compile, which take minutes"
 
 
@@ -45,12 +45,13 @@ def check(
         return
     todo = _asked(loss, implementation or [], device or ["cpu"], dtype or [], slow)
     rows = _run(todo, json)
-    _show(rows)
+    named = {*OURS, *(implementation or [])}
+    _show(rows, named)
     _audit(todo)
     if all(row.status == "unavailable" for row in rows):
         typer.echo("nothing was checked: all of it is unavailable here (`lossimpl list` says why)", err=True)
         raise typer.Exit(1)
-    if any(_is_ours(row) and row.status in ("fail", "error") for row in rows):
+    if any(row.implementation in named and row.status in ("fail", "error") for row in rows):
         raise typer.Exit(1)
 
 
@@ -58,7 +59,6 @@ def _detect_mutants(name: str, json: Path | None) -> None:
     """Which check caught each mutant; exit code 1 when one survives."""
     import warnings
 
-    from rich.console import Console
     from rich.progress import track
     from rich.table import Table
 
@@ -69,15 +69,15 @@ def _detect_mutants(name: str, json: Path | None) -> None:
     todo = [(loss, mutant) for loss in _losses(name) for mutant in mutants_of(loss)]
     found = []
     with json.open("w") if json else nullcontext() as file:
-        for loss, mutant in track(todo, description="checking mutants", console=Console(stderr=True)):
+        for loss, mutant in track(todo, description="checking mutants", console=console(stderr=True)):
             found.append(detect(loss, mutant))
             if file:
                 print(json_module.dumps(asdict(found[-1])), file=file, flush=True)
     table = Table("loss", "mutant", "caught by", title="Mutants")
     for one in found:
         table.add_row(one.loss, one.mutant, one.by or "not detected")
-    Console().print(table)
-    Console().print(
+    console().print(table)
+    console().print(
         ", ".join(f"{count} by {by or 'nothing'}" for by, count in Counter(one.by for one in found).items())
     )
     if not all(one.by for one in found):
@@ -113,14 +113,13 @@ def _asked(loss: str, implementations: list[str], devices: list[str], dtypes: li
 
 def _run(todo: list[Job], json: Path | None) -> list[Result]:
     """The results; each is written as soon as it is known, so that a run that is stopped keeps them."""
-    from rich.console import Console
     from rich.progress import track
 
     from lossimpl.conformance.run import run
 
     rows = []
     with json.open("w") if json else nullcontext() as file:
-        for row in track(run(todo), description="checking", total=len(todo), console=Console(stderr=True)):
+        for row in track(run(todo), description="checking", total=len(todo), console=console(stderr=True)):
             rows.append(row)
             if file:
                 print(json_module.dumps(asdict(row)), file=file, flush=True)
@@ -128,7 +127,6 @@ def _run(todo: list[Job], json: Path | None) -> list[Result]:
 
 
 def _audit(todo: list[Job]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from lossimpl.conformance.run import audits
@@ -139,26 +137,35 @@ def _audit(todo: list[Job]) -> None:
     for loss, name, found in audits(todo):
         shown = [found, "", ""] if isinstance(found, str) else [found.repeated, found.threads, found.batch]
         table.add_row(loss, name, *(one if isinstance(one, str) else "same" if one else "differ" for one in shown))
-    Console().print(table)
+    console().print(table)
 
 
-def _is_ours(row: Result) -> bool:
-    return row.implementation in OURS
-
-
-def _show(rows: Iterable[Result]) -> None:
-    from rich.console import Console
+def _show(rows: Iterable[Result], named: Collection[str]) -> None:
+    """The counts, and the failures of implementations that are ours or were named; absent ones take one line each."""
     from rich.table import Table
 
     rows = list(rows)
     counts = Counter((row.loss, row.implementation, row.status) for row in rows)
     table = Table("loss", "implementation", *STATUSES, title="Conformance")
-    for name, one in dict.fromkeys((row.loss, row.implementation) for row in rows):
+    absent = _absent(rows)
+    for name, one in dict.fromkeys((row.loss, row.implementation) for row in rows if row.implementation not in absent):
         table.add_row(name, one, *(str(counts[name, one, status]) for status in STATUSES))
-    console = Console()
-    console.print(table)
-    for row in [row for row in rows if _is_ours(row) and row.status in ("fail", "error")][:SHOWN]:
-        console.print(
-            f"{row.status}: {row.loss} {row.implementation} {row.dtype}: {row.case}", style="red", markup=False
-        )
-        console.print(f"    {row.reason}\n    expected {row.expected} ({row.source})\n    got {row.got}", markup=False)
+    out = console()
+    out.print(table)
+    for name, reason in absent.items():
+        out.print(f"{name}: unavailable, {reason}", markup=False)
+    for row in [row for row in rows if row.implementation in named and row.status in ("fail", "error")][:SHOWN]:
+        out.print(f"{row.status}: {row.loss} {row.implementation} {row.dtype}: {row.case}", style="red", markup=False)
+        out.print(f"    {row.reason}\n    expected {row.expected} ({row.source})\n    got {row.got}", markup=False)
+
+
+def _absent(rows: Iterable[Result]) -> dict[str, str]:
+    """The implementations that are unavailable in every row, with the reason."""
+    reasons: dict[str, str] = {}
+    present = set()
+    for row in rows:
+        if row.status == "unavailable":
+            reasons.setdefault(row.implementation, row.reason)
+        else:
+            present.add(row.implementation)
+    return {name: reason for name, reason in reasons.items() if name not in present}

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossimpl import wording
-from lossimpl.ranking import median_interval, ratio, tied
+from lossimpl import stored
+from lossimpl.terminal import console, import_torch
 
 if TYPE_CHECKING:
+    from lossimpl.replaying import Judgement, Stored
     from lossimpl.row import Row
-    from lossimpl.spec import Case
 
 Record = dict[str, Any]
-NEEDED = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
-
-SPREAD = 0.05  # two processes on one quiet machine differ by a few percent, which the interval of one does not include
+HEAD = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
 
 
 def replay(
@@ -26,9 +25,16 @@ def replay(
         Path, typer.Argument(help="Rows as a sweep keeps them, or as `lossimpl compare --json` prints.", dir_okay=False)
     ],
     row: Annotated[int, typer.Option(help="Which row, counted from 1; 0 lists them.")] = 0,
-    seconds: Annotated[float, typer.Option(help="What the samples may take.", min=0.1)] = 2.0,
+    rounds: Annotated[int, typer.Option(help="At most so many undisturbed rounds, each a fresh process.", min=4)] = 12,
 ) -> None:
-    """Measure one stored row again and say whether its time, its status and its agreement are reproduced."""
+    """Measure one stored row again and say whether its time, its status and its agreement are reproduced.
+
+    New rounds are compared with the stored ones by equivalence, at 95 %. On the machine that measured the row, times
+    are compared, less what slowed down all implementations of the case; on another one the ratio to torch and the share
+    of the ceiling.
+
+    Exit codes: 0 reproduced; 1 not reproduced; 3 inconclusive, or not comparable; 2 a wrong option, name or file.
+    """
     records = load(file)
     if row == 0:
         for number, record in enumerate(records, 1):
@@ -36,38 +42,85 @@ def replay(
         return
     if not 1 <= row <= len(records):
         raise typer.BadParameter(f"--row {row}: {file.name} holds rows 1 to {len(records)}")
-    stored = records[row - 1]
-    typer.echo(title(stored))
-    if lacking := [name for name in NEEDED if not isinstance(stored.get(name), str)]:
-        raise typer.BadParameter(f"--row {row}: lacks {', '.join(lacking)}, which are needed to measure it again")
-    for line in environment_lines(stored, manifests(file)):
+    try:
+        chosen = stored.row_of(records[row - 1])
+    except ValueError as error:
+        raise typer.BadParameter(f"{file.name}, row {row}: {error}") from error
+    typer.echo(title(records[row - 1]))
+    for line in environment_lines(records[row - 1], manifests(file)):
         typer.echo(line)
-    fresh = measure_again(stored, seconds)
-    reasons = differences(stored, fresh)
-    for line in (*measured_lines(stored, fresh), *reasons):
+    judgement = judged(row_to_replay(file, records[row - 1], chosen, readable(records)), rounds)
+    for line in (*judgement.lines, judgement.verdict):
         typer.echo(line)
-    typer.echo("not reproduced" if reasons else "reproduced")
-    if reasons:
-        raise typer.Exit(1)
+    from lossimpl.replaying import EXIT_CODES
+
+    if code := EXIT_CODES[judgement.verdict]:
+        raise typer.Exit(code)
 
 
 def load(file: Path) -> list[Record]:
-    """The rows of losses in a file of JSON lines, or of one JSON list."""
+    """The rows of losses in a file."""
     try:
-        text = file.read_text()
-        records = json.loads(text) if text.lstrip().startswith("[") else list(map(json.loads, text.splitlines()))
-    except (OSError, ValueError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        records = stored.records(file)
+    except (OSError, ValueError, EOFError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise typer.BadParameter(f"{file}: {error}") from error
-    found = [record for record in records if isinstance(record, dict) and "implementation" in record]
-    if not found:
+    if not records:
         raise typer.BadParameter(f"{file}: no row of a loss; loader rows are replayed by `lossimpl loaders`")
+    return records
+
+
+def readable(records: list[Record]) -> list[Row]:
+    """The rows that are valid; the others cannot be measured beside one."""
+    found = []
+    for record in records:
+        try:
+            found.append(stored.row_of(record))
+        except ValueError:
+            continue
     return found
+
+
+def row_to_replay(file: Path, record: Record, row: Row, rows: list[Row]) -> Stored:
+    """The row with its companions. Results are kept in a folder of the machine's name, `compare --json` writes it."""
+    from lossimpl import machine
+    from lossimpl.replaying import Stored, companions
+
+    return Stored(row, companions(row, rows), record.get("machine", file.absolute().parent.name) == machine.name())
+
+
+def judged(row: Stored, rounds: int) -> Judgement:
+    """Measure the row again in processes of a server of its own."""
+    from lossimpl.forks import Server
+    from lossimpl.replaying import replayed
+
+    with Server() as server:
+        import_torch()
+        from lossimpl import comparison, registry
+
+        try:
+            loss = registry.get(row.row.loss)
+            names = [one.implementation for one in (row.row, *row.beside)]
+            if row.row.implementation not in loss.implementations:
+                raise ValueError(f"{loss.name} has {', '.join(loss.implementations)}, not {row.row.implementation}")
+            if row.row.maker not in (*loss.makers, "given"):
+                raise ValueError(f"{loss.name} has no maker {row.row.maker!r}: {', '.join(loss.makers)}")
+            comparison.prepare(server, loss, [name for name in names if name in loss.implementations])
+        except ValueError as error:
+            raise typer.BadParameter(f"this row cannot be measured here: {error}") from error
+        return replayed(server, row, rounds, say)
+
+
+def say(text: str) -> None:
+    """Show progress, if anybody is looking."""
+    if console(stderr=True).is_terminal:
+        print(f"\r\x1b[K{text}\r", end="", file=sys.stderr, flush=True)
 
 
 def manifests(file: Path) -> dict[str, Record]:
     """The manifests beside a file of rows, by their identity."""
-    beside = file.with_name(file.name.replace(".rows.jsonl", ".manifest.jsonl"))
-    if beside == file or not beside.exists():
+    name = file.name.removesuffix(".gz")
+    beside = file.with_name(name.replace(".rows.jsonl", ".manifest.jsonl"))
+    if beside.name == name or not beside.exists():
         return {}
     try:
         return {manifest["id"]: manifest for manifest in map(json.loads, beside.read_text().splitlines())}
@@ -77,85 +130,20 @@ def manifests(file: Path) -> dict[str, Record]:
 
 def title(record: Record) -> str:
     """The row in one line."""
-    return " ".join(str(record.get(name, "?")) for name in NEEDED)
-
-
-def case_of(record: Record) -> Case:
-    """The case that the row measured; ValueError for words that no case has."""
-    from lossimpl.spec import DEVICES, DTYPES, MODES, Case
-
-    for name, allowed in (("dtype", DTYPES), ("device", DEVICES), ("mode", MODES)):
-        if record[name] not in allowed:
-            raise ValueError(f"{name} {record[name]!r}: it must be one of {', '.join(allowed)}")
-    return Case(
-        loss=record["loss"],
-        shape=tuple(map(int, record["shape"].split("x"))),
-        dtype=record["dtype"],
-        device=record["device"],
-        mode=record["mode"],
-        options=tuple(sorted(record.get("options", {}).items())),
-        maker=record.get("maker", "normal"),
-        seed=record.get("seed", 0),
-    )
-
-
-def measure_again(record: Record, seconds: float) -> Row:
-    """The same case and implementation, measured now."""
-    from lossimpl.measure.types import Rule
-    from lossimpl.row import measure
-
-    try:
-        return measure(case_of(record), record["implementation"], Rule(max_seconds=seconds))
-    except (KeyError, ValueError) as error:
-        raise typer.BadParameter(f"this row cannot be measured here: {error}") from error
+    return " ".join(str(record.get(name, "?")) for name in HEAD)
 
 
 def environment_lines(record: Record, known: dict[str, Record]) -> list[str]:
-    """How the environment differs from the one that the row was measured in, a line a field."""
+    """How the environment differs from the one that the row was measured in, one line per field."""
     from lossimpl import environment
 
     now = environment.manifest()
-    then = known.get(record.get("manifest", ""))
+    then = known.get(str(record.get("manifest", "")))
+    if record.get("manifest") == now["id"]:
+        return ["environment: the same"]
     if then is None:
-        return ["environment: not recorded for the stored row; a time difference cannot be attributed"]
+        return ["environment: not recorded for the stored row; a difference cannot be attributed"]
     found = environment.differences(then, now)
     if not found:
         return ["environment: the same"]
-    return ["environment: differs, which may explain a time difference", *(f"  {n}: {a} -> {b}" for n, a, b in found)]
-
-
-def differences(record: Record, fresh: Row) -> list[str]:
-    """Why the row is not reproduced, one line per reason; none if it is.
-
-    Reproduced: the same status and the same verdict on agreement, and times whose intervals overlap when the stored
-    one is widened by 5 percent, for what differs between two processes.
-    """
-    found = []
-    if fresh.status != record["status"]:
-        found.append(f"status: {record['status']} -> {fresh.status} ({fresh.reason or 'no reason'})")
-    then, now = (verdict(each) for each in (record.get("agreement"), fresh.agreement))
-    if then != now:
-        found.append(f"agreement: {then} -> {now}")
-    if record.get("samples") and fresh.samples:
-        stored = median_interval(record["samples"]).widened(SPREAD)
-        if not tied(stored, median_interval(fresh.samples)):
-            found.append("time: the intervals do not overlap")
-    return found
-
-
-def verdict(agreement: Record | None) -> str:
-    """The verdict on agreement, or `not checked`."""
-    return str(agreement["verdict"]) if agreement else "not checked"
-
-
-def measured_lines(record: Record, fresh: Row) -> list[str]:
-    """Both times and their ratio, with intervals, and whether the machine was busy."""
-    if not (record.get("samples") and fresh.samples):
-        return []
-    then, now = median_interval(record["samples"]), median_interval(fresh.samples)
-    both = {"stored": then, "now": now}
-    return [
-        *(f"{name}: {wording.seconds(one.value)} ({wording.interval(*one)})" for name, one in both.items()),
-        f"now / stored: {wording.times_interval(*ratio(now, then))}",
-        *([f"note: {fresh.busy}"] if fresh.busy else []),
-    ]
+    return ["environment: differs, which may explain a difference", *(f"  {n}: {a} -> {b}" for n, a, b in found)]

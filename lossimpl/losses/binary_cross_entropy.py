@@ -20,6 +20,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import (
+    binary_cross_entropy as torch_binary_cross_entropy,
+)
 
 from lossimpl.losses._checks import (
     require_constant,
@@ -95,7 +98,7 @@ def vectorized(input: Tensor, target: Tensor, weight: Tensor | None = None, redu
 
 def framework(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
     """torch.nn.functional.binary_cross_entropy with our argument order."""
-    return torch.nn.functional.binary_cross_entropy(input, target, weight=weight, reduction=reduction)
+    return torch_binary_cross_entropy(input, target, weight=weight, reduction=reduction)
 
 
 def check(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> None:

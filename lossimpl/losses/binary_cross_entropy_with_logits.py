@@ -17,6 +17,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits as torch_binary_cross_entropy_with_logits,
+)
 
 from lossimpl.losses._checks import (
     require_constant,
@@ -112,7 +115,7 @@ def framework(
     pos_weight: Tensor | None = None,
 ) -> Tensor:
     """torch.nn.functional.binary_cross_entropy_with_logits with our argument order."""
-    return torch.nn.functional.binary_cross_entropy_with_logits(
+    return torch_binary_cross_entropy_with_logits(
         input, target, weight=weight, reduction=reduction, pos_weight=pos_weight
     )
 

@@ -25,6 +25,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import (
+    cross_entropy as torch_cross_entropy,
+)
 
 from lossimpl.losses._checks import (
     require_constant,
@@ -186,7 +189,7 @@ def framework(
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """torch.nn.functional.cross_entropy with our argument order."""
-    return torch.nn.functional.cross_entropy(
+    return torch_cross_entropy(
         input, target, weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
     )
 

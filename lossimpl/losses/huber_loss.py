@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import huber_loss as torch_huber_loss
 
 from lossimpl.losses._checks import check_pair, require_floating, require_number
 from lossimpl.losses._common import each, elementwise_traffic, pair, reduce
@@ -72,7 +73,7 @@ def framework(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
     """torch.nn.functional.huber_loss."""
-    return torch.nn.functional.huber_loss(input, target, reduction, delta, weight)  # type: ignore[call-arg]  # torch's stub lacks weight
+    return torch_huber_loss(input, target, reduction, delta, weight)  # type: ignore[call-arg]  # torch's stub lacks weight
 
 
 def check(

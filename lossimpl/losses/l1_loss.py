@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import l1_loss as torch_l1_loss
 
 from lossimpl.losses._checks import check_pair, require_no_bool, require_some_floating
 from lossimpl.losses._common import each, elementwise_traffic, pair, real_dtype, reduce_weighted
@@ -46,7 +47,7 @@ def vectorized(input: Tensor, target: Tensor, reduction: str = "mean", weight: T
 def framework(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """torch.nn.functional.l1_loss with our argument order."""
     extra = {} if weight is None else {"weight": weight}
-    return torch.nn.functional.l1_loss(input, target, reduction=reduction, **extra)  # type: ignore[arg-type]  # torch's stub lacks weight
+    return torch_l1_loss(input, target, reduction=reduction, **extra)  # type: ignore[arg-type]  # torch's stub lacks weight
 
 
 def check(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> None:

@@ -14,8 +14,8 @@ torch       torch.nn.functional.mse_loss
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss as torch_mse_loss
 
 from lossimpl.losses._checks import check_pair, require_some_floating
 from lossimpl.losses._common import each, elementwise_traffic, pair, reduce_weighted
@@ -45,7 +45,7 @@ def vectorized(input: Tensor, target: Tensor, reduction: str = "mean", weight: T
 def framework(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """torch.nn.functional.mse_loss with our argument order."""
     extra = {} if weight is None else {"weight": weight}
-    return torch.nn.functional.mse_loss(input, target, reduction=reduction, **extra)  # type: ignore[arg-type]  # torch's stub lacks weight
+    return torch_mse_loss(input, target, reduction=reduction, **extra)  # type: ignore[arg-type]  # torch's stub lacks weight
 
 
 def check(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> None:

@@ -17,6 +17,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import (
+    smooth_l1_loss as torch_smooth_l1_loss,
+)
 
 from lossimpl.losses._checks import check_pair, require_number, require_some_floating
 from lossimpl.losses._common import each, elementwise_traffic, pair, reduce
@@ -60,7 +63,7 @@ def vectorized(input: Tensor, target: Tensor, reduction: str = "mean", beta: flo
 
 def framework(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """torch.nn.functional.smooth_l1_loss with our argument order."""
-    return torch.nn.functional.smooth_l1_loss(input, target, reduction=reduction, beta=beta)
+    return torch_smooth_l1_loss(input, target, reduction=reduction, beta=beta)
 
 
 def check(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> None:

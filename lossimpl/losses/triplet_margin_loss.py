@@ -23,6 +23,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import (
+    triplet_margin_loss as torch_triplet_margin_loss,
+)
 
 from lossimpl.losses._checks import (
     require_broadcast,
@@ -153,7 +156,7 @@ def framework(
     reduction: str = "mean",
 ) -> Tensor:
     """torch.nn.functional.triplet_margin_loss."""
-    return torch.nn.functional.triplet_margin_loss(
+    return torch_triplet_margin_loss(
         anchor, positive, negative, margin=margin, p=p, eps=eps, swap=swap, reduction=reduction
     )
 

@@ -55,11 +55,11 @@ def warm_up(call: Call, rule: Rule) -> tuple[float, float]:
     """Call until steady; return the seconds that this took and those of the fastest call.
 
     Steady: at least four calls, and none of the last three was faster by 2 percent than the fastest before them. A
-    third of the whole time is the most that warming up may take, the first four calls apart.
+    third of the whole time is the most that warming up may take, the first call apart.
     """
     started = time.perf_counter()
     fastest, calm, calls, spent = float("inf"), 0, 0, 0.0
-    while calls < 4 or (spent < rule.max_seconds / 3 and (calm < 3 or spent < rule.warmup_seconds)):
+    while calls < 1 or (spent < rule.max_seconds / 3 and (calls < 4 or calm < 3 or spent < rule.warmup_seconds)):
         seconds = batch(call, 1)
         calm = 0 if seconds < 0.98 * fastest else calm + 1
         fastest, calls, spent = min(fastest, seconds), calls + 1, time.perf_counter() - started

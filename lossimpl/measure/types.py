@@ -26,9 +26,9 @@ class Rule:
     warmup_seconds: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.min_samples < 2 or self.max_samples < self.min_samples:
+        if self.min_samples < 1 or self.max_samples < self.min_samples:
             raise ValueError(
-                f"min_samples, max_samples: expected 2 <= min_samples <= max_samples, "
+                f"min_samples, max_samples: expected 1 <= min_samples <= max_samples, "
                 f"got {self.min_samples} and {self.max_samples}"
             )
         if min(self.precision, self.max_seconds, self.batch_seconds) <= 0:

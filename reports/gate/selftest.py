@@ -31,13 +31,13 @@ ROW_BY_ROW = ("rows", "recorded", "instruction_plants")  # too long to print; si
 
 def self_test(repository: Path, revision: str, seconds: float) -> Path:
     """Run the self-test, whose timed runs take at most 2.5 times `seconds`; return where its record is written."""
-    from reports.sweep import machine
+    from lossimpl.machine import name
 
     with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as folder:
         say("building the revision twice")
         bench = Bench(repository, revision, Path(folder))
         record = measured(bench, seconds)
-    path = repository / "results" / machine.name() / "gate-selftest.json"
+    path = repository / "results" / name() / "gate-selftest.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(plain(record), indent=1) + "\n")
     print(json.dumps(plain({name: value for name, value in record.items() if name not in ROW_BY_ROW}), indent=1))

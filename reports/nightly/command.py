@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from reports.nightly.commits import Unmeasured, history, measured, new_commits, unfinished
 from reports.nightly.judge import FINE, REGRESSION, judge
@@ -36,10 +37,10 @@ def nightly(
     grid: Annotated[Grid, typer.Option(help="Which rows to measure.")] = "quick",
 ) -> None:
     """Measure new commits on this machine, look for changes, rebuild the site; exit 1 on a new regression."""
-    from reports.sweep import machine
+    from lossimpl import machine
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # keeps the rows measured so far, as Ctrl-C does
-    name = machine.register()
+    name = machine.name()
     try:
         nights_of(path_of(ROOT, name))  # reports a broken file before hours of measuring
         known = measured(ROOT / "results" / name) - unfinished(ROOT, name)
@@ -75,22 +76,22 @@ def sweep_each(commits: Iterable[str], machine: str, grid: Grid) -> list[str]:
 def sweep(commit: str, machine: str, grid: Grid) -> None:
     """Measure one commit through asv, as `reports sweep` measures HEAD."""
     from lossimpl import LOSSES
-    from reports.sweep import command, questions, watch
+    from reports.sweep import command, questions
+    from reports.sweep.engine import AsvFailed
 
-    store = command.store_of(ROOT, machine, commit)
+    store = command.store_of(ROOT, commit, machine)
     rows = questions.select(LOSSES, command.devices(), grid)
     try:
-        watch.measure(rows, store, store.begin(), command.SECONDS[grid])
-    except watch.AsvFailed as failure:
+        command.measure(rows, store, grid, Console())
+    except AsvFailed as failure:
         raise Unmeasured(f"asv measured nothing at {commit}:\n{failure}") from failure
-    store.finish()
 
 
 def conforms(machine: str) -> bool:
     """Whether the newest commit passes `lossimpl check`, whose records are kept beside its results."""
     from reports.sweep.command import store_of
 
-    path = store_of(ROOT, machine, history(ROOT)[-1]).conformance_path
+    path = store_of(ROOT, history(ROOT)[-1], machine).side_car("conformance")
     try:
         return follow(["-m", "lossimpl.cli", "check", "--json", str(path)])
     finally:

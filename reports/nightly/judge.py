@@ -15,8 +15,9 @@ from reports.nightly.commits import history
 from reports.nightly.memory import event_line, finding_lines, is_new, path_of, remember
 from reports.record.reader import read
 from reports.record.rows import name_of
-from reports.statistics.changes import KEY, Event, Finding, events, findings, histories
+from reports.statistics.changes import Event, Finding, events, findings, histories
 from reports.statistics.nights import finding_line
+from reports.statistics.sessions import SERIES, points
 
 FINE, REGRESSION = 0, 1
 
@@ -88,9 +89,9 @@ def judge(root: Path, again: Callable[[list[Finding]], list[Finding]] = list) ->
 def became_worse(rows: pd.DataFrame, order: Sequence[str]) -> list[Worse]:
     """What became worse, except for time, from the second newest to the newest commit of each row."""
     place = {commit: index for index, commit in enumerate(order)}
-    known = rows[rows["commit"].isin(place) & rows["status"].isin(["ok", "wrong"])]
+    known = points(rows[rows["commit"].isin(place) & rows["status"].isin(["ok", "disturbed", "wrong"])])
     known = known.assign(place=known["commit"].map(place)).sort_values("place")
-    pairs = (group.iloc[-2:] for _, group in known.groupby(KEY, sort=True) if len(group) > 1)
+    pairs = (group.iloc[-2:] for _, group in known.groupby(SERIES, sort=True) if len(group) > 1)
     return [one for pair in pairs for one in _worse(_record(pair.iloc[0]), _record(pair.iloc[1]))]
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import Any
 
 import pandas as pd
 
+from reports.record.rounds import over_session
 from reports.record.rows import LOADING_PARAMETERS, LOSS_PARAMETERS
 
 Record = dict[str, Any]
@@ -21,15 +23,17 @@ FORMAT = 2  # asv.results.Results.api_version
 TEXTS = (
     *("loss", *LOSS_PARAMETERS, "case", "status", "reason", "level", "ceiling_name", "manifest", "id"),
     *("kind", "dataset", "verdict", "argument", "advice"),
-    *("row", "environment", "before", "again", "moved_to", "event", "text"),
+    *("row", "environment", "before", "again", "moved_to", "event", "text", "session", "grid"),
 )
+TEXT = (str, type(None))
 NEEDED = {
     "manifest": ("id",),
     "conformance": ("loss", "case", "implementation", "device", "dtype", "status"),
     "loaders": ("dataset", "kind"),
     "changes": ("commit",),
+    "sessions": ("session",),
 }
-PER_ROW = {"result": "value", "stats_number": "number"}  # asv's 99 % intervals are not read: samples give ours
+PER_ROW = {"result": "value", "stats_number": "number"}  # asv's intervals know one process only, and are not read
 
 
 class Malformed(ValueError):
@@ -93,8 +97,9 @@ def _per_row(name: str, column: str, by_column: Record, count: int) -> list[Any]
 
 
 def _measured(name: str, one: Record) -> Record:
-    for column, value in one.items():
-        require(column == "samples" or value is None or _number(value), f"{name}: {column} {value!r} is not a number")
+    for column in PER_ROW.values():
+        if one[column] is not None and not _number(one[column]):
+            raise Malformed(f"{name}: {column} {one[column]!r} is not a number")
     value = one["value"]
     status = "error" if value is None else "skipped" if math.isnan(value) else "ok"
     return {**one, "samples": samples(name, one["samples"]), "status": status}
@@ -107,12 +112,14 @@ def _number(value: Any) -> bool:
 def samples(name: str, values: Any) -> tuple[float, ...] | None:
     if values is None:
         return None
-    require(isinstance(values, list) and all(map(_number, values)), f"{name}: samples {values!r:.60} are not numbers")
+    if not (isinstance(values, list) and all(map(_number, values))):
+        raise Malformed(f"{name}: samples {values!r:.60} are not numbers")
     return tuple(map(float, values)) or None
 
 
+@cache
 def _identity(name: str, params: tuple[str, ...]) -> Record:
-    """The loss, which is the benchmark file's stem, and the parameters by name."""
+    """The loss, which is the benchmark file's stem, and the parameters by name: the same at every commit."""
     values = [one.strip("'\"") for one in params]
     if name.startswith("loading."):
         dataset, settings = values[0] if values else None, dict(zip(LOADING_PARAMETERS[1:], values[1:], strict=False))
@@ -125,7 +132,8 @@ def _identity(name: str, params: tuple[str, ...]) -> Record:
 def require_texts(record: Record) -> None:
     """Fields that tables group and link by have to be text where they are given."""
     for key in TEXTS:
-        require(isinstance(record.get(key), str | None), f"{key!r} is {record.get(key)!r:.60}, expected text")
+        if not isinstance(record.get(key), TEXT):
+            raise Malformed(f"{key!r} is {record.get(key)!r:.60}, expected text")
 
 
 def side_record(kind: str, record: Record) -> Record:
@@ -136,11 +144,13 @@ def side_record(kind: str, record: Record) -> Record:
     require_texts(record)
     stands = record.get("stands")
     require(isinstance(stands, bool | None), f"'stands' is {stands!r:.60}, expected true or false")
+    if kind == "sessions":
+        return record | {"began_at": time(record.get("began_at"), "began_at")}
     return record
 
 
 def side_row(record: Record) -> Record:
-    """A line of rows.jsonl, flat: the fields of `agreement` become fields of the record."""
+    """A line of rows.jsonl, flat: the fields of `agreement` and what follows from `rounds` become fields of it."""
     require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
     for key, kind in {"benchmark": str, "params": list}.items():
         require(isinstance(record.get(key), kind), f"{key!r} is {record.get(key)!r}, expected {kind.__name__}")
@@ -149,11 +159,43 @@ def side_row(record: Record) -> Record:
     agreement = record.get("agreement") or {}
     require(isinstance(agreement, dict), f"{name}: agreement is {type(agreement).__name__}, expected an object")
     fields = {**_identity(name, params), **agreement, **record, "params": params}
-    fields.pop("agreement", None)
     fields["reason"] = record.get("reason") or agreement.get("reason")
     fields["samples"] = samples(name, record.get("samples"))
     fields["started_at"] = time(record.get("started_at"), f"{name}: started_at")
-    return {key: value for key, value in fields.items() if value is not None}
+    fields |= _of_rounds(name, record) if "rounds" in record else _of_one_process(fields)
+    return {key: value for key, value in fields.items() if value is not None and key not in ("agreement", "rounds")}
+
+
+def _of_rounds(name: str, record: Record) -> Record:
+    found = record["rounds"]
+    require(isinstance(found, list), f"{name}: rounds is {type(found).__name__}, expected a list")
+    for one in found:
+        require(isinstance(one, dict) and _is_round(one), f"{name}: {one!r:.60} is not a round")
+    return over_session(found, record.get("status"), record.get("traffic"))
+
+
+def _is_round(one: Record) -> bool:
+    return (
+        isinstance(one.get("number"), int)
+        and _positive(one.get("seconds"))
+        and isinstance(one.get("busy"), str)
+        and all(one.get(key) is None or _number(one[key]) for key in ("ceiling", "calls"))
+    )
+
+
+def _positive(value: Any) -> bool:
+    return _number(value) and 0 < value < math.inf
+
+
+def _of_one_process(fields: Record) -> Record:
+    """A loss that was measured in one process (format 1) beside other processes is disturbed, as its rounds would be.
+
+    Loaders start processes of their own, which such a row counts as others.
+    """
+    busy = fields.get("busy")
+    if fields.get("status") != "ok" or not isinstance(busy, str) or not busy or "loss" not in fields:
+        return {}
+    return {"status": "disturbed", "reason": busy}
 
 
 def time(value: Any, what: str) -> pd.Timestamp | None:

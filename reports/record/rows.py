@@ -77,3 +77,7 @@ class Row:
         if self.benchmark == LOADING:
             return identity | {"dataset": self.params[0]}
         return identity | {"loss": self.stem, **dict(zip(LOSS_PARAMETERS, self.params, strict=True))}
+
+    def failure(self, reason: str) -> dict[str, Any]:
+        """The record of a row whose process died before it could write one."""
+        return self.record | {"status": "error", "reason": reason}

@@ -27,12 +27,12 @@ from reports.site.pages import (
     loading,
     loss,
     native,
+    reproducibility,
 )
-from reports.site.summary import summary
 from reports.site.view import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
-BUILDERS = (index, loss, native, ceilings, agreement, conformance, loading, history, environment, gate)
+BUILDERS = (index, loss, native, ceilings, agreement, conformance, loading, history, reproducibility, environment, gate)
 NAVIGATION = (
     ("index.html", "Overview"),
     ("native.html", "Native"),
@@ -41,6 +41,7 @@ NAVIGATION = (
     ("conformance.html", "Conformance"),
     ("loading.html", "Loading"),
     ("history.html", "History"),
+    ("reproducibility.html", "Reproducibility"),
     ("environment.html", "Environment"),
     ("gate-self-test.html", "Gate"),
 )
@@ -50,12 +51,12 @@ def site(
     results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="Folder to write; the site it holds is replaced.")] = Path("site"),
 ) -> None:
-    """Build the static site from stored results and print a ranked summary and its path."""
+    """Build the static site from stored results and print its path."""
     material = gather(results)
     first = build(material, out)
     for problem in material.results.problems:
         typer.echo(f"not read: {problem}", err=True)
-    typer.echo(f"{summary(material)}\n{first.resolve()}")
+    typer.echo(f"site: {first.resolve()}")
 
 
 def build(material: Material, out: Path) -> Path:

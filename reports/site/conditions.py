@@ -1,4 +1,4 @@
-"""Where, when and on which commits the numbers of a page were measured, in words."""
+"""Where, when, in which session and on which commit the numbers of a page were measured, in words."""
 
 from __future__ import annotations
 
@@ -9,58 +9,81 @@ from typing import Any
 import pandas as pd
 
 from reports.site.material import Material
-from reports.statistics.ranking import SETUP
-
-MOST_NAMED = 3  # commits; the rest are counted
+from reports.statistics.loading import SEARCH
+from reports.statistics.sessions import SETUP, Session
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """One machine, described, one environment, and the commits of its rows."""
+    """One machine, described, one environment, and what was measured there."""
 
     machine: str
     env: str
-    commits: str
+    measured: str
 
 
-def conditions(material: Material, rows: pd.DataFrame) -> list[Conditions]:
-    """One entry per machine and environment in `rows`, which have the columns `machine`, `env` and `commit`."""
+def of_session(material: Material, session: Session) -> Conditions:
+    """The conditions of a session."""
+    measured = f"commit {session.commit}{day(session.began_at)}, {session_words(session)}"
+    return Conditions(described(material, session.machine), session.env, measured)
+
+
+def session_words(session: Session) -> str:
+    """A session by its id and grid; a row of the old protocol belongs to none."""
+    if not session.id:
+        return "one process per row"
+    return f"session {session.id}" + (f" ({session.grid} grid)" if session.grid else "")
+
+
+def short_words(session: Session) -> str:
+    """A session among those of a page: its grid and day."""
+    what = "the old protocol" if not session.id else f"{session.grid or 'a'} grid"
+    return f"{what}, {session.began_at:%Y-%m-%d}" if not pd.isna(session.began_at) else what
+
+
+def of_source(material: Material, row: pd.Series) -> Conditions:
+    """The conditions of a loader's row: a session, or `lossimpl loaders`."""
+    source = SEARCH if row["session"] == SEARCH else f"session {row['session']}" if row["session"] else ""
+    measured = f"commit {row['commit']}{day(_newest(material, row['commit']))}"
+    where = described(material, str(row["machine"]))
+    return Conditions(where, str(row["env"]), ", ".join(filter(None, (measured, source))))
+
+
+def _newest(material: Material, commit: str) -> Any:
+    rows = material.results.rows
+    return rows.loc[rows["commit"] == commit, "started_at"].max()
+
+
+def of_commits(material: Material, rows: pd.DataFrame) -> list[Conditions]:
+    """One entry per machine, environment and commit in `rows`, for what does not depend on the session."""
     if rows.empty:
         return []
-    return [_one(material, str(machine), str(env), one) for (machine, env), one in rows.groupby(SETUP, sort=True)]
+    return [
+        Conditions(described(material, str(machine)), str(env), f"commit {commit}{day(_newest(material, commit))}")
+        for machine, env, commit in rows[[*SETUP, "commit"]].drop_duplicates().itertuples(index=False)
+    ]
 
 
-def _one(material: Material, machine: str, env: str, rows: pd.DataFrame) -> Conditions:
-    facts = material.results.machines.get(machine, {})
-    measured = material.results.rows.groupby("commit")["started_at"].max()
-    return Conditions(_described(machine, facts), env, commits(rows["commit"], measured))
+def described(material: Material, name: str) -> str:
+    """A machine by its name, with its kind."""
+    words = kind(material, name)
+    return f"{name} ({words})" if words else name
 
 
-def _described(name: str, facts: Mapping[str, Any]) -> str:
-    """The folder's name, with what asv wrote about the machine."""
-    cores = f"{facts['num_cpu']} cores" if facts.get("num_cpu") else None
-    known = [str(one) for one in (facts.get("cpu"), cores, facts.get("os")) if one]
-    return f"{name} ({', '.join(known)})" if known else name
+def kind(material: Material, name: str) -> str:
+    """The processor, its cores and the GPU of a machine, by its last manifest, or by what asv knows of it."""
+    manifests = [one for one in material.results.manifests if one.get("machine") == name]
+    manifest, facts = (manifests or [{}])[-1], material.results.machines.get(name, {})
+    cores = _fact(manifest, "threads", "usable") or facts.get("num_cpu")
+    cpu, gpu = _fact(manifest, "cpu", "model") or facts.get("cpu"), _fact(manifest, "gpu", "model")
+    return ", ".join(str(one) for one in (cpu, f"{cores} cores" if cores else "", gpu) if one)
 
 
-def commits(rows: pd.Series[str], measured: pd.Series[pd.Timestamp]) -> str:
-    """The commits of rows, last measured first, each with its day, and with the number of rows if there are several.
-
-    >>> days = pd.Series({"0123abcd": pd.Timestamp("2026-11-23"), "89abcdef": pd.NaT})
-    >>> commits(pd.Series(["89abcdef", "0123abcd", "0123abcd"]), days)
-    'commits 0123abcd measured 2026-11-23 (2 rows), 89abcdef (1 rows)'
-    >>> commits(pd.Series(["0123abcd"]), days)
-    'commit 0123abcd measured 2026-11-23'
-    """
-    counts = rows.value_counts()
-    order = measured.reindex(counts.index).sort_values(ascending=False, na_position="last").index
-    named = [f"{one}{_day(measured.get(one))}" for one in order]
-    if len(named) == 1:
-        return f"commit {named[0]}"
-    counted = [f"{one} ({counts[commit]} rows)" for one, commit in zip(named, order, strict=True)]
-    more = f" and {len(counted) - MOST_NAMED} more" if len(counted) > MOST_NAMED else ""
-    return f"commits {', '.join(counted[:MOST_NAMED])}{more}"
+def _fact(manifest: Mapping[str, Any], part: str, name: str) -> Any:
+    found = manifest.get(part)
+    return found.get(name) if isinstance(found, Mapping) else None
 
 
-def _day(time: Any) -> str:
+def day(time: Any) -> str:
+    """When something was measured, to be added to what it was; empty if not known."""
     return "" if time is None or pd.isna(time) else f" measured {time:%Y-%m-%d}"

@@ -9,10 +9,11 @@ import matplotlib
 import pandas as pd
 import typer
 
+from lossimpl import wording
 from lossimpl.spec import Device
 from reports.site.figures.overview import overview
 from reports.site.material import Material, gather
-from reports.statistics.answers import answers, shares
+from reports.statistics.answers import answers
 
 
 def figure(
@@ -23,7 +24,7 @@ def figure(
     """Draw the share of the ceiling of each loss on the machine that was measured last."""
     rows = newest(gather(results), device)
     if rows.empty:
-        raise typer.BadParameter(f"{results} has no correct result on {device}", param_hint="--device")
+        raise typer.BadParameter(f"{results} has no ranked result on {device}", param_hint="--device")
     picture = overview(rows, legend=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "README"}):
@@ -32,11 +33,11 @@ def figure(
 
 
 def newest(material: Material, device: str) -> pd.DataFrame:
-    """The correct rows of each loss's headline case, from the setup that was measured last on this device."""
-    for setup in material.setups:
-        found = [shares(one) for one in answers(material.of_setup(setup)) if one.case["device"] == device]
-        if any(map(len, found)):
-            rows = pd.concat(found)
-            order = rows["loss"].map(material.loss_names.index)
-            return rows.loc[order.sort_values(kind="stable").index]
+    """The ranked rows of the case that stands for each loss, in the newest session that says much on this device."""
+    for session in sorted(material.current, key=lambda one: one.preference):
+        found = answers(material.rankings_of(session, device))
+        found.sort(key=lambda one: material.loss_names.index(one.case.case["loss"]))
+        rows = [row for one in found for row in one.case.ranked if wording.known(row["share"])]
+        if rows:
+            return pd.DataFrame(rows)
     return material.rows.iloc[:0]

@@ -1,70 +1,116 @@
-"""The data of all pages: the results, the newest row of each series, and the losses."""
+"""The data of all pages: the results, the sessions that pages show, and the losses."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lossimpl.spec import Case, Loss
 from reports.record import reader
-from reports.statistics import roofline
+from reports.statistics import roofline, sessions
 from reports.statistics.loading import measurements
-from reports.statistics.ranking import SETUP, latest, loss_rows
+from reports.statistics.ranking import Ranking, rankings
+from reports.statistics.sessions import SETUP, Session
+
+CASE = ["loss", "shape", "dtype", "device", "mode"]
+HARD_CASE = ["loss", "case", "implementation", "device", "dtype"]
+CONFORMANCE = [*HARD_CASE, *SETUP, "commit", "status", "input", "expected", "got", "source", "reason"]
 
 
 @dataclass(frozen=True)
 class Material:
-    """`history` has every row of every loss with its rates; `rows` only the newest of each series."""
+    """`rows` has every row of every loss and session with its rates; a page shows those of one session at a time."""
 
     results: reader.Results
     losses: Mapping[str, Loss]
 
     @cached_property
-    def history(self) -> pd.DataFrame:
-        return roofline.with_rates(_with_traffic(loss_rows(self.results.rows), self.losses))
+    def rows(self) -> pd.DataFrame:
+        """The rows of losses. What asv skipped was not measured."""
+        rows = self.results.rows[reader.COLUMNS]
+        rows = rows[rows["loss"].notna() & rows["mode"].notna() & (rows["status"] != "skipped")]
+        return roofline.with_rates(_with_traffic(rows, self.losses))
 
     @cached_property
-    def rows(self) -> pd.DataFrame:
-        return latest(self.history)
+    def sessions(self) -> list[Session]:
+        """Every session, newest first."""
+        return sessions.sessions(self.rows, self.results.sessions)
+
+    @cached_property
+    def current(self) -> list[Session]:
+        """The session of each machine and environment that pages show, newest first."""
+        return sessions.current(self.sessions)
+
+    @cached_property
+    def tables(self) -> list[Session]:
+        """The session of each machine and environment whose table of all cases is shown."""
+        return [sessions.table(one, self.sessions) for one in self.current]
+
+    @cached_property
+    def shown(self) -> list[Session]:
+        """The sessions that any page shows."""
+        return [one for one in self.sessions if one in self.current or one in self.tables]
+
+    @cached_property
+    def statuses(self) -> dict[tuple[str, ...], Counter[str]]:
+        """How many rows of each session had each status, by the `SESSION` of its rows."""
+        grouped = self.rows.groupby(reader.SESSION)["status"]
+        return {tuple(map(str, session)): Counter(statuses) for session, statuses in grouped}
+
+    @cached_property
+    def _rows_of(self) -> dict[Session, pd.DataFrame]:
+        return {one: one.of(self.rows) for one in self.shown}
+
+    @cached_property
+    def _rankings_of(self) -> dict[Session, list[Ranking]]:
+        return {one: rankings(rows) for one, rows in self._rows_of.items()}
+
+    def rows_of(self, session: Session) -> pd.DataFrame:
+        """The rows of a session that is shown."""
+        return self._rows_of[session]
+
+    def rankings_of(self, session: Session, device: str = "") -> list[Ranking]:
+        """The cases of a session that is shown, on one device or all."""
+        return [one for one in self._rankings_of[session] if device in ("", one.case["device"])]
+
+    def devices_of(self, session: Session) -> list[str]:
+        """The devices of a session that is shown."""
+        return sorted(set(self._rows_of[session]["device"]))
 
     @cached_property
     def loading(self) -> pd.DataFrame:
-        """The best known row of each loader setting, from the sweep and from `lossimpl loaders`."""
+        """The rows of loader settings, from the sweep and from `lossimpl loaders`, each dataset from one source."""
         rows = self.results.rows
-        swept = latest(rows[rows["benchmark"].astype(str).str.startswith("loading.")]).dropna(axis="columns", how="all")
-        return measurements(swept, self.loaders)
+        swept = rows[rows["benchmark"].astype(str).str.startswith("loading.") & (rows["status"] != "skipped")]
+        return measurements(swept.dropna(axis="columns", how="all"), self.loaders)
 
     @property
     def loaders(self) -> pd.DataFrame:
-        """What `lossimpl loaders` stored, oldest first."""
-        return self._by_date(self.results.loaders)
-
-    @property
-    def conformance(self) -> pd.DataFrame:
-        """What `lossimpl check` stored, oldest first."""
-        return self._by_date(self.results.conformance)
-
-    def _by_date(self, side: pd.DataFrame) -> pd.DataFrame:
-        """By the date of the commit, which its rows know; the file names begin with a hash and are in no such order."""
+        """What `lossimpl loaders` stored, oldest first, with the `date` of its commit."""
+        side = self.results.loaders
         if side.empty:
             return side
         dates = self.results.rows.groupby("commit")["date"].max()
-        order = side["commit"].map(dates).sort_values(kind="stable", na_position="first").index
-        return side.loc[order].reset_index(drop=True)
+        dated = side.assign(date=side["commit"].map(dates))
+        return dated.sort_values("date", kind="stable", na_position="first").reset_index(drop=True)
 
-    @property
-    def setups(self) -> list[tuple[str, str]]:
-        """Machine and environment of every measurement, newest first."""
-        newest = self.rows.groupby(SETUP)["started_at"].max().sort_values(ascending=False, na_position="last")
-        return [(str(machine), str(env)) for machine, env in newest.index]
-
-    def of_setup(self, setup: tuple[str, str]) -> pd.DataFrame:
-        """The newest rows of one machine and environment."""
-        return self.rows[(self.rows["machine"] == setup[0]) & (self.rows["env"] == setup[1])]
+    @cached_property
+    def conformance(self) -> pd.DataFrame:
+        """The hard cases as text: of each device those of one machine, environment and commit, the newest."""
+        side = self.results.conformance.reindex(columns=CONFORMANCE)
+        dates = side["commit"].map(self.results.rows.groupby("commit")["date"].max())
+        source = [*SETUP, "commit", "device"]
+        by_date = side.assign(date=dates).sort_values("date", kind="stable", na_position="first")
+        newest = by_date.drop_duplicates("device", keep="last").set_index(source).index
+        chosen = side[side.set_index(source).index.isin(newest)]
+        return chosen.drop_duplicates(HARD_CASE, keep="last").map(_text)
 
     @property
     def loss_names(self) -> list[str]:
@@ -81,6 +127,12 @@ def gather(folder: Path, losses: Mapping[str, Loss] | None = None) -> Material:
     return Material(reader.read(folder), losses)
 
 
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _with_traffic(rows: pd.DataFrame, losses: Mapping[str, Loss]) -> pd.DataFrame:
     """Rows without a side-car get the traffic of their case from the loss."""
     missing = (
@@ -88,14 +140,13 @@ def _with_traffic(rows: pd.DataFrame, losses: Mapping[str, Loss]) -> pd.DataFram
         & rows["loss"].isin(list(losses))
         & rows["shape"].astype(str).str.fullmatch(roofline.SHAPE)
     )
-    if not missing.any():
-        return rows
-    rows = rows.copy()
-    rows.loc[missing, "traffic"] = [_traffic(row, losses) for _, row in rows[missing].iterrows()]
-    return rows
+    known = rows[missing].drop_duplicates(CASE)
+    traffic = {tuple(row[name] for name in CASE): _traffic(row, losses) for row in known.to_dict("records")}
+    found = [traffic.get(key) for key in zip(*(rows[name] for name in CASE), strict=True)]
+    return rows.assign(traffic=rows["traffic"].where(~missing, pd.Series(found, rows.index, dtype=float)))
 
 
-def _traffic(row: pd.Series, losses: Mapping[str, Loss]) -> float:
+def _traffic(row: Mapping[Any, Any], losses: Mapping[str, Loss]) -> float:
     shape = tuple(int(size) for size in row["shape"].split("x"))
     case = Case(row["loss"], shape, dtype=row["dtype"], device=row["device"], mode=row["mode"])
     return float(losses[row["loss"]].traffic(case))

@@ -10,26 +10,63 @@ import typer
 
 from lossimpl import wording
 from lossimpl.spec import Device
+from reports.site.conditions import of_session
 from reports.site.material import Material, gather
-from reports.site.pages import gate, loading_selftest
+from reports.site.pages import gate, loading_selftest, reproducibility
+from reports.site.pages.native import ordered
 from reports.statistics.answers import worst_error
-from reports.statistics.comparison import ALTERNATIVES, Comparison, Means, comparisons, means, slower_words
+from reports.statistics.comparison import (
+    ALTERNATIVES,
+    Comparison,
+    Means,
+    comparisons,
+    count_words,
+    means,
+    why_unranked,
+)
+from reports.statistics.ranking import Row
 
 START = "<!-- results: written by `python -m reports readme` from results/ -->"
 END = "<!-- end of results -->"
-TAKES = tuple(f"{name} takes" for name in ALTERNATIVES)
-SUMMARY = ("largest shapes", *TAKES, "native's share of the ceiling")
-CASES = ("loss", "shape", "dtype", "mode", "native", *ALTERNATIVES, "native of ceiling", "native error", "torch error")
+SUMMARY = (
+    "largest shapes", "losses", "best alternative takes", *(f"{name} takes" for name in ALTERNATIVES),
+    "native's share of the ceiling",
+)  # fmt: skip
+CASES = (
+    "loss", "shape", "dtype", "mode", "native", "verdict", *ALTERNATIVES, "native of ceiling", "native error",
+    "eager error",
+)  # fmt: skip
+OLD_CASES = (
+    "loss",
+    "shape",
+    "dtype",
+    "mode",
+    "native",
+    *ALTERNATIVES,
+    "native of ceiling",
+    "native error",
+    "eager error",
+)
+COVERAGE = ("intervals of", "held the next session's estimate", "rows", "coverage", "smallest difference")
 PLANTED = ("planted", "rows", "found", "median_pairs")
 NOTE = (
-    "Times are medians per call; a dash means that the implementation does not exist or was not measured. The ceiling "
-    "is the bandwidth of a copy (with gradients) or a read (forward) in the same process, in the cache level that the "
-    "case fits into. The error is the largest relative error of value or gradient against the float64 reference. In "
-    "mode `step`, torch and torch.compile write a fresh gradient in every call, whose page faults cost more than most "
-    "losses; native reuses the memory of freed gradients. In mode `reuse`, malloc keeps freed memory for every "
-    "implementation. `compiled` is torch.compile of our vectorized form, which keeps digits that others lose; "
-    "`torch-compiled` is torch.compile of torch's own function, or of the textbook formula where torch has none, "
-    "measured at the largest shapes."
+    "Times are geometric means over the rounds of the session, each a fresh process that times all implementations of "
+    "the case. The other columns are an implementation's time over native's, paired within rounds, with its "
+    f"{wording.INTERVAL}: what another session of as many rounds measures here. A dash means that the implementation "
+    "does not exist or was not measured. The ceiling is the bandwidth of a copy (with gradients) or a read (forward) "
+    "in the same round, in the cache level that the case fits into. The error is the largest relative error of value "
+    "or gradient against the float64 reference. In mode `reuse`, malloc keeps freed memory for every implementation. "
+    "In mode `step`, as people run it, `eager` and torch.compile write a fresh gradient in every call, whose page "
+    "faults cost more than most losses; native reuses the memory of freed gradients. `eager` is torch's own function, "
+    "or our vectorized form where torch has none; `compiled` is torch.compile of our vectorized form, which keeps "
+    "digits that others lose; `torch-compiled` is torch.compile of torch's own function, or of the textbook formula "
+    "where torch has none."
+)
+
+OLD_NOTE = (
+    "Every row was measured by the old protocol, in one process of its own: its time is the median of that process, "
+    "and nothing is known of how much it differs between runs. So nothing is ranked or divided by anything else; "
+    "`make report GRID=table` measures in rounds."
 )
 
 
@@ -53,32 +90,48 @@ def readme(
 
 
 def newest(material: Material, device: str) -> tuple[str, list[Comparison]]:
-    """Where the newest results of a device come from, and its cases."""
-    for setup in material.setups:
-        rows = material.of_setup(setup)
-        rows = rows[rows["device"] == device]
-        if not rows.empty:
-            return f"Measured on {setup[0]}, {setup[1]}, {device}.", comparisons(rows)
-    return f"Nothing has been measured on {device} yet; `make report` does it.", []
+    """Where the newest table of a device comes from, of a session that says much if there is one; and its cases."""
+    for session in sorted(material.tables, key=lambda one: one.preference):
+        cases = ordered(comparisons(material.rankings_of(session, device)))
+        if cases:
+            where = of_session(material, session)
+            return f"Measured on {where.machine}, {where.env}, {device}: {where.measured}.", cases
+    return f"Nothing has been measured on {device} yet; `make report GRID=table` does it.", []
+
+
+def of_one_process(cases: Iterable[Comparison]) -> bool:
+    """Whether the cases were measured by the old protocol."""
+    return any(not one.native["session"] for one in cases)
 
 
 def summary(where: str, cases: list[Comparison]) -> Iterator[str]:
-    """The paragraphs of README: where, the largest shapes, and where native is not the fastest."""
+    """The paragraphs of README: where, how often native is fastest, and the largest shapes."""
     yield where
     if not cases:
         return
+    if of_one_process(cases):
+        yield f"{OLD_NOTE} [All {len(cases)} cases](docs/results.md)."
+        return
+    yield f"{count_words(cases)} [All {len(cases)} cases](docs/results.md), with what is measured."
     yield "\n".join(table(SUMMARY, map(summary_line, means(cases))))
-    slower = [f"- {one.label}" for one in cases if one.slower]
-    yield "\n".join(
-        (f"{slower_words(cases)}. [All {len(cases)} cases](docs/results.md), with what is measured.", *slower)
+    yield (
+        "Times over native's, over the losses: the geometric mean (least to most). `reuse` is a step under the same "
+        "allocator for all; `step` is as people run it."
     )
+    slower = [f"- {one.label}" for one in cases if one.verdict == "slower"]
+    if slower:
+        yield "\n".join(("Native is slower in:", "", *slower))
 
 
 def all_cases(where: str, cases: list[Comparison]) -> Iterator[str]:
     """The paragraphs of the file of all cases."""
     yield "# Results"
     yield f"Written by `python -m reports readme` from `results/`. {where}"
-    if cases:
+    if of_one_process(cases):
+        yield OLD_NOTE
+        yield "\n".join(table(OLD_CASES, map(old_case_line, cases)))
+    elif cases:
+        yield count_words(cases)
         yield NOTE
         yield "\n".join(table(CASES, map(case_line, cases)))
 
@@ -95,9 +148,9 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator
     yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
-def summary_line(one: Means) -> list[str]:
+def summary_line(one: Means) -> list[object]:
     """The cells of one dtype and mode."""
-    return [f"{one.dtype}, {one.mode}", *map(one.words, ALTERNATIVES), share(one)]
+    return [f"{one.dtype}, {one.mode}", one.losses, one.words(), *map(one.words, ALTERNATIVES), share(one)]
 
 
 def share(one: Means) -> str:
@@ -110,21 +163,60 @@ def share(one: Means) -> str:
 
 def case_line(one: Comparison) -> list[str]:
     """The cells of one case."""
-    native = one.native
-    by_name = {"native": native, **one.alternatives}
-    times = [wording.seconds(by_name[name]["value"]) if name in by_name else "–" for name in ("native", *ALTERNATIVES)]
-    errors = [wording.error(worst_error(by_name[name])) if name in by_name else "–" for name in ("native", "torch")]
-    case = [str(native[name]) for name in ("loss", "shape", "dtype", "mode")]
-    return [*case, *times, wording.percent(native["share"]), *errors]
+    verdict = one.verdict if one.alternatives else wording.NOTHING
+    time = wording.seconds(one.native["value"])
+    return [*identity(one), time, verdict, *(ratio(one, name) for name in ALTERNATIVES), *qualities(one)]
+
+
+def old_case_line(one: Comparison) -> list[str]:
+    """The cells of one case that was measured by the old protocol: times of single processes, and no ratio of them."""
+    rows = [one.native, *map(one.alternative, ALTERNATIVES)]
+    return [*identity(one), *(time(row) if row else wording.NOTHING for row in rows), *qualities(one)]
+
+
+def identity(one: Comparison) -> list[str]:
+    """The cells that name the case."""
+    return [str(one.native[name]) for name in ("loss", "shape", "dtype", "mode")]
+
+
+def qualities(one: Comparison) -> list[str]:
+    """The cells of native's share of the ceiling, and of the errors of native and eager code."""
+    errors = [wording.error(worst_error(row)) if row else wording.NOTHING for row in (one.native, one.eager)]
+    return [wording.percent(one.native["share"]), *errors]
+
+
+def time(row: Row) -> str:
+    """A row's time, or why there is none that counts."""
+    return wording.seconds(row["value"]) if row["status"] == "ok" else str(row["status"])
+
+
+def ratio(one: Comparison, name: str) -> str:
+    """An alternative's time over native's with its interval, or why there is none."""
+    row = one.alternative(name)
+    if row is None:
+        return wording.NOTHING
+    claim = one.against(row)
+    return wording.times_interval(*claim.ratio) if claim else why_unranked(row)
 
 
 def self_tests(material: Material) -> Iterator[str]:
-    """The results of the self-tests of the gate and the loader search, per machine that ran them."""
+    """The results of the self-tests of sessions, gate and loader search, per machine that ran them."""
+    for machine, record in material.results.sweep_tests.items():
+        yield from sessions_test(machine, record)
     for machine, record in material.results.selftests.items():
         yield f"The gate on {machine} (`python -m reports gate --self-test`): {gate.reading(record)}"
         yield "\n".join(planted(record))
     for machine, record in material.results.loader_tests.items():
         yield f"The loaders on {machine} (`python -m reports loaders`): {loading_selftest.reading(record)}"
+
+
+def sessions_test(machine: str, record: Mapping[str, Any]) -> Iterator[str]:
+    """How often the intervals of a session covered the next one, as a sentence and a table."""
+    found = " ".join(reproducibility.words(record))
+    yield f"Do these numbers hold on {machine} (`python -m reports sweep --self-test`)? {found}".rstrip()
+    lines = list(reproducibility.coverage(record))
+    if lines:
+        yield "\n".join(table(COVERAGE, lines))
 
 
 def planted(record: Mapping[str, Any]) -> Iterator[str]:

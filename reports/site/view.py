@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from lossimpl import wording
@@ -79,7 +78,7 @@ class Page:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def compare_command(row: pd.Series) -> str:
+def compare_command(row: Mapping[str, Any]) -> str:
     """The command that measures a row's case again."""
     return (
         f"lossimpl compare {row['loss']} --shape {row['shape']} --dtype {row['dtype']}"

@@ -2,8 +2,9 @@
 
 paired, multiplicity, noise, power    tests of process pairs (numpy and scipy only)
 changes, nights                       change points of a history, and what nights reported of them
-ranking, roofline                     ranks, headline cases and shares of the ceiling, over frames
-answers, comparison, loading          which implementation, which alternative, which loader settings
+sessions                              which session a statement is about, and what is a point of a history
+ranking, roofline                     ranks within a case, shares of the ceiling, the ceilings of a session
+comparison, answers, loading          against which alternative, which implementation, which loader settings
 
 Why comparisons are paired: two revisions are measured in pairs of fresh processes, and a fair coin, tossed for each
 pair, decides which of the two runs first. Let x1 and x2 be the log times that the first and the second process would

@@ -21,6 +21,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from reports.record.rows import name_of
+from reports.statistics.sessions import SERIES, points, timed
 
 Array = npt.NDArray[np.float64]
 
@@ -35,7 +37,6 @@ LEFT, RIGHT = 5, 5  # fewest points of the old and of the new level
 WINDOW, DELAY = 24, 20  # most points of the old level that are used, and of the new one
 EVIDENCE = 16.0  # nats: less than one false alarm per 1,000 nights of every simulated and of the recorded series
 EFFECT = 0.05  # smaller changes of level are not reported
-KEY = ["machine", "env", "benchmark", "params"]
 
 
 @dataclass(frozen=True)
@@ -152,17 +153,15 @@ def _described(left: Array, right: Array, split: int) -> Change:
 def histories(rows: pd.DataFrame, order: Sequence[str]) -> list[Series]:
     """The series of every row of the record, its commits in the given order (oldest first).
 
-    Rows without a time (unavailable, wrong, failed) and commits outside `order` are left out.
+    Rows without a time of their own (disturbed, unavailable, wrong, failed) and commits outside `order` are left out.
     """
     place = {commit: index for index, commit in enumerate(order)}
-    measured = rows[(rows["status"] == "ok") & rows["value"].gt(0) & rows["commit"].isin(place)]
+    measured = points(rows[timed(rows) & rows["commit"].isin(place)])
     measured = measured.assign(place=measured["commit"].map(place)).sort_values("place")
-    return [_series(group) for _, group in measured.groupby(KEY, sort=True)]
-
-
-def _series(rows: pd.DataFrame) -> Series:
-    machine, environment, benchmark, params = rows.iloc[0][KEY]
-    return Series(machine, environment, benchmark, params, tuple(rows["commit"]), tuple(rows["value"]))
+    found: dict[tuple[Any, ...], list[tuple[str, float]]] = {}
+    for *series, commit, value in measured[[*SERIES, "commit", "value"]].itertuples(index=False):
+        found.setdefault(tuple(series), []).append((commit, value))
+    return [Series(*key, *zip(*found[key], strict=True)) for key in sorted(found)]
 
 
 def findings(series: Iterable[Series], effect: float = EFFECT) -> list[Finding]:

@@ -8,35 +8,50 @@ from typing import Any
 import pandas as pd
 
 from lossimpl import wording
-from reports.record.reader import interval
-from reports.statistics.ranking import ranked
+from lossimpl.ranking import Interval, ranks
+from reports.record.reader import SESSION, interval
+from reports.statistics.sessions import SETUP
 
 NEEDED = (
     "dataset", "status", "reason", "advice", "first_batch_seconds", "batch_seconds", "stall_fraction", "cpu_cores",
-    "pss_bytes", "verdict", "attribution", "step", "consumer", "value", "low", "high", "kind", "budget",
+    "pss_bytes", "verdict", "attribution", "step", "consumer", "value", "low", "high", "kind", "budget", "session",
+    "date", "started_at",
 )  # fmt: skip
 NOT_SETTINGS = ("dataset", "sampler", "batch_sampler", "collate_fn", "worker_init_fn")  # they belong to the dataset
+SEARCH = "lossimpl loaders"  # what measured a row that belongs to no session
 
 
-def measurements(*sources: pd.DataFrame) -> pd.DataFrame:
-    """One row per dataset and settings with `rate`, `rate_low`, `rate_high` (samples/s) and `label`."""
-    measured = [one for one in sources if len(one)]
-    if not measured:
+def measurements(swept: pd.DataFrame, searched: pd.DataFrame) -> pd.DataFrame:
+    """One row per machine, environment, dataset and settings with `rate`, `rate_low`, `rate_high` and `label`.
+
+    All rows of a dataset on a machine come from one source: the newest commit's search, or else its newest session.
+    """
+    sources = [swept.assign(searched=False)] * bool(len(swept))
+    sources += [searched.assign(session=SEARCH, searched=True)] * bool(len(searched))
+    if not sources:
         return pd.DataFrame()
-    rows = pd.concat(measured, ignore_index=True)
+    rows = pd.concat(sources, ignore_index=True)
     rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *NEEDED])))
     rows = rows[rows["kind"].isna() | (rows["kind"] == "measurement")]
     rates = pd.DataFrame([_rate(row) for _, row in rows.iterrows()], index=rows.index, columns=["rate", "low", "high"])
     labels = [label(row) for _, row in rows.iterrows()]
     rows = rows.assign(rate=rates["rate"], rate_low=rates["low"], rate_high=rates["high"], label=labels)
     rows = rows.fillna({"status": "error", "dataset": "unnamed dataset"})
-    return _best_known(rows)
+    return _best_known(_of_newest_source(rows))
+
+
+def _of_newest_source(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each machine, environment and dataset the rows of one commit and session."""
+    newest = rows.sort_values(["date", "searched", "started_at"], kind="stable", na_position="first")
+    newest = newest.drop_duplicates([*SETUP, "dataset"], keep="last")[[*SESSION, "dataset"]]
+    return rows[rows.set_index([*SESSION, "dataset"]).index.isin(newest.set_index([*SESSION, "dataset"]).index)]
 
 
 def _best_known(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per settings: with a verdict on the data before without, then the longest budget, then the newest."""
     order = rows.assign(judged=rows["verdict"].notna(), budget=pd.to_numeric(rows["budget"], errors="coerce").fillna(0))
-    newest = order.sort_values(["judged", "budget"], kind="stable").drop_duplicates(["dataset", "label"], keep="last")
+    newest = order.sort_values(["judged", "budget"], kind="stable")
+    newest = newest.drop_duplicates([*SETUP, "dataset", "label"], keep="last")
     return rows.loc[newest.index.sort_values()]
 
 
@@ -73,5 +88,10 @@ def _shown(key: str, value: Any) -> bool:
 
 
 def ranked_settings(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows ranked by seconds per sample, as calls are; only those that are `ok` have a rank."""
-    return ranked(rows.assign(value=1 / rows["rate"], low=1 / rows["rate_high"], high=1 / rows["rate_low"]))
+    """The rows of one dataset, fastest first, with `rank`: tied if their intervals overlap, NaN if not `ok`."""
+    known = rows["rate"].gt(0) & rows["rate_low"].notna() & rows["rate_high"].notna()
+    fair = rows[(rows["status"] == "ok") & known].sort_values("rate", ascending=False, kind="stable")
+    ends = (1 / fair[name] for name in ("rate", "rate_high", "rate_low"))
+    slowness = [Interval(*one) for one in zip(*ends, strict=True)]
+    others = rows.loc[rows.index.difference(fair.index, sort=False)]
+    return pd.concat([fair.assign(rank=list(map(float, ranks(slowness)))), others.assign(rank=math.nan)])

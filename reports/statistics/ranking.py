@@ -1,79 +1,88 @@
-"""Ranks over frames: which rows may be ranked, which case stands for a loss. Pure: frames in, frames out.
-
-Only rows with a correct result, a possible time and an interval are ranked, by `lossimpl.ranking`.
-"""
+"""The rows of a case in one session, ranked by their ratios within rounds. Frames in, values out."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import pandas as pd
 
-from lossimpl.ranking import Interval, ranks
+from lossimpl.ranking import Interval, paired, paired_ranks
+from reports.record.reader import SESSION
+from reports.statistics.sessions import rankable
 
-SETUP = ["machine", "env"]
-CASE = [*SETUP, "loss", "shape", "dtype", "device", "mode"]
-
-
-def interval_of(row: pd.Series) -> Interval:
-    """The time of a row with its interval."""
-    return Interval(float(row["value"]), float(row["low"]), float(row["high"]))
+Row = Mapping[str, Any]
+CASE = [*SESSION, "loss", "shape", "dtype", "device", "mode"]
 
 
-def rankable(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Correct, timed, and with an interval."""
-    timed = rows["value"].between(0, float("inf"), inclusive="neither") & rows["low"].notna() & rows["high"].notna()
-    return (rows["status"] == "ok") & timed
+@dataclass(frozen=True)
+class Ranking:
+    """All rows of one case in one session: those that are ranked first, fastest first, each with its `rank` or NaN."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def case(self) -> Row:
+        """A row, for the fields that all rows of the case share."""
+        return self.rows[0]
+
+    @property
+    def ranked(self) -> tuple[Row, ...]:
+        """The rows that have a rank."""
+        return tuple(row for row in self.rows if has_rank(row))
+
+    @property
+    def fastest(self) -> tuple[str, ...]:
+        """The implementations of rank 1."""
+        return tuple(row["implementation"] for row in self.ranked if row["rank"] == 1)
+
+    def get(self, name: str) -> Row | None:
+        """The row of an implementation, ranked or not, None where it does not exist or cannot run here."""
+        return next((row for row in self.rows if row["implementation"] == name and available(row)), None)
 
 
-def ranked(case: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one case, fastest first, with `rank` (from 1; missing for those that are not ranked).
+def available(row: Row) -> bool:
+    """Whether the implementation could run."""
+    return row["status"] not in ("unavailable", "skipped")
 
-    >>> case = pd.DataFrame({"status": ["ok", "ok", "ok", "wrong"], "value": [3.0, 1.0, 1.1, 0.1],
-    ...                      "low": [2.9, 0.9, 1.0, 0.1], "high": [3.1, 1.1, 1.2, 0.1]})
-    >>> ranked(case)[["value", "rank"]].values.tolist()
-    [[1.0, 1.0], [1.1, 1.0], [3.0, 3.0], [0.1, nan]]
+
+def has_rank(row: Row) -> bool:
+    """Whether the row is ranked."""
+    return not math.isnan(row["rank"])
+
+
+def rankings(rows: pd.DataFrame) -> list[Ranking]:
+    """One per case and session, in the order of the rows.
+
+    >>> common = {"machine": "m", "env": "e", "commit": "c", "session": "s", "loss": "l1_loss", "shape": "8"}
+    >>> common |= {"dtype": "float32", "device": "cpu", "mode": "step", "status": "ok"}
+    >>> def row(name, *seconds):
+    ...     times = dict(enumerate(seconds))
+    ...     return common | {"implementation": name, "times": times, "value": seconds[0], "low": 1.0, "high": 9.0}
+    >>> (found,) = rankings(pd.DataFrame([row("a", 2.0, 2.1, 2.0, 2.2), row("b", 1.0, 1.0, 1.1, 1.1)]))
+    >>> [(one["implementation"], one["rank"]) for one in found.rows]
+    [('b', 1.0), ('a', 2.0)]
     """
-    fair = rankable(case)
-    ordered = case[fair].sort_values("value", kind="stable")
-    places = [float(rank) for rank in ranks([interval_of(row) for _, row in ordered.iterrows()])]
-    return pd.concat([ordered.assign(rank=places), case[~fair].assign(rank=float("nan"))])
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows.assign(fair=rankable(rows)).to_dict("records"):
+        groups.setdefault(tuple(row[name] for name in CASE), []).append({str(key): row[key] for key in row})
+    return [Ranking(tuple(_ranked(group))) for group in groups.values()]
 
 
-def latest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The newest measurement of each row; asv's skips without a reason never hide one."""
-    by_time = rows[rows["status"] != "skipped"].sort_values(["date", "started_at"], na_position="first", kind="stable")
-    return by_time.drop_duplicates([*SETUP, "benchmark", "params"], keep="last").sort_index()
+def _ranked(group: list[dict[str, Any]]) -> Iterator[Row]:
+    fair = sorted((row for row in group if row["fair"]), key=lambda row: float(row["value"]))
+    for row, rank in zip(fair, paired_ranks([row["times"] for row in fair]), strict=True):
+        yield row | {"rank": float(rank)}
+    yield from (row | {"rank": math.nan} for row in group if not row["fair"])
 
 
-def loss_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of losses, without those of loaders."""
-    return rows[rows["loss"].notna() & rows["mode"].notna()]
+def times_as_long(slow: Row, fast: Row) -> Interval | None:
+    """How many times as long `slow` takes as `fast`, paired within rounds.
 
-
-def headlines(rows: pd.DataFrame) -> pd.DataFrame:
-    """For each machine, environment, loss and device the case that stands for it, as rows of `CASE`.
-
-    A training step before a forward pass, float32 before other types, then the largest case with a comparison.
+    None for rows of two sessions, of two cases, or without a round in common.
     """
-    if rows.empty:
-        return rows[CASE]
-    cases = (
-        rows.assign(fair=rankable(rows)).groupby(CASE, sort=False).agg(fair=("fair", "sum"), size=("elements", "max"))
-    )
-    cases = cases.reset_index()
-    keys = pd.DataFrame({
-        "mode": cases["mode"] != "step", "dtype": cases["dtype"] != "float32",
-        "fair": -cases["fair"].clip(upper=2), "size": -cases["size"],
-    })  # fmt: skip
-    best_first = cases.loc[keys.sort_values(list(keys.columns), kind="stable").index]
-    return best_first.drop_duplicates([*SETUP, "loss", "device"]).sort_index()[CASE]
-
-
-def of_case(rows: pd.DataFrame, case: pd.Series) -> pd.DataFrame:
-    """The rows of one case, ranked."""
-    return ranked(rows[(rows[CASE] == case[CASE]).all(axis=1)])
-
-
-def smallest(rows: pd.DataFrame) -> pd.DataFrame:
-    """For each machine, environment, loss and device the case with the fewest elements, where overhead dominates."""
-    small = rows.groupby([*SETUP, "loss", "device"])["elements"].transform("min")
-    return headlines(rows[rows["elements"] == small])
+    if any(slow[name] != fast[name] for name in CASE):
+        return None
+    return paired(slow["times"], fast["times"])

@@ -10,7 +10,11 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import pandas as pd
+
+from lossimpl.ranking import Interval, over_rounds
+from reports.record.reader import SESSION
 
 SHAPE = re.compile(r"\d{1,15}(x\d{1,15})*")
 
@@ -27,15 +31,46 @@ def elements(shape: str) -> int:
 
 
 def with_rates(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add `elements`, `rate` and `rate_low`..`rate_high` (bytes/s), `element_rate` (1/s) and missing shares."""
-    rows = rows.copy()
+    """Add `elements`, `rate` and `rate_low`..`rate_high` (bytes/s) and missing shares."""
+    sizes = {shape: float(elements(shape)) for shape in set(map(str, rows["shape"])) if SHAPE.fullmatch(shape)}
     seconds = rows["value"].where(rows["value"] > 0)
-    rows["elements"] = [
-        float(elements(str(shape))) if SHAPE.fullmatch(str(shape)) else math.nan for shape in rows["shape"]
+    rate = rows["traffic"] / seconds
+    return rows.assign(
+        elements=rows["shape"].astype(str).map(sizes).astype(float),
+        rate=rate,
+        rate_low=rows["traffic"] / rows["high"].where(rows["high"] > 0),
+        rate_high=rows["traffic"] / rows["low"].where(rows["low"] > 0),
+        share=rows["share"].fillna(rate / rows["ceiling"].where(rows["ceiling"] > 0)),
+    )
+
+
+CEILING = [*SESSION, "device", "level", "ceiling_name"]
+
+
+def pooled_ceilings(rows: pd.DataFrame) -> pd.DataFrame:
+    """The ceiling of each session, device, memory level and kind: `CEILING`, `value`, `low`, `high`, `cases`.
+
+    It is the mean over cases of the logarithm, by round, over the rounds that most cases have; cases of one level
+    differ in size, so each round's deviation from its case is averaged, not the rounds themselves. Rows of the old
+    protocol and disturbed rows have no part in it.
+    """
+    cases = rows[(rows["status"] == "ok") & rows["ceilings"].map(bool, na_action="ignore").eq(True)]
+    cases = cases.drop_duplicates([*CEILING, "loss", "shape", "dtype", "mode"])
+    found = [
+        dict(zip(CEILING, key, strict=True)) | _pooled(group["ceilings"].tolist())._asdict() | {"cases": len(group)}
+        for key, group in cases.groupby(CEILING, sort=False)
     ]
-    rows["rate"] = rows["traffic"] / seconds
-    rows["rate_low"] = rows["traffic"] / rows["high"].where(rows["high"] > 0)
-    rows["rate_high"] = rows["traffic"] / rows["low"].where(rows["low"] > 0)
-    rows["element_rate"] = rows["elements"] / seconds
-    rows["share"] = rows["share"].fillna(rows["rate"] / rows["ceiling"].where(rows["ceiling"] > 0))
-    return rows
+    return pd.DataFrame(found, columns=[*CEILING, "value", "low", "high", "cases"])
+
+
+def _pooled(by_case: list[dict[int, float]]) -> Interval:
+    """One ceiling from those of several cases by round.
+
+    >>> round(_pooled([{1: 10.0, 2: 10.0, 3: 10.0, 4: 10.0}, {1: 40.0, 2: 40.0, 3: 40.0, 4: 40.0}]).value, 6)
+    20.0
+    """
+    logs = pd.DataFrame(by_case).map(math.log, na_action="ignore")
+    logs = logs.loc[:, logs.notna().sum() * 2 >= len(logs)]
+    centre = logs.mean(axis=1)
+    by_round = logs.sub(centre, axis=0).mean() + centre.mean()
+    return over_rounds(np.exp(by_round).tolist())

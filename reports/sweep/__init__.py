@@ -1,11 +1,12 @@
-"""`python -m reports sweep`: measure HEAD on this machine through asv, with a progress bar, resumable after Ctrl-C.
+"""`python -m reports sweep`: measure HEAD on this machine in rounds, resumable after Ctrl-C.
 
 command    the command itself
 questions  the rows that a sweep measures: quick, table or full
-machine    the name of this machine, and its facts for asv
+session    rounds spread over the session, and where further rounds go
+engine     asv as engine and store: environments, fork server, result files
 overlay    a virtual environment on top of the running interpreter's packages, for asv and the gate
-store      the side-car of a sweep, and the marker of an interrupted one
+store      what a session writes, and the marker of an interrupted one
 warm       compile and build before measuring, so that no row waits for a compiler
-watch      run asv and show its progress
-summary    loaders, rows that were not ranked and disturbances, in the terminal
+progress   what a session shows while it runs
+summary    the ranking, disturbed and failed rows, in the terminal
 """

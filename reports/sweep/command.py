@@ -1,77 +1,173 @@
-"""The command: compile ahead, measure HEAD, close the side-car, print the summary, run the hard cases."""
+"""The command: compile ahead, measure HEAD in rounds, save, print the summary, run the hard cases."""
 
 from __future__ import annotations
 
-import importlib
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from lossimpl.measure import wall
+from lossimpl.ranking import FEWEST_ROUNDS
+from reports.record.rows import Row
 from reports.sweep.questions import Grid
-from reports.sweep.store import Store, pack
+from reports.sweep.session import Effort, Session
+from reports.sweep.store import Store, measured, now, pack
 
 ROOT = Path(__file__).parents[2]
-SECONDS: dict[Grid, float] = {"quick": 0.2, "table": 0.5, "full": 2.0}  # per row for samples, the first seven apart
+EFFORTS: dict[Grid, Effort] = {
+    "quick": Effort(rounds=5, most=12, call_seconds=0.12, seconds=170),
+    "table": Effort(rounds=5, most=12, call_seconds=0.15, seconds=30 * 60),
+    "full": Effort(rounds=5, most=8, call_seconds=0.3, seconds=6 * 3600),
+}
+LOADER_SECONDS: dict[Grid, float] = {"quick": 0.2, "table": 0.5, "full": 2.0}  # for the samples of a loader's row
 
 
 def sweep(
-    grid: Annotated[Grid, typer.Option(help="A few rows in minutes, README's table, or all in hours.")] = "quick",
+    grid: Annotated[Grid, typer.Option(help="A few rows in minutes, the table of results, or all in hours.")] = "quick",
+    self_test: Annotated[bool, typer.Option("--self-test", help="Do the intervals hold? Repeat the session.")] = False,
+    sessions: Annotated[int, typer.Option(help="Sessions of the self-test.", min=2)] = 3,
+    pause: Annotated[float, typer.Option(help="Minutes between two sessions of the self-test.", min=0)] = 60,
 ) -> None:
-    """Measure HEAD on this machine through asv; a sweep that was interrupted is continued."""
+    """Measure HEAD on this machine in rounds; a session that was interrupted is continued."""
     from lossimpl import LOSSES
-    from reports.sweep import machine, questions, watch
+    from reports.sweep import questions
+    from reports.sweep.engine import AsvFailed
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # keeps the rows measured so far, as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # keeps the rounds measured so far, as Ctrl-C does
     console = Console(width=max(100, Console().width))
-    commit = head(console)
-    store = store_of(ROOT, machine.register(), commit)
-    selected = questions.select(LOSSES, devices(), grid)
-    since = store.begin()
-    console.print(f"{len(selected)} rows at commit {commit[:8]} on {store.machine}; Ctrl-C keeps what is measured")
+    store = store_of(ROOT, head(console))
+    rows = questions.select(LOSSES, devices(), grid)
     try:
-        watch.warm_up(selected, ROOT)
-        watch.measure(selected, store, since, SECONDS[grid])
+        if self_test:
+            repeated(rows, store, grid, sessions, 60 * pause, console)
+            return
+        records = measure(rows, store, grid, console)
     except KeyboardInterrupt:
-        console.print(f"\ninterrupted: {len(store.rows(since))} rows are kept, and the next sweep continues from there")
         raise typer.Exit(130) from None
-    except watch.AsvFailed as failure:
+    except AsvFailed as failure:
         console.print(f"asv measured nothing. The end of its output:\n{failure}", markup=False)
         raise typer.Exit(1) from None
-    show(console, store, since)
-    check(store.conformance_path, full=grid != "quick")
-
-
-def store_of(root: Path, machine: str, commit: str) -> Store:
-    """Where the results of a commit on this machine are kept under `root`."""
-    plugin = importlib.import_module("asv_plugins.shared_environment")  # untyped, since asv ships no types
-    return Store(root, machine, commit, plugin.environment_name())
-
-
-def show(console: Console, store: Store, since: str) -> None:
-    """Close the side-car, and print the summary of what was measured."""
     from reports.sweep import summary
 
-    records = store.rows(since)
+    summary.show(console, records)
+    check(console, store.side_car("conformance"), full=grid != "quick")
+    console.print(f"rows: {store.side_car('rows').relative_to(ROOT)}")
+
+
+def store_of(root: Path, commit: str, machine: str = "") -> Store:
+    """Where the results of a commit on this machine are kept under `root`; the machine is registered with asv."""
+    from lossimpl.machine import name
+    from reports.sweep.engine import environment_name, register
+
+    machine = machine or name()
+    register(machine)
+    return Store(root, machine, commit, environment_name())
+
+
+def measure(rows: Sequence[Row], store: Store, grid: Grid, console: Console) -> list[dict[str, Any]]:
+    """Measure the rows at the store's commit and save them; return their records.
+
+    Ctrl-C saves the rounds that were measured, says what they support, and is raised again.
+    """
+    from reports.sweep import progress, warm
+    from reports.sweep.engine import Engine
+
+    session_id, began, clock = store.begin(grid), now(), wall.now()
+    plan = store.root / ".asv" / "round.json"
+    session = Session(rows, store, EFFORTS[grid], plan, session_id)
+    about = {"grid": grid, "commit": store.commit, "began_at": began.isoformat(timespec="seconds")}
+    variables = warm.COMPILER | {
+        "LOSSIMPL_ROWS": str(store.side_car("rounds")),
+        "LOSSIMPL_ROUND": str(plan),
+        "LOSSIMPL_SECONDS": str(LOADER_SECONDS[grid]),
+    }
+    console.print(
+        f"{progress.planned(session)} at commit {store.commit[:8]} on {store.machine}; Ctrl-C keeps what is done"
+    )
+    warm.up(rows, store.root, console)
+    try:
+        with (
+            Engine(store.root, store.machine, store.commit, variables) as engine,
+            progress.shown(session, console) as shown,
+        ):
+            try:
+                session.run(engine, shown)
+            finally:
+                about |= progress.spent(session, wall.now() - clock)
+                records = store.save(rows, session_id, about)
+            engine.save({row: samples_of(record) for row, record in zip(rows, records, strict=True)})
+    except KeyboardInterrupt:
+        console.print(interrupted(records), highlight=False)
+        raise
     store.finish()
-    console.print(summary.loaders(records))
-    for line in filter(None, (*summary.not_ranked(records), summary.disturbed(records))):
-        console.print(line, markup=False, highlight=False)
-    console.print(f"{len(records)} rows in {store.rows_path.relative_to(ROOT)}")
+    return records
 
 
-def check(path: Path, full: bool) -> None:
-    """Run the hard cases of every implementation into the side-car; only in float32 unless `full`."""
+def repeated(rows: Sequence[Row], store: Store, grid: Grid, sessions: int, pause: float, console: Console) -> None:
+    """Measure the session several times, and print and keep what that says about the machine's intervals."""
+    from reports.sweep import selftest
+
+    found = {}
+    for number in range(sessions):
+        if number:
+            console.print(f"waiting {pause / 60:.0f} minutes before session {number + 1} of {sessions}")
+            wall.sleep(pause)
+        records = measure(rows, store, grid, console)
+        found[str(records[0]["session"])] = [measured(one) for one in records if "implementation" in one]
+    record = selftest.record_of(store.machine, found)
+    path = selftest.write(record, store.side_car("rows").parent)
+    console.print_json(data=record)
+    console.print(str(path.relative_to(ROOT)))
+
+
+def samples_of(record: dict[str, Any]) -> tuple[list[float], int] | None:
+    """What asv stores of a row: the seconds of its rounds, which are samples of one call each; None for a failure."""
+    if record["status"] != "ok":
+        return None
+    if "samples_per_second" in record:
+        return [1 / rate for rate in record["samples_per_second"] if rate > 0], 1
+    return list(measured(record).times.values()), 1
+
+
+def interrupted(records: Sequence[dict[str, Any]]) -> str:
+    """How many rows an interrupted session supports."""
+    rounds = [len(measured(record).quiet) for record in records if "implementation" in record]
+    enough = sum(count >= FEWEST_ROUNDS for count in rounds)
+    kept = f"{enough} of {len(rounds)} rows have the {FEWEST_ROUNDS} quiet rounds that an interval needs"
+    return f"\ninterrupted: the rounds so far are kept; {kept}, and the next sweep continues from here"
+
+
+def check(console: Console, path: Path, full: bool) -> None:
+    """Run the hard cases of every implementation into the side-car, only in float32 unless `full`; print one line."""
     arguments = ["-m", "lossimpl.cli", "check", "--json", str(path), *([] if full else ["--dtype", "float32"])]
     arguments += [f"--device={device}" for device in devices()]
+    log = ROOT / ".asv" / "check.log"
     try:
-        subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False)  # its own table shows failures
+        with console.status("running the hard cases"), log.open("w") as output:
+            subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False)
+        console.print(f"{verdict(path)} ({log.relative_to(ROOT)})", highlight=False)
     finally:
         pack(path)
+
+
+def verdict(path: Path) -> str:
+    """The result of the hard cases in one line."""
+    from lossimpl.spec import OURS
+    from reports.record.lines import objects
+
+    ours = [one for one in objects(path) if one["implementation"] in OURS and one["status"] != "unavailable"]
+    failed = [one for one in ours if one["status"] != "pass"]
+    if not failed:
+        return f"hard cases: all {len(ours)} of ours pass"
+    first = failed[0]
+    example = f"{first['loss']} {first['implementation']} {first['dtype']}: {first['case']}"
+    return f"hard cases: {len(failed)} of {len(ours)} of ours fail, the first is {example}"
 
 
 def head(console: Console) -> str:

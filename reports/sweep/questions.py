@@ -1,12 +1,12 @@
-"""Which rows a sweep measures: a few in minutes, those of README's table, or the whole grid.
+"""Which rows a sweep measures: a few in minutes, those of the table of results, or the whole grid.
 
 The parameter lists are in `benchmarks/` and do not depend on the kind of sweep, since asv identifies rows by them. A
-quick sweep selects training steps in float32 at three sizes: tiny, where the overhead of the call dominates; a batch
-that fits into the caches; and a size that people train with, which only fits into memory. There `naive` is left out,
-since it takes seconds per call, and so is `vectorized` of the losses over 16 Mi elements; `compiled` is measured only
-there, since each of its graphs takes seconds to compile. The table compares `native` with `torch` and `compiled` at
-every size and dtype, and with `torch-compiled` at the largest. On CUDA it adds the implementations of other packages,
-and steps replayed as graphs, which take no time on the host.
+quick sweep selects float32 at three sizes: tiny, where the overhead of the call dominates; a batch that fits into the
+caches; and a size that people train with, which only fits into memory. There it measures a training step as people run
+it, the same with kept memory (`reuse`), where compiled code competes on equal terms, and the forward pass. The table
+compares `native` with `torch`, `compiled` and `torch-compiled` at every size in steps and forward passes, in float32
+and bfloat16, and with `torch` in the other dtypes. On CUDA it adds the implementations of other packages, and steps
+replayed as graphs, which take no time on the host.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from __future__ import annotations
 import importlib
 import itertools
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from typing import Literal, get_args
 
-from lossimpl.spec import COMPILING, TORCH_COMPILED
+from lossimpl.spec import COMPILING, OURS, TORCH_COMPILED, Name
 from reports.record.rows import LOADING, Row
 
 TINY = "32x10"
 CACHED = {"cpu": "128x1000", "cuda": "256x1000"}
 LARGE = {"cpu": (1 << 22, 1 << 27), "cuda": (1 << 27, 1 << 40)}  # elements that only memory holds: from, and below
-MOST_EAGER = 1 << 24  # elements from which a quick sweep leaves out tensor expressions, at half a second per call
-EAGER = ("naive", "vectorized")  # never in the table
+EAGER = "vectorized"  # what people run who have no torch function for a loss
+QUICK = {  # the implementations at the largest shape, by mode; each graph of torch.compile takes time in each round
+    "step": ("torch", "native"),
+    "reuse": ("torch", "native", "compiled", TORCH_COMPILED),
+    "forward": ("torch", "native"),
+}
 TABLE = ("native", "torch", *COMPILING)  # in the table of both devices; other packages only in CUDA's
 
 
@@ -52,10 +55,16 @@ def large(loss: str, device: str) -> tuple[str, ...]:
     >>> large("triplet_margin_loss", "cpu")
     ('65536x128',)
     """
-    stem, name, _ = benchmark_of(loss).split(".")
-    shapes = getattr(importlib.import_module(f"benchmarks.{stem}"), name).params[1]
+    shapes = benchmark_params(loss)[1]
     least, beyond = LARGE[device]
     return tuple(shape for shape in shapes if least <= elements(shape) < beyond)
+
+
+def benchmark_params(loss: str) -> tuple[tuple[str, ...], ...]:
+    """The parameter lists of the benchmark of a loss."""
+    stem, name, _ = benchmark_of(loss).split(".")
+    found: tuple[tuple[str, ...], ...] = getattr(importlib.import_module(f"benchmarks.{stem}"), name).params
+    return found
 
 
 def elements(shape: str) -> int:
@@ -75,17 +84,37 @@ def quick(row: Row) -> bool:
 
 
 def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
-    """Steps in float32 at three shapes, and the forward pass of `native` at the largest."""
+    """Steps in float32 at three shapes, and at the largest also with kept memory and forward."""
     largest = large(loss, device)[0]
-    if dtype != "float32" or shape not in (TINY, CACHED[device], largest) or implementation == TORCH_COMPILED:
+    if dtype != "float32" or shape not in (TINY, CACHED[device], largest):
         return False
-    if shape == TINY:
-        return mode == "step" and implementation != "compiled"
-    if shape == CACHED[device]:
-        return mode == "step" and implementation not in ("compiled", "naive")
-    if implementation == "naive" or (implementation == "vectorized" and elements(largest) >= MOST_EAGER):
-        return False
-    return mode == "step" or (mode == "forward" and implementation == "native")
+    if from_outside(implementation):
+        return mode == "step" or (shape == largest and mode in QUICK)
+    if shape != largest:
+        return mode == "step" and implementation in ("torch", "native", "vectorized", *("naive",) * (shape == TINY))
+    if implementation == EAGER:
+        return mode in ("step", "forward") and not has_torch(loss)
+    return implementation in QUICK.get(mode, ()) or (
+        mode == "step" and device == "cuda" and of_a_package(implementation)
+    )
+
+
+def of_a_package(implementation: str) -> bool:
+    """Whether another package than torch registers the implementation; they have kernels for CUDA."""
+    return implementation not in (*OURS, "torch", TORCH_COMPILED)
+
+
+def from_outside(implementation: str) -> bool:
+    """Whether neither this project nor a package that it knows has the implementation: a plug-in registers it.
+
+    It stands in a benchmark's list because someone put it there, so it is measured wherever `native` is.
+    """
+    return implementation not in get_args(Name)
+
+
+def has_torch(loss: str) -> bool:
+    """Whether torch has the loss itself."""
+    return "torch" in benchmark_params(loss)[0]
 
 
 def quick_loading(dataset: object, num_workers: object, pin_memory: object, batch_size: object) -> bool:
@@ -99,18 +128,22 @@ def table(row: Row) -> bool:
 
 
 def table_loss(loss: str, implementation: str, shape: str, dtype: str, device: str, mode: str) -> bool:
-    """Steps at every size, other modes at the largest; compiling implementations only in float32 and bfloat16."""
+    """Steps and forward passes at every size, kept memory at the largest; what compiles only in two dtypes."""
     largest = large(loss, device)
-    excluded = implementation in EAGER or (device == "cpu" and implementation not in TABLE)
-    if excluded or shape not in (TINY, CACHED[device], *largest):
+    eager = implementation == EAGER and not has_torch(loss)
+    wanted = (
+        implementation in TABLE
+        or from_outside(implementation)
+        or eager
+        or (device == "cuda" and of_a_package(implementation))
+    )
+    if not wanted or shape not in (TINY, CACHED[device], *largest):
         return False
     if mode == "graph":
         return shape not in largest and dtype in ("float32", "bfloat16") and implementation != TORCH_COMPILED
     if dtype not in ("float32", "bfloat16"):
-        return mode == "step" and implementation not in COMPILING and shape not in largest[1:]
-    if mode == "forward":
-        return shape in largest and implementation not in COMPILING
-    return shape in largest or (mode == "step" and implementation != TORCH_COMPILED)
+        return mode == "step" and implementation not in (*COMPILING, EAGER) and shape not in largest[1:]
+    return mode in ("step", "forward") or (mode == "reuse" and shape in largest)
 
 
 Grid = Literal["quick", "table", "full"]
@@ -128,12 +161,3 @@ def select(losses: Iterable[str], devices: Iterable[str], name: Grid) -> list[Ro
 def recordable(row: Row) -> bool:
     """Whether the row can exist: only CUDA has graphs."""
     return not {"graph", "cpu"} <= set(row.params)
-
-
-def patterns(rows: Iterable[Row]) -> list[str]:
-    """One regular expression per benchmark; together they match exactly these rows among asv's names."""
-    found = []
-    for benchmark, group in itertools.groupby(rows, key=lambda row: row.benchmark):
-        params = "|".join(re.escape(", ".join(row.texts)) for row in group)
-        found.append(rf"^{re.escape(benchmark)}\((?:{params})\)$")
-    return found

@@ -1,30 +1,38 @@
-"""The side-car of a sweep, and the marker of an interrupted one.
+"""What a session writes: its rounds while it runs, its rows when it ends, and the marker of an unfinished one.
 
-Rows are appended while they are measured, so nothing is lost. A marker outside results/ holds the time at which an
-unfinished sweep of this commit began; rows since then are not measured again. A finished sweep removes the marker and
-keeps the last record of each row.
+A record of each round is appended as soon as it is measured, so that nothing measured is lost. When the session ends or
+is interrupted, the rounds of each row become one record in the side-car of rows. The marker outside results/ names a
+session that can be continued; a finished one removes it, and its rounds, which its rows hold.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lossimpl.row import Round, combined
+from lossimpl.row import Row as Measured
 from reports.record.lines import objects
 from reports.record.rows import Row, name_of
 
+Record = dict[str, Any]
+CONTINUED = timedelta(
+    hours=6
+)  # an interrupted session that is older starts anew: its rounds would not be one session's
 
-def now() -> str:
-    """The time as it is written in records."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
 
 
-def key_of(record: dict[str, Any]) -> str:
+def key_of(record: Record) -> str:
     """asv's name of the row that a record belongs to."""
     return name_of(record["benchmark"], record["params"])
 
@@ -36,9 +44,32 @@ def pack(path: Path) -> None:
         path.unlink()
 
 
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Replace a file of JSON lines; a crash leaves the old one or the new one whole."""
+    fresh = path.with_suffix(".new")
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    fresh.write_text("".join(json.dumps(record) + "\n" for record in records))
+    fresh.replace(path)
+
+
+def measured(record: Record) -> Measured:
+    """The measured row of a record of one round or of a session."""
+    fields: Record = {"options": {}, "maker": "normal", "seed": 0}
+    fields |= {name: record[name] for name in Measured.__dataclass_fields__ if name in record}
+    return Measured(**fields | {"rounds": tuple(Round(**one) for one in record.get("rounds", ()))})
+
+
+def session_record(records: list[Record], session: str) -> Record:
+    """One record of a row from its records of single rounds; that of a loader's row is its last one."""
+    if "implementation" not in records[-1]:
+        return records[-1] | {"session": session}
+    identity = {name: records[0][name] for name in ("benchmark", "params")}
+    return identity | asdict(combined([measured(record) for record in records])) | {"session": session}
+
+
 @dataclass(frozen=True)
 class Store:
-    """Where a sweep of one commit on one machine in one environment keeps its records."""
+    """Where a session of one commit on one machine in one environment keeps its records."""
 
     root: Path
     machine: str
@@ -47,48 +78,61 @@ class Store:
 
     @property
     def stem(self) -> str:
-        """The name of asv's own file for the same sweep, without its suffix."""
+        """The name of asv's own file for the same commit, without its suffix."""
         return f"{self.commit[:8]}-{self.environment}"
 
-    @property
-    def rows_path(self) -> Path:
-        """The side-car of rows, beside asv's file."""
-        return self.root / "results" / self.machine / f"{self.stem}.rows.jsonl"
-
-    @property
-    def conformance_path(self) -> Path:
-        """The side-car of the hard cases while it is written; `pack` compresses it."""
-        return self.rows_path.with_name(f"{self.stem}.conformance.jsonl")
+    def side_car(self, kind: str) -> Path:
+        """A file beside asv's."""
+        return self.root / "results" / self.machine / f"{self.stem}.{kind}.jsonl"
 
     @property
     def marker(self) -> Path:
-        """The file that an unfinished sweep leaves, in asv's folder outside version control."""
-        return self.root / ".asv" / f"unfinished-{self.machine}-{self.stem}"
+        """The file that an unfinished session leaves, in asv's folder outside version control."""
+        return self.root / ".asv" / f"unfinished-{self.machine}-{self.stem}.json"
 
-    def begin(self) -> str:
-        """The time from which on records belong to this sweep: the start of the interrupted one, else now."""
-        if not self.marker.exists():
-            self.marker.parent.mkdir(exist_ok=True)
-            self.marker.write_text(now())
-        return self.marker.read_text().strip()
+    def begin(self, grid: str) -> str:
+        """The id of the session: of one that was interrupted on the same grid, else a new one."""
+        known = json.loads(self.marker.read_text()) if self.marker.exists() else {}
+        if known.get("grid") == grid and now() - datetime.fromisoformat(known["started_at"]) < CONTINUED:
+            return str(known["session"])
+        self.side_car("rounds").unlink(missing_ok=True)  # its rows were written when it was interrupted
+        session = f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        self.marker.parent.mkdir(exist_ok=True)
+        self.marker.write_text(json.dumps({"session": session, "grid": grid, "started_at": now().isoformat()}))
+        return session
 
-    def rows(self, since: str = "") -> list[dict[str, Any]]:
-        """The records written since a time."""
-        return [record for record in objects(self.rows_path) if record["started_at"] >= since]
+    def rounds(self) -> dict[str, list[Record]]:
+        """The records of the unfinished session by the name of their row, in the order of measuring."""
+        found: dict[str, list[Record]] = {}
+        for record in objects(self.side_car("rounds")):
+            found.setdefault(key_of(record), []).append(record)
+        return found
 
-    def add_missing(self, rows: Iterable[Row], since: str) -> None:
-        """Add a record for each row without one: its process died or ran out of time before it could write one."""
-        measured = {key_of(record) for record in self.rows(since)}
-        for row in rows:
-            if str(row) not in measured:
-                record = row.record | {"status": "error", "reason": "the process died or ran out of time"}
-                with self.rows_path.open("a") as file:
-                    file.write(json.dumps(record | {"started_at": now()}) + "\n")
+    def append(self, record: Record) -> None:
+        """Add a record to those of the unfinished session."""
+        with self.side_car("rounds").open("a") as file:
+            file.write(json.dumps(record | {"started_at": now().isoformat(timespec="seconds")}) + "\n")
+
+    def save(self, rows: Iterable[Row], session: str, about: Mapping[str, Any]) -> list[Record]:
+        """Write the rows of the session, those without a record as errors, and what is known about it."""
+        rounds = self.rounds()
+        fresh = [self._record(row, rounds.get(str(row), []), session) for row in rows]
+        self._replace("rows", session, fresh)
+        self._replace("sessions", session, [{"session": session, **about}])
+        return fresh
+
+    def _record(self, row: Row, records: list[Record], session: str) -> Record:
+        if records:
+            return session_record(records, session)
+        missing = row.failure("it was not measured before the session ended")
+        return missing | {"session": session, "started_at": now().isoformat(timespec="seconds")}
+
+    def _replace(self, kind: str, session: str, records: Iterable[Record]) -> None:
+        """Put the records of a session at the end of a side-car, in place of those that it has already."""
+        path = self.side_car(kind)
+        write(path, [*(one for one in objects(path) if one.get("session") != session), *records])
 
     def finish(self) -> None:
-        """Keep the last record of each row, and close the sweep."""
-        last = {key_of(record): record for record in self.rows()}
-        fresh = self.rows_path.with_suffix(".new")
-        fresh.write_text("".join(json.dumps(record) + "\n" for record in last.values()))
-        fresh.replace(self.rows_path)
+        """Close the session, whose rows are saved."""
+        self.side_car("rounds").unlink(missing_ok=True)
         self.marker.unlink(missing_ok=True)

@@ -12,24 +12,53 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from lossimpl.measure import wall
 from lossimpl.spec import COMPILING
 from reports.record.rows import Row
 from reports.sweep.questions import TINY
 
+POLL_SECONDS = 0.25
 # Part of the key of torch's cache, so it has to be the same here and under asv.
 COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 
-def compiles(row: Row) -> bool:
-    """Whether a compiler has to run before this row: per shape for a graph, once per loss for native kernels."""
-    if row.stem == "loading":
-        return False
-    if row.params[-1] in ("reuse", "graph"):
-        return False  # the same code as mode step
-    return row.implementation in COMPILING or row.params[:2] == ("native", TINY)
+def up(rows: Sequence[Row], root: Path, console: Console) -> None:
+    """Compile and build for the rows, with a progress bar. A failure is reported by its row, later."""
+    wanted = to_compile(rows)
+    log = root / ".asv" / "warm.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("")
+    processes = start(wanted, root, log)
+    try:
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), console=console
+        ) as bar:
+            task = bar.add_task("compiling", total=len(wanted))
+            while any(process.poll() is None for process in processes):
+                done = log.read_text().splitlines()
+                bar.update(task, completed=len(done), description=f"compiled {done[-1]}" if done else "compiling")
+                wall.sleep(POLL_SECONDS)
+            bar.update(task, completed=len(wanted), description="compiled")
+    finally:
+        stop(processes)
+
+
+def to_compile(rows: Iterable[Row]) -> list[Row]:
+    """The rows before which a compiler has to run: one per graph, and one per loss for its native kernels."""
+    found: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        if row.implementation in COMPILING:
+            kind = "forward" if row.params[-1] == "forward" else "step"  # all other modes run the same code
+            found.setdefault((row.stem, *row.params[:-1], kind), row)
+        elif row.params[:2] == ("native", TINY):
+            found.setdefault((row.stem, "native"), row)
+    return list(found.values())
 
 
 def shares(rows: Sequence[Row], count: int) -> list[list[Row]]:
@@ -70,12 +99,12 @@ def stop(processes: Sequence[subprocess.Popen[str]]) -> None:
 
 
 def warm(loss: str, implementation: str, *params: str) -> None:
-    """Do what the row does before its clock starts. Errors are reported by the row itself, later."""
+    """Do what the first round does before its clock starts. Errors are reported by the rows themselves, later."""
     from benchmarks.calls import case_of
-    from lossimpl import row
+    from lossimpl import rounds
 
     with contextlib.suppress(Exception):
-        row.warm(case_of(loss, *params), implementation)
+        rounds.warm(case_of(loss, *params), implementation)
 
 
 if __name__ == "__main__":

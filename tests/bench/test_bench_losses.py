@@ -25,6 +25,7 @@ def pairs():
             yield pytest.param(loss, name, id=f"{loss}-{name}", marks=slow)
 
 
+@pytest.mark.usefixtures("undisturbed")
 @pytest.mark.parametrize(("loss", "implementation"), list(pairs()))
 def test_step(benchmark, loss, implementation):
     """A training step leaves no gradient behind, so that every round does the same work."""

@@ -1,15 +1,13 @@
-"""The sweep: it measures exactly the rows of its grid, loses nothing when interrupted, and prints a summary."""
+"""The sweep: rounds spread over the session, nothing lost when it is interrupted, and a summary that ranks fairly."""
 
 import gzip
 import io
 import itertools
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,55 +17,281 @@ from typer.testing import CliRunner
 
 from lossimpl import LOSSES
 from lossimpl.spec import TORCH_COMPILED
+from reports.record.lines import objects
 from reports.record.rows import LOADING, Row
-from reports.sweep import command, machine, questions, summary, warm, watch
-from reports.sweep.store import Store
+from reports.sweep import command, questions, selftest, store, summary, warm
+from reports.sweep.session import Effort, Session
+from reports.sweep.store import Store, measured
 
 ROOT = Path(__file__).parents[2]
+QUIET, BUSY = "", "other processes took 53% of the processor time"
 
 
-def row(loss="mse_loss", implementation="torch", shape="32x10", seconds=1.0, **fields):
-    asked = Row(questions.benchmark_of(loss), (implementation, shape, "float32", "cpu", "step"))
-    numbers = {"samples": [seconds] * 7, "share": 0.5, "traffic": 1000, "status": "ok", "reason": ""}
-    return asked.record | numbers | {"started_at": "2026-01-01T00:00:01+00:00"} | fields
+def row_of(loss="mse_loss", implementation="torch", shape="32x10", mode="step"):
+    """The row of a loss in float32 on the CPU."""
+    return Row(questions.benchmark_of(loss), (implementation, shape, "float32", "cpu", mode))
+
+
+def one_round(row, number, seconds=1.0, busy=QUIET, **fields):
+    """The record of one round of a row, as benchmarks/ write it."""
+    taken = {
+        **{
+            "number": number,
+            "position": 1,
+            "seconds": seconds,
+            "samples": [seconds] * 3,
+            "calls": 1,
+            "stop": "time-cap",
+        },
+        **{"precision": 0.0, "warmup_seconds": 0.1, "first_call_seconds": 0.2, "busy": busy, "ceiling": 1e9},
+        **{"started_at": "2026-01-01T00:00:01.000+00:00", "beside": {}},
+    }
+    facts = {"options": {}, "maker": "normal", "seed": 0, "traffic": 10**8, "ceiling_name": "copy", "level": "memory"}
+    agreement = {"verdict": "ok", "reason": ""} if number == 1 else None
+    known = {"status": "ok", "reason": "", "rounds": [taken], "agreement": agreement, "format": 2, "manifest": "m"}
+    return row.record | facts | known | {"started_at": "2026-01-01T00:00:01+00:00"} | fields
 
 
 @pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path, "machine", "0123abcd" * 5, "shared-py3.11-torch2.13.0")
+def kept(tmp_path):
+    """A store of one commit in an empty folder."""
+    found = Store(tmp_path, "machine", "0123abcd" * 5, "shared-py3.11-torch2.13.0")
+    found.side_car("rows").parent.mkdir(parents=True)
+    return found
 
 
-def write(store, *rows):
-    store.rows_path.parent.mkdir(parents=True, exist_ok=True)
-    with store.rows_path.open("a") as file:
-        file.writelines(json.dumps(each) + "\n" for each in rows)
+class Machine:
+    """Stands for asv's fork server: measures the planned round as `answer(row, number)` says, and keeps a log."""
+
+    def __init__(self, kept, plan, answer=one_round):
+        self.kept, self.plan, self.answer, self.log = kept, plan, answer, []
+
+    def run(self, row, seconds):
+        plan = json.loads(self.plan.read_text())
+        self.log.append((str(row), plan["number"]))
+        records = []
+        for implementation in plan["implementations"]:
+            asked = Row(row.benchmark, (implementation, *row.params[1:]))
+            records.append(self.answer(asked, plan["number"]))
+        with self.kept.side_car("rounds").open("a") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records if record)
+        return "" if all(records) else "the process was killed"
 
 
-def test_hard_cases_are_kept_compressed(store, monkeypatch):
+def session_of(kept, rows, **effort):
+    """A session of some rows, and its plan file."""
+    plan = kept.root / "round.json"
+    wanted = Effort(**{"rounds": 5, "most": 8, "call_seconds": 0.1, "seconds": 60.0} | effort)
+    return Session(rows, kept, wanted, plan, "s1"), plan
+
+
+def test_rounds_are_spread_over_the_session(kept):
+    """Every case has its k-th round before any has its k + 1st, and the order differs between rounds."""
+    session, plan = session_of(kept, [row_of(loss) for loss in LOSSES])
+    machine = Machine(kept, plan)
+    session.run(machine, lambda case: None)
+    numbers = [number for _, number in machine.log]
+    assert numbers == sorted(numbers)
+    assert max(numbers) == 5
+    orders = {tuple(name for name, number in machine.log if number == one) for one in range(1, 6)}
+    assert {frozenset(order) for order in orders} == {frozenset(str(row_of(loss)) for loss in LOSSES)}
+    assert len(orders) > 1
+
+
+def test_a_disturbed_round_is_repeated_a_bounded_number_of_times(kept):
+    """Rounds 1 to 3 of one case are disturbed, so it gets rounds until four are quiet; a busy one gets `most`."""
+
+    def answer(row, number):
+        busy = row.params[0] == "torch" and ("l1" in row.benchmark or number <= 3)
+        return one_round(row, number, busy=BUSY if busy else QUIET)
+
+    session, plan = session_of(kept, [row_of("mse_loss"), row_of("l1_loss"), row_of("mse_loss", "native")])
+    session.run(Machine(kept, plan, answer), lambda case: None)
+    (mse,), (l1,) = (
+        [one for case in session.cases for one in case.results() if (one.loss, one.implementation) == (loss, "torch")]
+        for loss in ("mse_loss", "l1_loss")
+    )
+    assert (mse.status, len(mse.rounds), len(mse.quiet)) == ("ok", 7, 4)
+    assert (l1.status, len(l1.rounds)) == ("disturbed", 8)
+    assert l1.reason == f"8 of 8 rounds were disturbed, the first because {BUSY}"
+
+
+def test_wide_intervals_get_the_rounds_that_are_left(kept):
+    """Of two cases, one scatters by 20 % and the other not at all: only the first has more rounds than asked for."""
+    scatter = itertools.cycle([1.0, 1.2])
+    session, plan = session_of(kept, [row_of("mse_loss"), row_of("l1_loss")])
+
+    def answer(row, number):
+        return one_round(row, number, seconds=next(scatter) if "mse" in row.benchmark else 1.0)
+
+    session.run(Machine(kept, plan, answer), lambda case: None)
+    assert [(case.rows["torch"].stem, case.number) for case in session.cases] == [("mse_loss", 8), ("l1_loss", 5)]
+
+
+def test_no_round_begins_after_the_time_is_up(kept):
+    """The rounds that the grid asks for are measured whatever they take; further ones are not."""
+    session, plan = session_of(kept, [row_of()], seconds=0.0)
+    session.run(Machine(kept, plan, lambda row, number: one_round(row, number, busy=BUSY)), lambda case: None)
+    assert session.cases[0].number == 5
+
+
+def test_a_process_that_died_is_an_error_and_is_tried_twice(kept):
+    """Without a record, the problem that the runner reports is the reason."""
+    session, plan = session_of(kept, [row_of()])
+    machine = Machine(kept, plan, lambda row, number: None)
+    session.run(machine, lambda case: None)
+    (result,) = session.cases[0].results()
+    assert (result.status, result.reason, len(machine.log)) == ("error", "the process was killed", 2)
+
+
+def test_what_is_unavailable_is_asked_once(kept):
+    """One round decides, and the others go on without it."""
+
+    def answer(row, number):
+        gone = {"status": "unavailable", "reason": "no such thing", "rounds": []} if row.params[0] == "native" else {}
+        return one_round(row, number) | gone
+
+    session, plan = session_of(kept, [row_of(), row_of(implementation="native")])
+    session.run(Machine(kept, plan, answer), lambda case: None)
+    assert {one.implementation: (one.status, len(one.rounds)) for one in session.cases[0].results()} == {
+        "torch": ("ok", 5),
+        "native": ("unavailable", 0),
+    }
+
+
+def test_agreement_is_checked_in_the_first_round_only(kept):
+    """Later rounds name the implementations that agreed; the row of the session keeps the agreement."""
+    plans = []
+    session, plan = session_of(kept, [row_of()])
+
+    def answer(row, number):
+        plans.append(json.loads(plan.read_text())["checked"])
+        return one_round(row, number)
+
+    session.run(Machine(kept, plan, answer), lambda case: None)
+    assert plans == [[], *[["torch"]] * 4]
+    assert session.cases[0].results()[0].agreement == {"verdict": "ok", "reason": ""}
+
+
+class Interrupted(Machine):
+    """Is interrupted before the fourth round of a process."""
+
+    def run(self, row, seconds):
+        if len(self.log) == 3:
+            raise KeyboardInterrupt
+        return super().run(row, seconds)
+
+
+def test_an_interrupted_session_keeps_its_rounds_and_is_continued(kept):
+    """Three rounds are kept, as rows without an interval; the next session of the grid continues with the fourth."""
+    first = kept.begin("quick")
+    session, plan = session_of(kept, [row_of()])
+    with pytest.raises(KeyboardInterrupt):
+        session.run(Interrupted(kept, plan), lambda case: None)
+    (record,) = kept.save([row_of()], first, {"grid": "quick"})
+    assert len(record["rounds"]) == 3
+    assert command.interrupted([record]).count("0 of 1 rows have the 4 quiet rounds") == 1
+    assert kept.begin("quick") == first
+    again, plan = session_of(kept, [row_of()])
+    machine = Machine(kept, plan)
+    again.run(machine, lambda case: None)
+    assert [number for _, number in machine.log] == [4, 5]
+    (record,) = kept.save([row_of()], first, {"grid": "quick"})
+    kept.finish()
+    assert [len(one["rounds"]) for one in objects(kept.side_car("rows"))] == [5]
+    assert len(record["rounds"]) == 5
+    assert kept.begin("quick") != first
+
+
+def test_another_grid_or_an_old_session_is_not_continued(kept, monkeypatch):
+    """Their rounds would not be one session's."""
+    first = kept.begin("quick")
+    other = kept.begin("table")
+    assert other != first
+    monkeypatch.setattr(store, "CONTINUED", timedelta(seconds=-1))
+    assert kept.begin("table") != other
+
+
+def test_each_session_has_its_own_rows(kept):
+    """A second session of the same commit adds rows, and replaces none of the first."""
+    for session, seconds in (("s1", 1.0), ("s2", 2.0)):
+        kept.append(one_round(row_of(), 1, seconds))
+        kept.save([row_of()], session, {"grid": "quick"})
+        kept.side_car("rounds").unlink()
+    found = [(one["session"], one["rounds"][0]["seconds"]) for one in objects(kept.side_car("rows"))]
+    assert found == [("s1", 1.0), ("s2", 2.0)]
+    assert [one["session"] for one in objects(kept.side_car("sessions"))] == ["s1", "s2"]
+
+
+def test_a_row_that_the_session_did_not_reach_has_a_record(kept):
+    """Nothing is missing from a table."""
+    (record,) = kept.save([row_of()], "s1", {})
+    assert (record["status"], record["reason"]) == ("error", "it was not measured before the session ended")
+
+
+def test_asv_gets_the_seconds_of_the_quiet_rounds():
+    """Four quiet rounds and one disturbed are four samples of one call each; a wrong row is a failure."""
+    rounds = [one_round(row_of(), number, seconds=number, busy=BUSY * (number == 3)) for number in range(1, 6)]
+    record = store.session_record(rounds, "s1")
+    assert command.samples_of(record) == ([1, 2, 4, 5], 1)
+    assert command.samples_of(record | {"status": "wrong"}) is None
+
+
+@pytest.mark.slow
+def test_a_round_goes_through_asv_and_into_its_file(tmp_path):
+    """On a clone: asv builds HEAD, its fork server measures two rounds, and its file has a sample of each."""
+    from reports.sweep.engine import Engine, environment_name, register
+
+    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{ROOT}", str(tmp_path / "clone")], check=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    found = Store(tmp_path / "clone", "pool", commit, environment_name())
+    register("pool")
+    session, plan = session_of(found, [row_of(), row_of(implementation="native")], rounds=2, most=2)
+    variables = {"LOSSIMPL_ROWS": str(found.side_car("rounds")), "LOSSIMPL_ROUND": str(plan)}
+    with Engine(found.root, "pool", commit, variables) as engine:
+        session.run(engine, lambda case: None)
+        rows = [row_of(), row_of(implementation="native")]
+        records = found.save(rows, "s1", {})
+        engine.save(
+            {row: ([one["seconds"] for one in record["rounds"]], 1) for row, record in zip(rows, records, strict=True)}
+        )
+    assert [len(record["rounds"]) for record in records] == [2, 2]
+    (asv,) = (found.root / "results" / "pool").glob(f"{found.stem}.json")
+    cells = json.loads(asv.read_text())["results"]["mse_loss.MseLoss.track_seconds"]
+    samples = [one for one in cells[12] if one] if len(cells) > 12 else [one for one in cells[11] if one]
+    assert sorted(map(len, samples)) == [2, 2]
+
+
+def test_hard_cases_are_kept_compressed(kept, monkeypatch):
     """The output of `lossimpl check` is compressed, also after Ctrl-C; a second run replaces it."""
-    path = store.conformance_path
-    path.parent.mkdir(parents=True)
+    path = kept.side_car("conformance")
 
     def check(arguments, **options):
         Path(arguments[arguments.index("--json") + 1]).write_text("one line\n")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "run", check)
+    monkeypatch.setattr(command, "ROOT", kept.root)
+    (kept.root / ".asv").mkdir()
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            command.check(path, full=True)
+            command.check(Console(quiet=True), path, full=True)
         assert [one.name for one in path.parent.iterdir()] == [f"{path.name}.gz"]
     assert gzip.decompress(next(path.parent.iterdir()).read_bytes()) == b"one line\n"
 
 
-def test_hard_cases_run_on_every_device_of_the_machine(store, monkeypatch):
+def test_hard_cases_run_on_every_device_of_the_machine(kept, monkeypatch):
     """`lossimpl check` itself reads the options that the sweep gives it."""
     from lossimpl.commands import check
 
     asked, jobs = [], []
+    monkeypatch.setattr(command, "ROOT", kept.root)
+    (kept.root / ".asv").mkdir()
     monkeypatch.setattr(command, "devices", lambda: ["cpu", "cuda"])
     monkeypatch.setattr(subprocess, "run", lambda given, **options: asked.append(given[given.index("check") :]))
-    command.check(store.conformance_path, full=False)
+    command.check(Console(quiet=True), kept.side_car("conformance"), full=False)
     monkeypatch.setattr(check, "_run", lambda todo, json: jobs.extend(todo) or [])
     monkeypatch.setattr(check, "_audit", lambda todo: None)
     app = typer.Typer()
@@ -84,23 +308,14 @@ def test_without_asv_the_sweep_ends_in_one_line():
     assert re.fullmatch(r"reports sweep: asv\S* is not installed for .*", done.stderr.strip())
 
 
-@pytest.mark.parametrize("grid", questions.GRIDS)
-def test_asv_would_run_exactly_the_selected_rows(grid):
-    """asv.benchmarks.Benchmarks searches `name(param, param)` with each pattern."""
-    wanted = questions.select(LOSSES, ["cpu"], grid)
-    patterns = [re.compile(pattern) for pattern in questions.patterns(wanted)]
-    everything = itertools.chain.from_iterable(map(questions.grid, [*map(questions.benchmark_of, LOSSES), LOADING]))
-    found = [row for row in everything if any(pattern.search(str(row)) for pattern in patterns)]
-    assert set(found) == set(wanted)
-    assert max(map(len, (pattern.pattern for pattern in patterns))) < 100_000  # the kernel's limit is 128 KiB
-
-
 def test_a_quick_sweep_covers_every_loss_and_implementation():
-    """Each is selected at least once on the CPU, except the one that only the table needs; never for another device."""
+    """Each is selected at least once on the CPU, those of other packages on CUDA; never for a device that is absent."""
     quick = questions.select(LOSSES, ["cpu"], "quick")
     selected = {(q.stem, q.params[0]) for q in quick}
     known = {(loss, name) for loss, one in LOSSES.items() for name in one.implementations}
-    assert known - selected == {(loss, TORCH_COMPILED) for loss in LOSSES}
+    packages = {(loss, name) for loss, name in known if questions.of_a_package(name)}
+    assert known - selected == packages
+    assert packages <= {(q.stem, q.params[0]) for q in questions.select(LOSSES, ["cpu", "cuda"], "quick")}
     assert not any("cuda" in q.params for q in quick)
     assert len(quick) < 200
 
@@ -108,11 +323,24 @@ def test_a_quick_sweep_covers_every_loss_and_implementation():
 def test_the_table_of_cuda_has_every_other_package():
     """Each implementation that another package registers is selected on CUDA, under the name that it registers."""
     packages = {(loss, name) for loss, one in LOSSES.items() for name in one.implementations}
-    packages -= {(loss, name) for loss, name in packages if name in (*questions.EAGER, *questions.TABLE)}
+    packages = {(loss, name) for loss, name in packages if questions.of_a_package(name)}
     table = questions.select(LOSSES, ["cpu", "cuda"], "table")
     assert ("triplet_margin_loss", "pytorch-metric-learning") in packages
     assert packages <= {(q.stem, q.implementation) for q in table if q.device == "cuda"}
     assert not packages & {(q.stem, q.implementation) for q in table if q.device == "cpu"}
+
+
+@pytest.mark.parametrize("grid", ["quick", "table"])
+def test_an_implementation_from_outside_is_measured_where_native_is(grid, monkeypatch):
+    """A name that someone appended to a benchmark's list is taken by every grid."""
+    from benchmarks.l1_loss import L1Loss
+
+    implementations, *others = L1Loss.params
+    monkeypatch.setattr(L1Loss, "params", ((*implementations, "mine"), *others))
+    rows = questions.select(["l1_loss"], ["cpu", "cuda"], grid)
+    where = {name: {row.params[1:] for row in rows if row.params[0] == name} for name in ("mine", "native")}
+    assert where["native"]
+    assert where["mine"] == where["native"]
 
 
 def test_only_cuda_has_graphs():
@@ -126,133 +354,70 @@ def test_only_cuda_has_graphs():
 def test_only_compiled_code_is_made_before_measuring():
     """A graph per compiled row, one build per loss for its kernels; the work is divided by loss."""
     quick = questions.select(LOSSES, ["cpu"], "quick")
-    wanted = [q for q in quick if warm.compiles(q)]
-    assert {q.params[0] for q in wanted} == {"compiled", "native"}
+    wanted = warm.to_compile(quick)
+    assert {q.params[0] for q in wanted} == {"compiled", TORCH_COMPILED, "native"}
     assert len([q for q in wanted if q.params[0] == "native"]) == len(LOSSES)
     first, second = warm.shares(wanted, 2)
     assert sorted(first + second) == sorted(wanted)
     assert not {q.stem for q in first} & {q.stem for q in second}
 
 
-def test_a_machine_is_named_by_what_it_is():
-    """Lower case, digits and hyphens, with the number of cores; never the host name."""
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*-\d+c(-[a-z0-9-]+)?", machine.name())
-    assert os.uname().nodename.lower() not in machine.name()
-
-
-def test_an_interrupted_sweep_keeps_its_start(store):
-    """The marker holds the time of the first start until the sweep is finished; the next sweep starts again."""
-    since = store.begin()
-    time.sleep(1.1)
-    assert store.begin() == since
-    write(store, row())
-    store.finish()
-    assert store.begin() > since
-
-
-def test_a_finished_sweep_keeps_the_last_record_of_each_row(store):
-    """Older records of this commit whose rows were not measured again stay."""
-    write(store, row(seconds=1.0), row("l1_loss"), row(seconds=2.0))
-    store.finish()
-    assert [(r["loss"], r["samples"][0]) for r in store.rows()] == [("mse_loss", 2.0), ("l1_loss", 1.0)]
-
-
-def test_rows_of_an_earlier_sweep_do_not_count_as_done(store):
-    """Only records since the start are counted."""
-    write(store, row(started_at="2026-01-01T00:00:00+00:00"), row("l1_loss", started_at="2026-01-02T00:00:00+00:00"))
-    assert [r["loss"] for r in store.rows("2026-01-01T12:00:00+00:00")] == ["l1_loss"]
-
-
-def test_a_process_that_died_has_a_record(store):
-    """After a crash or a timeout the sweep writes one."""
-    rows = [Row(questions.benchmark_of(loss), ("torch", "32x10", "float32", "cpu", "step")) for loss in LOSSES]
-    write(store, row("mse_loss"))
-    store.add_missing(rows, "")
-    statuses = {r["loss"]: r["status"] for r in store.rows()}
-    assert statuses == {loss: "ok" if loss == "mse_loss" else "error" for loss in LOSSES}
-
-
-FAKE_ASV = """
-import json, os, sys, time
-for line in sys.argv[1:]:
-    with open(os.environ["LOSSIMPL_ROWS"], "a") as file:
-        file.write(line + chr(10))
-    time.sleep(0.3)
-sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
-"""
-
-
-def rows_and_command(*losses):
-    records = [row(loss, started_at="2999-01-01T00:00:00+00:00") for loss in losses]
-    rows = [Row(questions.benchmark_of(loss), ("torch", "32x10", "float32", "cpu", "step")) for loss in losses]
-    return rows, [sys.executable, "-c", FAKE_ASV, *map(json.dumps, records)]
-
-
-def test_rows_are_kept_if_others_fail(store, monkeypatch):
-    """asv exits with 2 if some rows failed, and with another code if nothing was measured."""
-    (store.root / ".asv").mkdir()
-    store.rows_path.parent.mkdir(parents=True)
-    rows, command = rows_and_command("mse_loss", "l1_loss")
-    monkeypatch.setenv("FAKE_EXIT", "2")
-    watch.run(command, rows, store, "", 0.1)
-    assert len(store.rows()) == 2
-    monkeypatch.setenv("FAKE_EXIT", "1")
-    with pytest.raises(watch.AsvFailed):
-        watch.run(command, rows, store, "", 0.1)
-
-
-def test_ctrl_c_keeps_what_was_measured_and_leaves_no_process(store, tmp_path):
-    """A sweep in its own process is interrupted after its first row: its row is kept, and nothing continues."""
-    (store.root / ".asv").mkdir()
-    store.rows_path.parent.mkdir(parents=True)
-    rows, command = rows_and_command(*["mse_loss", "l1_loss"] * 50)
-    code = f"""
-import pathlib
-from reports.sweep import watch
-from reports.record.rows import Row
-from reports.sweep.store import Store
-store = Store(pathlib.Path({str(store.root)!r}), "machine", {store.commit!r}, {store.environment!r})
-watch.run({command!r}, {rows!r}, store, "", 0.1)
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    while not (store.rows_path.exists() and store.rows()):
-        time.sleep(0.05)
-        assert process.poll() is None, process.stderr.read()
-    process.send_signal(signal.SIGINT)
-    process.wait(15)
-    kept = len(store.rows())
-    time.sleep(0.8)
-    assert 1 <= len(store.rows()) == kept < 100
-
-
-def test_the_summary_names_the_fastest_loader_and_what_was_not_ranked():
-    """The median of 100, 110 and 120 samples/s is 110; a wrong row is listed."""
+def test_the_summary_ranks_before_it_complains():
+    """The fastest of the largest step first, by the ratio within rounds; then disturbed rows, then failures."""
     rows = [
-        row(shape="16384x1024", traffic=10**9, seconds=0.2),
-        row(shape="16384x1024", traffic=10**9, seconds=0.01, implementation="planted", status="wrong", reason="off"),
+        *(store.session_record([one_round(row_of(implementation=name, shape="16384x1024"), number, seconds * number)
+          for number in range(1, 6)], "s1") for name, seconds in (("native", 1.0), ("torch", 4.0))),
+        store.session_record([one_round(row_of("l1_loss"), number, busy=BUSY) for number in range(1, 6)], "s1"),
+        one_round(row_of("huber_loss"), 1, status="wrong", reason="off"),
         {"benchmark": LOADING, "params": ["'digits'"], "dataset": "digits", "status": "ok", "reason": "",
          "samples_per_second": [100.0, 120.0, 110.0],
          "scenario": {"num_workers": 2, "pin_memory": False, "batch_size": 64}},
     ]  # fmt: skip
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(summary.loaders(rows))
+    console = Console(width=140, record=True, file=io.StringIO())
+    summary.show(console, rows)
     shown = console.export_text()
+    assert re.search(r"mse_loss +16384x1024 +native +2\.61 s +4\.00× \(4\.00 to 4\.00×\) torch", shown)
     assert re.search(r"digits +num_workers=2, pin_memory=False, batch_size=64 +110", shown)
-    assert [line.split(":")[0] for line in summary.not_ranked(rows)] == ["wrong"]
-
-
-def test_a_busy_machine_is_reported():
-    """The records have the warning; the summary counts them."""
-    assert summary.disturbed([row(busy=""), row()]) == ""
-    words = "other processes took 53% of the processor time"
-    assert summary.disturbed([row(busy=words), row(busy="")]).startswith(
-        f"busy: 1 of 2 rows were disturbed (first: {words}"
-    )
+    assert shown.index("mse_loss") < shown.index("disturbed: 1 of 4 rows") < shown.index("wrong: huber_loss")
 
 
 def test_no_process_is_started_without_work():
     """Sixty cores and two losses: two processes."""
-    quick = [q for q in questions.select(["l1_loss", "mse_loss"], ["cpu"], "quick") if warm.compiles(q)]
+    quick = warm.to_compile(questions.select(["l1_loss", "mse_loss"], ["cpu"], "quick"))
     assert len(warm.shares(quick, 60)) == 2
+
+
+def session_rows(times):
+    """The rows of one session: times per round by implementation."""
+    records = (
+        [one_round(row_of(implementation=name), n, s) for n, s in enumerate(each, 1)] for name, each in times.items()
+    )
+    return [measured(store.session_record(one, "s")) for one in records]
+
+
+def test_the_self_test_counts_what_the_next_session_confirms():
+    """Both are 3 % slower in the second session, outside their intervals of ±1.8 %; their ratio has not changed."""
+    rounds = [1.0, 1.01, 0.99, 1.01, 0.99]
+    first = session_rows({"native": rounds, "torch": [4 * one for one in rounds]})
+    second = session_rows({"native": [1.03 * one for one in rounds], "torch": [4.12 * one for one in rounds]})
+    record = selftest.record_of("m", {"a": first, "b": second})
+    assert record["coverage"] == {
+        "time": {"rows": 2, "covered": 0},
+        "ratio": {"rows": 1, "covered": 1},
+        "share": {"rows": 2, "covered": 0},
+    }
+    assert record["drift"] == pytest.approx(0.03)
+    assert record["identical_series"] == {"rows": 1, "flagged": 0}  # ±1.8 % on both sides overlap
+    assert json.dumps(record)
+
+
+def test_rounds_are_recommended_for_five_percent():
+    """A standard deviation of 0.05 between rounds: t s sqrt(2/n) falls below log(1.05) at n = 11, by scipy's t."""
+    from scipy.stats import t
+
+    ratios = [0.95, 1.05] * 4  # of logs: a standard deviation of 0.0535
+    first = session_rows({"native": [1.0] * 8, "torch": ratios})
+    found = selftest.record_of("m", {"a": first, "b": first})["recommended_rounds"]
+    spread = 0.05350
+    needed = [n for n in range(5, 40) if t.ppf(0.975, n - 1) * spread * (2 / n) ** 0.5 <= 0.04879]
+    assert found == needed[0]

@@ -40,7 +40,7 @@ def test_a_good_row_gives_asv_its_samples(rows, plant):
     plant(F.mse_loss)
     result = common.track("mse_loss", *PARAMS)
     (row,) = rows.read()
-    assert result == {"samples": row["samples"], "number": row["number"]}
+    assert result == {"samples": row["rounds"][0]["samples"], "number": row["rounds"][0]["calls"]}
     assert row["benchmark"] == "mse_loss.MseLoss.track_seconds"
     assert row["params"] == ["'planted'", "'8x4'", "'float32'", "'cpu'", "'step'"]
     assert (row["status"], row["agreement"]["verdict"]) == ("ok", "ok")
@@ -71,16 +71,20 @@ def test_a_name_that_this_version_does_not_have_is_unavailable(rows):
     assert [row["status"] for row in rows.read()] == ["unavailable"]
 
 
-def test_an_interrupted_sweep_goes_on(rows, plant, monkeypatch):
-    """A row since the sweep began is found and not measured again; an older one is measured anew."""
+def test_a_round_measures_all_implementations_of_the_case(rows, plant, monkeypatch, tmp_path):
+    """The plan names three, of which one does not exist: three records, and asv gets the samples of its own row."""
     plant(F.mse_loss)
-    first = common.track("mse_loss", *PARAMS)
-    monkeypatch.setenv("LOSSIMPL_RESUME", rows.read()[0]["started_at"])
-    monkeypatch.setattr(common.row, "measure", lambda *arguments: pytest.fail("measured again"))
-    assert common.track("mse_loss", *PARAMS) == first
-    monkeypatch.setenv("LOSSIMPL_RESUME", "2999-01-01T00:00:00+00:00")
-    with pytest.raises(pytest.fail.Exception):
-        common.track("mse_loss", *PARAMS)
+    plan = {"number": 3, "implementations": ["planted", "torch", "not there"], "checked": ["torch"], "seconds": 0.02}
+    path = tmp_path / "round.json"
+    path.write_text(json.dumps(plan))
+    monkeypatch.setenv("LOSSIMPL_ROUND", str(path))
+    result = common.track("mse_loss", *PARAMS)
+    found = {row["implementation"]: row for row in rows.read()}
+    assert [found[name]["status"] for name in plan["implementations"]] == ["ok", "ok", "unavailable"]
+    assert result["samples"] == found["planted"]["rounds"][0]["samples"]
+    assert {found[name]["rounds"][0]["number"] for name in ("planted", "torch")} == {3}
+    assert found["torch"]["agreement"] is None
+    assert found["torch"]["params"][0] == "'torch'"
 
 
 def test_without_a_side_car_nothing_is_written(plant, monkeypatch, tmp_path):
@@ -93,7 +97,7 @@ def test_without_a_side_car_nothing_is_written(plant, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_line_cut_short_is_passed_over(rows):
+def test_a_line_cut_short_is_skipped(rows):
     """A crash in the middle of writing loses that row and no other."""
     common.append(rows.path, {"a": 1})
     rows.path.open("a").write('{"b": ')

@@ -107,3 +107,14 @@ def test_compare_takes_its_default_shape_and_asks_for_two_dimensions(loss: Loss)
     assert json.loads(measured.stdout)[0]["shape"] == "512x32000", measured.output
     refused = CliRunner().invoke(app, ["compare", NAME, "--shape", "32"])
     assert (refused.exit_code, "needs 2 dimensions" in refused.output) == (2, True)
+
+
+def test_it_is_computed_by_name(loss: Loss) -> None:
+    """`compute` takes the loss's own arguments, and `auto` and `choose` take the implementation that there is."""
+    x, y = torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])
+    assert lossimpl.compute(NAME, x, y, reduction="sum").item() == pytest.approx(4 * (4 / 9 + 2 / 9))
+    assert lossimpl.choose(NAME, x, y).implementation == "vectorized"
+    with pytest.raises(TypeError, match="brier_loss: got an unexpected keyword argument 'gamma'"):
+        lossimpl.compute(NAME, x, y, gamma=2.0)
+    with pytest.raises(ValueError, match="unknown implementation 'torch' of brier_loss"):
+        lossimpl.compute(NAME, x, y, implementation="torch")

@@ -88,6 +88,8 @@ def rows(machine, env, commits, values, benchmark="b.B.track_seconds"):
             "machine": machine,
             "env": env,
             "commit": commits,
+            "session": "s",
+            "started_at": pd.Timestamp(0, tz="UTC"),
             "benchmark": benchmark,
             "params": [("'native'", "'8x8'")] * len(commits),
             "status": "ok",
@@ -125,3 +127,20 @@ def test_rows_without_a_time_are_left_out():
     table.loc[3, ["status", "value"]] = ["wrong", np.nan]
     (series,) = changes.histories(table, order)
     assert series.commits == tuple(order[:3] + order[4:])
+
+
+def test_a_disturbed_row_is_no_point_of_a_series():
+    """Others took the processor at one commit, where the row took twice as long: the series goes on without it."""
+    order = [f"c{index:02d}" for index in range(10)]
+    table = rows("box", "e", order, [1.0] * 10)
+    table.loc[3, ["status", "value"]] = ["disturbed", 2.0]
+    (series,) = changes.histories(table, order)
+    assert series.commits == tuple(order[:3] + order[4:])
+
+
+def test_two_sessions_of_a_commit_are_one_point():
+    """The newer one counts."""
+    first, second = rows("box", "e", ["c00"], [1.0]), rows("box", "e", ["c00"], [3.0])
+    second = second.assign(session="t", started_at=pd.Timestamp(1, unit="D", tz="UTC"))
+    (series,) = changes.histories(pd.concat([second, first]), ["c00"])
+    assert series.values == (3.0,)

@@ -19,7 +19,7 @@ from reports.nightly.commits import history as commits_of
 from reports.nightly.judge import Night, judge
 from reports.record.reader import read
 from reports.site.pages.change_points import ChangePoints
-from reports.sweep.command import store_of
+from reports.sweep.store import Store
 
 BENCHMARK = "mse_loss.MseLoss.track_seconds"
 ROWS = ("'native'", "'torch'", "'vectorized'")
@@ -193,7 +193,8 @@ def night(root, monkeypatch):
     """
     commits = history(root)
     monkeypatch.setattr(command, "ROOT", root)
-    monkeypatch.setattr("reports.sweep.machine.register", lambda: "bench")
+    monkeypatch.setenv("LOSSIMPL_MACHINE", "bench")
+    monkeypatch.setattr("reports.sweep.engine.register", lambda machine: None)  # would write into the home folder
     monkeypatch.setattr(command, "follow", lambda arguments: True)
     rng = np.random.default_rng(8)
 
@@ -204,13 +205,13 @@ def night(root, monkeypatch):
             asked.append(number := [one[:8] for one in commits].index(commit))
             if number in broken:
                 raise Unmeasured(f"asv measured nothing at {commit}")
-            store = store_of(root, machine, commit)
-            store.begin()
+            store = Store(root, machine, commit, "shared-py3.11")
+            store.begin(grid)
             slow = np.array([1.2 if number >= slow_from else 1.0, 1.0, 1.0])
             measure(root, commits, number, slow * 1e-3 * np.exp(0.015 * rng.standard_normal(3)))
             if number == stopped:
                 raise KeyboardInterrupt
-            store.marker.unlink()
+            store.finish()
 
         monkeypatch.setattr(command, "sweep", sweep)
         subprocess.run(["git", "reset", "--quiet", "--hard", commits[head]], cwd=root, check=True)

@@ -42,10 +42,10 @@ def test_a_step_into_kept_memory_has_no_page_faults():
 def test_the_row_says_whose_memory_it_was():
     """`protocol` names the allocator, so that no two kinds of row are taken for one."""
     code = """
-from lossimpl import row
+from lossimpl.rounds import measure_round
 from lossimpl.spec import Case
 for mode in ("step", "reuse"):
-    print(row.measure(Case("l1_loss", (32, 10), mode=mode), "torch").protocol)
+    print(measure_round(Case("l1_loss", (32, 10), mode=mode), ["torch"])[0].protocol)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     step, reuse = done.stdout.splitlines()

@@ -113,7 +113,9 @@ def test_a_known_delay_is_measured():
     assert 0.002 <= sorted(timing.samples)[len(timing.samples) // 2] < 0.006
 
 
-@pytest.mark.parametrize("fields", [{"min_samples": 1}, {"max_samples": 3}, {"precision": 0.0}, {"max_seconds": -1.0}])
+@pytest.mark.parametrize(
+    "fields", [{"min_samples": 0}, {"min_samples": 7, "max_samples": 3}, {"precision": 0.0}, {"max_seconds": -1.0}]
+)
 def test_a_rule_that_cannot_be_followed_is_refused(fields):
     """The message names the fields and what is allowed."""
     with pytest.raises(ValueError, match="expected"):

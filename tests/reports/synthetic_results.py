@@ -24,6 +24,7 @@ DTYPES, DEVICES, MODES = ("float32", "bfloat16"), ("cpu",), ("forward", "step")
 CEILING, OVERHEAD = 10e9, 4e-6
 CLASSES = {"cross_entropy": "CrossEntropy", "mse_loss": "MSELoss"}
 
+BUSY = "other processes took 60% of the processor time"
 FORMULA = "ℓ(x, y) = −w_y |x|^γ;  x < y"
 
 Record = dict[str, Any]
@@ -51,6 +52,7 @@ def write(
             rows += _add_loss(results, loss, dtypes, place, place >= changed_at)
         results.save(str(folder))
         _lines(folder / MACHINE / f"{stem}.rows.jsonl", rows + loading_rows(place))
+        _lines(folder / MACHINE / f"{stem}.sessions.jsonl", [session(place, commit)])
         _lines(folder / MACHINE / f"{stem}.manifest.jsonl", [manifest(place)])
     (folder / MACHINE / "machine.json").write_text(json.dumps({"version": 1, **_machine()}))
     return folder
@@ -71,8 +73,8 @@ def _add_loss(results: Results, loss: str, dtypes: tuple[str, ...], place: int, 
     name = f"{loss}.{CLASSES[loss]}.track_seconds"
     rows = [_row(name, loss, values, place, slower) for values in product(*axes)]
     values = [{"ok": 0.0, "unavailable": math.nan}.get(row["status"]) for row in rows]
-    samples = [row["samples"] or None for row in rows]
-    numbers = [row["number"] if row["samples"] else None for row in rows]
+    samples = [[one["seconds"] for one in row["rounds"]] or None for row in rows]
+    numbers = [1 if row["rounds"] else None for row in rows]
     benchmark = {"name": name, "version": "1", "params": params}
     results.add_result(benchmark, BenchmarkResult(values, samples, numbers, 0, "", None), record_samples=True)
     return rows
@@ -80,30 +82,31 @@ def _add_loss(results: Results, loss: str, dtypes: tuple[str, ...], place: int, 
 
 def _row(name: str, loss: str, values: tuple[str, ...], place: int, slower: bool) -> Record:
     implementation, shape, dtype, _, mode = values
-    status, reason = _status(loss, implementation, dtype)
+    status, reason = _status(loss, implementation, dtype, mode)
     elements = math.prod(map(int, shape.split("x")))
     traffic = elements * (4 if dtype == "float32" else 2) * (2 if mode == "step" else 1)
     chance = random.Random(f"{name}{values}{place}")
     share = SPEED[implementation]
     change = 1.3 if slower and implementation == "torch" else 1.0
     center = OVERHEAD / (share + 0.1) + traffic / CEILING / share * change
-    samples = [center * (1 + 0.02 * chance.random()) for _ in range(12)] if status == "ok" else []
+    seconds = [center * (1 + 0.02 * chance.random()) for _ in range(5)] if status in ("ok", "disturbed") else []
     ulp = {"naive": 0.5, "torch": 1.5}.get(implementation, 0.5 + chance.random())
+    wrong = (5e4, reason) if status == "wrong" else (ulp, "")
     return {
         "benchmark": name,
         "params": [repr(value) for value in values],
         **dict(zip(("implementation", "shape", "dtype", "device", "mode"), values, strict=True)),
-        **_timing(samples, mode),
-        "busy": "other processes took 60% of the processor time"
-        if implementation == "naive" and mode == "step"
-        else "",
+        "rounds": [_round(number, one, status) for number, one in enumerate(seconds, start=1)],
+        "ceiling_name": "copy" if mode == "step" else "read",
+        "threads": 2,
+        "format": 2,
+        "session": session(place)["session"],
         "loss": loss,
         "status": status,
         "reason": reason,
-        "agreement": None if status == "unavailable" else _agreement(5e4 if status == "wrong" else ulp, reason),
+        "agreement": None if status == "unavailable" else _agreement(*wrong),
         "traffic": traffic,
         "level": "memory" if elements > 1e6 else "L2",
-        "share": traffic / center / CEILING if samples else None,
         "peak_bytes": 3 * traffic,
         "saved_bytes": 0 if implementation == "native" else traffic,
         "manifest": f"manifest{place}",
@@ -111,16 +114,22 @@ def _row(name: str, loss: str, values: tuple[str, ...], place: int, slower: bool
     }
 
 
-def _timing(samples: list[float], mode: str) -> Record:
-    return {
-        "samples": samples,
-        "number": 3 if samples else 0,
-        "stop": "precision reached" if samples else "",
-        "warmup_seconds": 0.1,
-        "threads": 2,
-        "ceiling": CEILING if samples else None,
-        "ceiling_name": "copy" if mode == "step" else "read",
-    }
+def session(place: int, commit: str = "") -> Record:
+    """What the session of a commit wrote about itself."""
+    about = {"grid": "quick", "commit": commit, "seconds": 200.0, "timed_seconds": 130.0, "rounds": 100}
+    return {"session": f"session{place}", "began_at": 1_700_000_000 + place * 86_400, **about}
+
+
+def _round(number: int, seconds: float, status: str) -> Record:
+    busy = BUSY if status == "disturbed" and number < 4 else ""
+    return {"number": number, "position": 1, "seconds": seconds, "calls": 3, "busy": busy, "ceiling": CEILING}
+
+
+def of_one_process(record: Record) -> Record:
+    """The row as the old protocol would have stored it: samples of one process, and no session."""
+    old = {key: value for key, value in record.items() if key not in ("rounds", "session", "format")}
+    samples = [one["seconds"] for one in record["rounds"]]
+    return old | {"samples": [*samples, *samples], "number": 3, "stop": "precision reached", "ceiling": CEILING}
 
 
 def _agreement(ulp: float, reason: str) -> Record:
@@ -133,11 +142,13 @@ def _agreement(ulp: float, reason: str) -> Record:
     return {**relative, "value_ulp": ulp, "grad_ulp": 2 * ulp, "verdict": "wrong" if reason else "ok", "reason": reason}
 
 
-def _status(loss: str, implementation: str, dtype: str) -> tuple[str, str]:
+def _status(loss: str, implementation: str, dtype: str, mode: str) -> tuple[str, str]:
     if (implementation, dtype) == ("compiled", "bfloat16"):
         return "unavailable", "no compiler on this synthetic machine"
     if (loss, implementation, dtype) == ("mse_loss", "vectorized", "bfloat16"):
         return "wrong", "value is 50000 ULP from the oracle, allowed are 4"
+    if (implementation, mode) == ("naive", "step"):
+        return "disturbed", f"3 of 5 rounds were disturbed, the first because {BUSY}"
     return "ok", ""
 
 

@@ -1,138 +1,195 @@
-"""Ranks, ties, headlines, answers and their sentence, on made-up numbers."""
+"""Ranks, ties, the cases that stand for a loss, and the sentence, on rows written out by hand."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
-import pandas as pd
 import pytest
+from rows_of_a_case import EVEN, disturbed, frame, of_one_process, ranked, row
 
-from reports.record.reader import COLUMNS
 from reports.site.figures.style import GLYPHS, LOOKS, look
 from reports.statistics import roofline
-from reports.statistics.answers import answer, answers, sentence
-from reports.statistics.ranking import headlines, latest, ranked, smallest
+from reports.statistics.answers import answers, sentence, smallest
+from reports.statistics.ranking import rankings, times_as_long
 
-
-def rows(*given: dict[str, Any]) -> pd.DataFrame:
-    """Rows of one case, one millisecond each, with what `given` changes."""
-    common = {
-        "machine": "m", "env": "e", "commit": "c", "benchmark": "mse_loss.MSELoss.track_seconds", "loss": "mse_loss",
-        "implementation": "native", "shape": "1000x1000", "dtype": "float32", "device": "cpu", "mode": "step",
-        "status": "ok", "value": 1e-3, "low": 0.9e-3, "high": 1.1e-3, "traffic": 8e6, "ceiling": 16e9,
-        "ceiling_name": "copy", "value_max_rel": 1e-7, "grad_max_rel": 2e-7,
-        "started_at": pd.Timestamp(0), "date": pd.Timestamp(0),
-    }  # fmt: skip
-    records = [{**common, **one} for one in given]
-    params = [(one["implementation"], one["shape"], one["mode"], one["dtype"]) for one in records]
-    frame = pd.DataFrame(records).assign(params=params)
-    return roofline.with_rates(frame.reindex(columns=COLUMNS))
-
-
-def at(milliseconds: float, **given: Any) -> dict[str, Any]:
-    times = {"value": milliseconds * 1e-3, "low": milliseconds * 0.99e-3, "high": milliseconds * 1.01e-3}
-    return {**times, **given}
+NOISY = (1.0, 1.4, 0.8, 1.3, 0.9)  # rounds that differ by half, as on a shared machine
 
 
 def test_wrong_and_impossible_rows_are_never_ranked() -> None:
-    """The fastest row is wrong: it is listed after the ranked ones, without a rank."""
-    case = ranked(
-        rows(at(1, status="wrong", implementation="a"), at(2, status="impossible"), at(3, implementation="b"))
-    )
-    assert case["implementation"].tolist()[0] == "b"
-    assert case["rank"].tolist()[0] == 1
-    assert case["rank"].isna().tolist() == [False, True, True]
+    """The fastest row is wrong: it comes after the ranked ones, without a rank."""
+    found = ranked(row("a", 1e-3, status="wrong"), row("c", 2e-3, status="impossible"), row("b", 3e-3))
+    assert [one["implementation"] for one in found.rows] == ["b", "a", "c"]
+    assert found.fastest == ("b",)
+    assert [math.isnan(one["rank"]) for one in found.rows] == [False, True, True]
 
 
-def test_rows_are_ranked_as_the_terminal_ranks_them() -> None:
-    """1.00 and 1.01 overlap, 1.5 does not: ranks 1, 1, 3 by `lossimpl.ranking`, fastest first."""
-    case = ranked(rows(at(1.5), at(1.01), at(1.0)))
-    assert case[["value", "rank"]].values.tolist() == [[1.0e-3, 1], [1.01e-3, 1], [1.5e-3, 3]]
+def test_a_disturbed_row_is_never_ranked() -> None:
+    """Its time is shown, but the slower one that nothing disturbed is first."""
+    found = ranked(disturbed("torch", 1e-3), row("native", 3e-3))
+    assert found.fastest == ("native",)
+    assert found.get("torch")["value"] == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_a_row_without_an_interval_is_not_ranked() -> None:
-    """The precision of its median is not known."""
-    assert ranked(rows({"low": None, "high": None}))["rank"].isna().all()
+def test_a_row_of_the_old_protocol_is_never_ranked() -> None:
+    """Seven samples of one process have no interval between runs."""
+    found = ranked(of_one_process("native", 1e-3), of_one_process("torch", 2e-3))
+    assert found.ranked == ()
 
 
-def test_headline_prefers_step_float32_and_the_largest() -> None:
-    """A training step in float32 at the largest size."""
-    given = [{"shape": shape, "mode": mode} for shape in ("32x10", "512x32000") for mode in ("forward", "step")]
-    found = headlines(rows(*given, {"shape": "2048x50257", "dtype": "bfloat16"}))
-    assert found[["shape", "mode", "dtype"]].values.tolist() == [["512x32000", "step", "float32"]]
+def test_three_rounds_support_no_rank() -> None:
+    """Two degrees of freedom make an interval of no use; four rounds are the fewest."""
+    found = ranked(row("native", 1e-3, EVEN[:3]), row("torch", 2e-3, EVEN[:4]))
+    assert found.fastest == ("torch",)
 
 
-def test_headline_prefers_a_case_with_more_to_compare() -> None:
-    """A size that two implementations reached comes before a larger one that only one reached."""
-    given = [{"shape": "9x9"}, {"shape": "9x9", "implementation": "torch"}, {"shape": "99x99"}]
-    assert headlines(rows(*given))["shape"].tolist() == ["9x9"]
+def test_ties_follow_from_ratios_that_are_paired_within_rounds() -> None:
+    """Both times vary by half from round to round, together: their ratio is 1.1 in every round, which is no tie."""
+    found = ranked(row("native", 1.0, NOISY), row("torch", 1.1, NOISY))
+    assert [one["rank"] for one in found.rows] == [1, 2]
+    assert found.rows[0]["high"] > found.rows[1]["low"]  # the intervals of the times overlap all the same
+
+
+def test_times_that_vary_independently_are_tied() -> None:
+    """The same times in another order of rounds: the ratio varies by half, and its interval holds 1."""
+    found = ranked(row("native", 1.0, NOISY), row("torch", 1.1, NOISY[::-1]))
+    assert found.fastest == ("native", "torch")
+
+
+@pytest.mark.parametrize("name", ["machine", "env", "commit", "session", "shape", "dtype", "device", "mode", "loss"])
+def test_no_ratio_mixes_two_of_anything(name: str) -> None:
+    """Rows that differ in machine, environment, commit, session or case are ranked apart and have no ratio."""
+    first, second = rankings(frame(row("native", 1.0), row("torch", 2.0, **{name: "2x2"})))
+    assert (first.fastest, second.fastest) == (("native",), ("torch",))
+    assert times_as_long(second.rows[0], first.rows[0]) is None
+
+
+def test_reuse_stands_for_a_loss_before_step_and_forward() -> None:
+    """Under the same allocator for all; of several sizes the largest, and float32 before other types."""
+    given = [
+        row(name, 1.0, mode=mode, shape=shape, dtype=dtype)
+        for name in ("native", "torch")
+        for mode in ("forward", "step", "reuse")
+        for shape in ("32x10", "512x32000")
+        for dtype in ("bfloat16", "float32")
+    ]
+    (found,) = answers(rankings(frame(*given)))
+    case = found.case.case
+    assert (case["mode"], case["shape"], case["dtype"]) == ("reuse", "512x32000", "float32")
+    as_run = found.as_run.native
+    assert (as_run["mode"], as_run["shape"], as_run["dtype"]) == ("step", "512x32000", "float32")
+
+
+def test_a_case_with_something_to_compare_stands_before_one_without() -> None:
+    """native alone at the larger size is no answer."""
+    alone = row("native", 1.0, shape="99x99")
+    (found,) = answers(rankings(frame(alone, row("native", 1.0, shape="9x9"), row("torch", 2.0, shape="9x9"))))
+    assert found.case.case["shape"] == "9x9"
 
 
 def test_smallest_finds_the_case_of_overhead() -> None:
-    """The small case is found beside the large one."""
-    assert smallest(rows({"shape": "32x10"}, {"shape": "512x32000"}))["shape"].tolist() == ["32x10"]
+    """The small step is found beside the large one, and no forward pass."""
+    shapes = [row("native", 1.0, shape=shape) for shape in ("32x10", "512x32000")]
+    found = smallest(rankings(frame(*shapes, row("native", 1.0, shape="2x2", mode="forward"))))
+    assert [one.case.case["shape"] for one in found] == ["32x10"]
 
 
-def test_latest_takes_the_newest_and_no_skip_hides_it() -> None:
-    """asv stores NaN for rows that a later run did not select."""
-    days = [pd.Timestamp(day, unit="D") for day in range(3)]
-    given = [at(1, date=days[0]), at(2, date=days[1]), {"date": days[2], "status": "skipped", "value": None}]
-    assert latest(rows(*given))["value"].tolist() == [2e-3]
+def step_and_reuse(*others: tuple[str, float]) -> list[dict[str, object]]:
+    """native and torch in a step (2 and 16 ms), and in `reuse` native (2 ms) with `others`."""
+    reuse = [row(name, seconds, mode="reuse") for name, seconds in (("native", 2e-3), *others)]
+    return [row("native", 2e-3), row("torch", 16e-3), *reuse]
 
 
-def test_speedup_and_its_bounds() -> None:
-    """4 ms over 1 ms is 4, and the 1 % ends of both intervals give 3.96/1.01 and 4.04/0.99."""
-    found = answers(rows(at(4, implementation="torch"), at(1)))[0]
-    assert (found.fastest, found.baseline) == (("native",), "torch")
-    assert found.speedup == pytest.approx((4, 3.96 / 1.01, 4.04 / 0.99))
+def test_the_claim_is_against_the_best_alternative_under_the_same_allocator() -> None:
+    """8 ms of torch and 3 ms of compiled over 2 ms; the second claim is the step against torch, 16 ms over 2 ms."""
+    (found,) = answers(rankings(frame(*step_and_reuse(("torch", 8e-3), ("compiled", 3e-3)))))
+    assert found.claim.other["implementation"] == "compiled"
+    assert found.claim.ratio.value == pytest.approx(1.5)
+    assert found.eager_claim.ratio.value == pytest.approx(8.0)
+    assert found.against == "1.50× (1.50 to 1.50×) as fast as compiled"
+
+
+def test_eager_is_vectorized_only_where_torch_has_no_such_loss() -> None:
+    """With a disturbed torch there is no claim, rather than one against slower code."""
+    without = [row("native", 1e-3), row("vectorized", 5e-3)]
+    (found,) = answers(rankings(frame(*without)))
+    assert found.eager_claim.other["implementation"] == "vectorized"
+    (found,) = answers(rankings(frame(*without, disturbed("torch", 2e-3))))
+    assert found.eager_claim is None
+    assert found.against_eager == "disturbed: torch"
+
+
+def test_a_disturbed_alternative_leaves_the_headline_undecided() -> None:
+    """The disturbed one might be the best: neither a ratio to the others nor a winner is named."""
+    (found,) = answers(rankings(frame(row("native", 1e-3), row("torch", 4e-3), disturbed("compiled", 2e-3))))
+    assert found.claim is None
+    assert found.undecided
+    assert found.against == "disturbed: compiled"
+    assert "of those that could be ranked" in sentence(found)
 
 
 def test_sentence_of_a_winner() -> None:
-    """Time, interval, speed-up with bounds, share and error: 8 MB in 1 ms is half of 16 GB/s."""
-    text = sentence(answers(rows(at(4, implementation="torch"), at(1)))[0])
-    assert text == (
-        "For a training step of 1000 × 1000 in float32 on CPU, native is fastest, at 1.00 ms per call, 95 % interval "
-        "0.990 to 1.01 ms, 4.00× (3.92 to 4.08×) as fast as torch, 50 % of the copy ceiling, relative error at most "
-        "2.0e-07."
+    """Time, interval, ratios with bounds, share and error: 8 MB in 2 ms is a quarter of 16 GB/s.
+
+    The interval: the logarithms of the rounds deviate by 0.00704, times 2.776 of Student's t with 4 degrees of freedom,
+    times sqrt(2 / 5), is 0.01235.
+    """
+    (found,) = answers(rankings(frame(*step_and_reuse(("torch", 8e-3)))))
+    assert sentence(found) == (
+        "For a training step of 1000 × 1000 in float32 on CPU with memory reused, native is fastest, at 2.00 ms per "
+        "call (95 % interval 1.98 to 2.02 ms), 4.00× (4.00 to 4.00×) as fast as torch, the best alternative. native "
+        "reaches 25 % of the copy ceiling and has a relative error of at most 2.0e-07. As people run it (a training "
+        "step of 1000 × 1000 in float32 on CPU), native is 8.00× (8.00 to 8.00×) as fast as torch."
     )
 
 
 def test_sentence_of_a_tie_claims_no_winner() -> None:
-    """Both are named, and no speed-up is."""
-    text = sentence(answers(rows(at(1.005, implementation="torch"), at(1)))[0])
-    assert "native and torch are statistically tied as the fastest" in text
-    assert "as fast as" not in text
+    """Both are named, and neither is said to be faster."""
+    (found,) = answers(rankings(frame(row("native", 1e-3, NOISY), row("torch", 1e-3, NOISY[::-1]))))
+    assert "native and torch are statistically tied as the fastest" in sentence(found)
+    assert "as fast as" not in sentence(found)
 
 
 def test_sentence_when_torch_wins() -> None:
-    """The sentence says by how much it is faster than the next."""
-    text = sentence(answers(rows(at(1, implementation="torch"), at(3)))[0])
-    assert "torch is fastest" in text
-    assert "3.00× (2.94 to 3.06×) as fast as native" in text
+    """The sentence says by how much torch is faster: 3 ms over 1 ms."""
+    (found,) = answers(rankings(frame(row("torch", 1e-3), row("native", 3e-3))))
+    assert "torch is fastest" in sentence(found)
+    assert "torch is 3.00× (3.00 to 3.00×) as fast as native" in sentence(found)
 
 
-def test_baseline_is_the_best_plain_code_where_torch_has_none() -> None:
-    """Some losses are not in torch; compiled code is preferred to eager code as their baseline."""
-    eager, compiled = at(40, implementation="vectorized"), at(4, implementation="compiled")
-    assert answers(rows(eager, at(1)))[0].baseline == "vectorized"
-    assert answers(rows(eager, compiled, at(1)))[0].baseline == "compiled"
-
-
-def test_sentence_without_a_correct_result() -> None:
-    """It says that nothing could be ranked."""
-    given = rows(at(1, status="wrong"))
-    assert "no implementation gave a correct result" in sentence(answer(headlines(given).iloc[0], given))
+def test_sentence_without_a_ranked_row_says_why() -> None:
+    """One row is wrong and one was disturbed."""
+    (found,) = answers(rankings(frame(row("native", 1.0, status="wrong"), disturbed("torch", 1.0))))
+    assert sentence(found).endswith("no implementation could be ranked (1 wrong, 1 disturbed).")
 
 
 def test_rates_from_traffic_and_time() -> None:
-    """8 MB and a million elements in 1 ms: 8 GB/s, 1e9 elements/s, half of 16 GB/s; bounds from the interval."""
-    row = rows(at(1)).iloc[0]
-    assert (row["rate"], row["element_rate"], row["share"]) == (
-        pytest.approx(8e9),
-        pytest.approx(1e9),
-        pytest.approx(0.5),
+    """8 MB in 1 ms: 8 GB/s, half of 16 GB/s; the bounds are those of the time."""
+    one = frame(row("native", 1e-3)).iloc[0]
+    assert (one["rate"], one["share"]) == (pytest.approx(8e9, rel=1e-3), pytest.approx(0.5, rel=1e-3))
+    assert one["rate_low"] == pytest.approx(8e6 / one["high"])
+    assert one["rate_high"] == pytest.approx(8e6 / one["low"])
+
+
+def test_one_ceiling_per_session_level_and_kind() -> None:
+    """10 and 40 GB/s of two cases of one level are pooled to their geometric mean, 20; each session has its own."""
+    rounds = range(1, 6)
+    slow, fast = (dict.fromkeys(rounds, rate) for rate in (10e9, 40e9))
+    given = frame(
+        row("native", 1.0, ceilings=slow),
+        row("torch", 1.0, ceilings=slow),  # of the same rounds, so counted once
+        row("native", 1.0, ceilings=fast, shape="2x2"),
+        row("native", 1.0, ceilings=fast, session="t"),
+        row("native", 1.0, ceilings=slow, ceiling_name="read", mode="forward"),
+        disturbed("native", 1.0, ceilings=dict.fromkeys(rounds, 1e9), shape="3x3"),
+        of_one_process("native", 1.0, ceiling=1e9),
     )
-    assert (row["rate_low"], row["rate_high"]) == (pytest.approx(8e9 / 1.01), pytest.approx(8e9 / 0.99))
+    found = roofline.pooled_ceilings(given).set_index(["session", "ceiling_name"])
+    assert found["value"].to_dict() == {
+        ("s", "copy"): pytest.approx(20e9),
+        ("t", "copy"): pytest.approx(40e9),
+        ("s", "read"): pytest.approx(10e9),
+    }
+    assert found["low"].notna().all()
 
 
 @pytest.mark.parametrize("shape", ["", "x", "3x", "-1", "3.5", "3 x 4"])
@@ -144,14 +201,7 @@ def test_elements_refuses_what_is_not_a_shape(shape: str) -> None:
 
 def test_a_row_whose_shape_is_unreadable_affects_no_other() -> None:
     """The parameters of a user's own benchmark may be anything."""
-    assert rows({"shape": "large"}, {})["elements"].isna().tolist() == [True, False]
-
-
-def test_headline_prefers_the_large_case_over_one_more_small_one() -> None:
-    """More than two implementations on a small input do not make it the headline."""
-    small = [{"shape": "9x9", "implementation": name} for name in ("native", "torch", "naive")]
-    large = [{"shape": "99x99", "implementation": name} for name in ("native", "torch")]
-    assert headlines(rows(*small, *large))["shape"].tolist() == ["99x99"]
+    assert frame(row("a", 1.0, shape="large"), row("a", 1.0))["elements"].isna().tolist() == [True, False]
 
 
 def test_implementations_have_distinct_looks() -> None:

@@ -13,6 +13,7 @@ import pytest
 import synthetic_results
 from synthetic_results import COMMITS, ENV, MACHINE
 
+from lossimpl.ranking import over_rounds
 from reports.record import reader
 from reports.record.reader import COLUMNS, KEY, NUMBERS, read
 
@@ -41,12 +42,13 @@ def test_one_row_per_key(results: Path) -> None:
 
 
 def test_row_joins_asv_and_side_car(results: Path) -> None:
-    """A row has the median and interval of asv's samples, and the side-car's agreement, memory and reason."""
+    """A row has the time over the side-car's rounds with its interval, and agreement, memory and reason."""
     rows = read(results).rows
     row = rows[(rows["params"] == NATIVE) & (rows["commit"] == "bbbbbbbb") & (rows["loss"] == "cross_entropy")].iloc[0]
-    samples = sorted(row["samples"])
-    assert row["value"] == pytest.approx((samples[5] + samples[6]) / 2)  # the median of twelve
-    assert (row["low"], row["high"]) == (samples[2], samples[9])  # 2 P(B <= 2) = 3.9 % for B binomial(12, 1/2)
+    assert sorted(row["times"]) == [1, 2, 3, 4, 5]
+    assert (row["value"], row["low"], row["high"]) == over_rounds([*row["times"].values()])
+    assert (row["session"], row["version"]) == ("session1", "1")
+    assert not isinstance(row["samples"], tuple)  # asv's samples are the times of the rounds
     assert (row["status"], row["shape"], row["mode"], row["verdict"]) == ("ok", "512x32000", "step", "ok")
     assert row["peak_bytes"] == 3 * row["traffic"]
     assert row["started_at"].isoformat() == "2023-11-15T22:13:20+00:00"
@@ -71,7 +73,7 @@ def test_bare_nan_is_a_skip_and_null_an_error(copy: Path) -> None:
 
 
 def test_side_car_alone_is_enough(copy: Path) -> None:
-    """An interrupted run has a side-car but no asv file yet; its samples give the same median and interval."""
+    """An interrupted run has a side-car but no asv file yet; its rounds give the same time and interval."""
     whole = read(copy).rows
     (copy / MACHINE / f"{STEM}.json").unlink()
     rows = read(copy).rows
@@ -88,6 +90,7 @@ def test_newest_line_of_a_row_wins_whole(copy: Path) -> None:
     line = {
         "benchmark": "cross_entropy.CrossEntropy.track_seconds",
         "params": list(NATIVE),
+        "session": "session1",
         "status": "error",
         "reason": "x",
     }

@@ -14,7 +14,7 @@ from lossimpl.agreement.cases._common import ALL_DTYPES, INF, NAN, Check
 
 INFINITE = (
     Check(
-        "a class of -inf beside the target",
+        "another class has logit -inf",
         "closed form: log(1 + 1/e) + 1",
         {"input": [[-INF, 0.0, 1.0]], "target": [1]},
         expected={"value": 1.3132616875182228, "gradient of input": [[0.0, -0.73105857863000488, 0.73105857863000488]]},
@@ -38,14 +38,14 @@ INFINITE = (
         )
         for name, row, target in (
             ("a +inf logit at the target", [INF, 0.0, 1.0], 0),
-            ("a +inf logit beside the target", [INF, 0.0, 1.0], 1),
+            ("a +inf logit of another class", [INF, 0.0, 1.0], 1),
             ("a row of -inf", [-INF, -INF, -INF], 1),
             ("a NaN logit at the target", [NAN, 0.0, 1.0], 0),
-            ("a NaN logit beside the target", [NAN, 0.0, 1.0], 2),
+            ("a NaN logit of another class", [NAN, 0.0, 1.0], 2),
         )
     ),
     Check(
-        "-inf beside the target, with smoothing",
+        "another class has logit -inf, with smoothing",
         "closed form: smoothing weighs log 0",
         {"input": [[-INF, 0.0, 1.0]], "target": [1]},
         {"label_smoothing": 0.1},

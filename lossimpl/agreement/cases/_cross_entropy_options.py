@@ -142,13 +142,13 @@ PROBABILITIES = (
         expected={"value": 0.0, "gradient of input": [[0.0, 0.0, 0.0]]},
     ),
     Check(
-        "probability 0 of a class of -inf adds 0",
+        "probability 0 of a class with logit -inf adds 0",
         "closed form: 0 log 0 = 0; google-deepmind/optax#896",
         {"input": [[-INF, 0.0, 1.0]], "target": [[0.0, 1.0, 0.0]]},
         expected={"value": 1.3132616875182228, "gradient of input": [[0.0, -0.73105857863000488, 0.73105857863000488]]},
     ),
     Check(
-        "probability above 0 of a class of -inf",
+        "positive probability of a class with logit -inf",
         "closed form: -t log 0",
         {"input": [[-INF, 0.0, 1.0]], "target": [[0.5, 0.5, 0.0]]},
         expected={"value": INF},

@@ -94,7 +94,7 @@ NUMBERS = (
         dtypes=("float16",),
     ),
     Check(
-        "a NaN beside numbers, none",
+        "NaN among numbers, none",
         "arithmetic",
         {"input": [NAN, 2.0], "target": [0.0, NAN]},
         {"reduction": "none"},

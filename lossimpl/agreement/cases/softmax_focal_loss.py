@@ -70,7 +70,7 @@ CHECKS = (
         for lead in (-1e4, -100.0, 100.0, 1e4)
     ),
     Check(
-        "a saturated row: -inf beside the target",
+        "a saturated row: the other logit is -inf",
         "closed form: 1 - p = 0",
         {"input": [[0.0, -INF]], "target": [0]},
         {"gamma": 0.5},

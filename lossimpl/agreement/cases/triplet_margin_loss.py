@@ -55,7 +55,7 @@ CHECKS = (
     ),
     Check(
         "one feature: the anchor's two slopes cancel",
-        "closed form: d|a - p| and -d|a - n| are 1 and -1 where the anchor lies above both",
+        "closed form: d|a - p| and -d|a - n| are 1 and -1 where the anchor is above both",
         {"anchor": [[0.3]], "positive": [[-1.7]], "negative": [[-1.1]]},
         {"eps": 0.0},
         {

@@ -21,7 +21,7 @@ from lossimpl.spec import Function
 def available() -> str | None:
     """Why the kernels cannot run here, or None. Builds nothing."""
     path = builder.library()
-    return None if path.exists() else builder.obstacle() or builder.FAILED.get(path)
+    return None if builder.intact(path) else builder.obstacle() or builder.FAILED.get(path)
 
 
 @cache

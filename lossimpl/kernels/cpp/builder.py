@@ -1,9 +1,10 @@
 """Builds the C++ operators on first use and caches the library, one per state of sources, flags, compiler and torch.
 
 The library is stored in torch's extensions folder (`TORCH_EXTENSIONS_DIR`, else the user's cache) under a hash of
-everything it depends on, so that a change of any of them triggers a new build and a stale file is never loaded. A file
-lock lets one process build while others wait. torch.utils.cpp_extension is imported only for a build: importing it
-takes longer than loading the library.
+everything it depends on, so that a change of any of them triggers a new build and a stale file is never loaded. Its
+digest is stored beside it and compared before it is loaded: a file that was cut short or overwritten would otherwise
+end the process. A file lock lets one process build while others wait. torch.utils.cpp_extension is imported only for a
+build: importing it takes longer than loading the library.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import torch
 from filelock import FileLock
@@ -71,34 +75,76 @@ def library() -> Path:
 
 
 def build() -> Path:
-    """The path of the library, built if necessary. Raises Unavailable with the reason if it cannot be built."""
+    """The path of the library, built if it is missing or damaged. Raises Unavailable with the reason if that fails."""
     path = library()
-    if path.exists():
+    if intact(path):
         return path
     reason = obstacle() or FAILED.get(path)
     if reason is not None:
         raise Unavailable(f"native must build its C++ kernels once: {reason}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / "building.lock"):  # the system releases it when a process is killed
-        if not path.exists():
+        if not intact(path):
             compile_to(path)
     return path
 
 
-def compile_to(path: Path) -> None:
-    """Compile all sources and link them at `path`, reporting it on stderr in one line.
+def intact(path: Path) -> bool:
+    """Whether the library is there and has the digest that was stored when it was built."""
+    try:
+        return digest(path) == digest_file(path).read_text()
+    except OSError:
+        return False
 
-    torch's tools are imported before that line is written: a CUDA build of torch warns on import if it finds no GPU.
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file; 20 ms for the library."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_file(path: Path) -> Path:
+    """Where the digest of the library is stored."""
+    return path.with_suffix(".sha256")
+
+
+def compile_to(path: Path) -> None:
+    """Compile all sources and link them at `path`, with the progress on stderr.
+
+    torch's tools are imported before anything is written: a CUDA build of torch warns on import if it finds no GPU.
     """
     try:
         importlib.import_module("torch.utils.cpp_extension")
-        print(f"lossimpl: building the C++ kernels with {compiler()} ...", end=" ", file=sys.stderr, flush=True)
-        run_torch_build(path)
+        with progress(path.parent / "stage", len(list(SOURCES.glob("*.cpp")))):
+            run_torch_build(path)
     except Exception as error:
-        print("failed", file=sys.stderr)
         FAILED[path] = f"the build failed: {error}"
         raise Unavailable(f"native could not build its C++ kernels: {error}") from error
-    print("done", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(stage: Path, files: int) -> Iterator[None]:
+    """Report the build on stderr: its start and its result, and on a terminal how many files are compiled."""
+    hint = "once, in a minute or two; `lossimpl build` does it ahead"
+    print(f"lossimpl: building the C++ kernels with {compiler()}, {hint}", file=sys.stderr, flush=True)
+    ended = Event()
+    watcher = Thread(target=count, args=(stage, files, ended), daemon=True)
+    watcher.start()
+    outcome = "failed"
+    try:
+        yield
+        outcome = "done"
+    finally:
+        ended.set()
+        watcher.join()
+        print(f"lossimpl: building the C++ kernels: {outcome}", file=sys.stderr, flush=True)
+
+
+def count(stage: Path, files: int, ended: Event) -> None:
+    """Write the number of compiled files over and over on a terminal's line until the build has ended."""
+    while not ended.wait(0.5):
+        if sys.stderr.isatty():
+            print(f"{len(list(stage.glob('*.o')))} of {files} files compiled", end="\r", file=sys.stderr, flush=True)
 
 
 def run_torch_build(path: Path) -> None:
@@ -121,5 +167,6 @@ def run_torch_build(path: Path) -> None:
         build_directory=str(stage),
         is_python_module=False,
     )
+    digest_file(path).write_text(digest(stage / path.name))
     (stage / path.name).rename(path)
     shutil.rmtree(stage)

@@ -178,8 +178,8 @@ def _differentiable_gradients(
     """The gradients in torch operations, which can be differentiated again."""
     numbers, reduction = options[: -one.differentiable - 2], options[-one.differentiable - 2]
     loss = module_of(one.loss).vectorized(**one.public(tensors, numbers), reduction=reduction)
-    asked = [tensor for tensor, want in zip(tensors, wanted, strict=False) if want]
-    found = iter(torch.autograd.grad(loss, asked, upstream.to(loss.dtype), create_graph=True))
+    inputs = [tensor for tensor, want in zip(tensors, wanted, strict=False) if want]
+    found = iter(torch.autograd.grad(loss, inputs, upstream.to(loss.dtype), create_graph=True))
     return [next(found) if want else None for want in wanted]
 
 

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.site.figures.style import INK, PAPER, panel
+from reports.site.figures.style import INK, PAPER, plot_panel
 
 
 def share(numbers: pd.DataFrame, words: pd.DataFrame) -> Figure:
@@ -27,7 +27,7 @@ def error(numbers: pd.DataFrame, words: pd.DataFrame) -> Figure:
 
 def _map(colours: pd.DataFrame, numbers: pd.DataFrame, words: pd.DataFrame, **scale: object) -> Figure:
     rows, columns = numbers.shape
-    figure, axes = panel(1.75 + 0.66 * columns, 0.4 + 0.36 * rows)
+    figure, axes = plot_panel((1.88 + 0.66 * columns, 0.47 + 0.36 * rows), left=1.75, bottom=0.05, top=0.42)
     sns.heatmap(
         colours.astype(float), annot=numbers.map(_text), fmt="", ax=axes, linewidths=2, linecolor=PAPER,
         cbar=False, annot_kws={"fontsize": 10}, **scale,

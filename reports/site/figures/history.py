@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -24,7 +23,7 @@ def history(rows: pd.DataFrame, changes: list[str]) -> Figure:
             _line(axes, one, name)
     for commit in changes:
         axes.axvline(commits.index(commit), color=INK, linewidth=1, linestyle=(0, (2, 2)))
-    labelled = range(0, len(commits), max(1, len(commits) // 4))
+    labelled = range(0, len(commits), max(1, len(commits) // 3))
     axes.set_xticks(labelled, [commits[place] for place in labelled])
     axes.set_ylim(bottom=0)
     axes.set(xlabel="commit, oldest first", ylabel="time relative to the first")
@@ -36,5 +35,4 @@ def _line(axes: Axes, one: pd.DataFrame, name: str) -> None:
     first = one["value"].iloc[0]
     low, high = one["low"].clip(lower=0) / first, one["high"] / first
     axes.fill_between(one["place"], low, high, color=colour, alpha=0.18, linewidth=0)
-    data = one.assign(relative=one["value"] / first)
-    sns.lineplot(data=data, x="place", y="relative", ax=axes, color=colour, marker=marker, **MARKS)
+    axes.plot(one["place"], one["value"] / first, color=colour, marker=marker, **MARKS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,11 @@ import pandas as pd
 
 from lossimpl import wording
 from reports.record.lines import objects
-from reports.site.conditions import conditions
+from reports.site.conditions import of_commits
 from reports.site.figures.style import in_order
 from reports.site.material import Material
 from reports.site.view import Cell, Page, Table, slug
-from reports.statistics.ranking import SETUP
 
-KEY = ["loss", "case", "implementation", "device", "dtype"]
-COLUMNS = (*KEY, *SETUP, "commit", "status", "input", "expected", "got", "source", "reason")
 FAILURES = (
     ("Case", ""), ("Implementation", ""), ("Where", "dtype and device"), ("Reason", ""), ("Expected", ""), ("Got", ""),
     ("Source", "of the expected value"),
@@ -31,13 +27,13 @@ SHOWN = ("dtype", "status", "input", "expected", "got", "reason", "source")
 
 
 def pages(material: Material) -> list[Page]:
-    cases = newest(material.conformance)
+    cases = material.conformance
     tested = set(cases["loss"])
     losses = [name for name in dict.fromkeys([*material.losses, *sorted(tested)]) if name in tested]
     values = {
         "counts": _counts(cases, losses) if losses else None,
         "totals": totals(material),
-        "conditions": conditions(material, cases),
+        "conditions": of_commits(material, cases),
         "mutants": mutants(MUTANTS, tested),
     }
     first = Page("conformance.html", "Conformance", "conformance.html", values)
@@ -62,18 +58,6 @@ def mutants(path: Path, tested: set[str]) -> Table | None:
     return Table(f"{len(found)} wrong functions, by the check that rejected them: {counts}", CAUGHT, rows)
 
 
-def newest(cases: pd.DataFrame) -> pd.DataFrame:
-    """The newest result of each cell as text; the newest is last."""
-    cases = cases.reindex(columns=COLUMNS).drop_duplicates(KEY, keep="last")
-    return cases.map(_text)
-
-
-def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
 def _names(cases: pd.DataFrame) -> list[str]:
     return in_order(set(cases["implementation"]))
 
@@ -85,7 +69,7 @@ def _ran(cases: pd.DataFrame) -> list[str]:
 
 def totals(material: Material) -> dict[str, Counter[str]]:
     """How many cases of each implementation had each status, over all losses, devices and dtypes."""
-    cases = newest(material.conformance)
+    cases = material.conformance
     return {name: Counter(cases.loc[cases["implementation"] == name, "status"]) for name in _ran(cases)}
 
 
@@ -113,10 +97,10 @@ def _failures(cases: pd.DataFrame) -> Table | None:
         return None
     counts = Counter(failed["implementation"])
     by_name = wording.names([f"{name} fails {counts[name]} times" for name in in_order(set(counts))])
-    return Table(f"Failures: {by_name}", FAILURES, [_failure(row) for _, row in failed.iterrows()])
+    return Table(f"Failures: {by_name}", FAILURES, list(map(_failure, failed.to_dict("records"))))
 
 
-def _failure(row: pd.Series) -> list[Cell]:
+def _failure(row: dict[Any, Any]) -> list[Cell]:
     where = f"{row['dtype']} {row['device'].upper()}"
     details = [Cell(row[key], kind="long") for key in ("reason", "expected", "got", "source")]
     chip = Cell(row["implementation"], chip=row["implementation"])
@@ -129,25 +113,24 @@ def _page(material: Material, loss: str, cases: pd.DataFrame) -> Page:
     values = {
         "loss": loss,
         "failures": _failures(cases),
-        "conditions": conditions(material, cases),
+        "conditions": of_commits(material, cases),
         "columns": [f"{name} {device.upper()}" if len(devices) > 1 else name for name, device in columns],
-        "cases": [_case(str(case), one, columns) for case, one in cases.groupby("case", sort=False)],
+        "cases": list(_cases(cases, columns)),
     }
     return Page(file_name(loss), f"Conformance of {loss}", "conformance-loss.html", values)
 
 
-def _case(case: str, rows: pd.DataFrame, columns: list[tuple[str, str]]) -> dict[str, Any]:
-    at = [rows[(rows["implementation"] == name) & (rows["device"] == device)] for name, device in columns]
-    return {"name": case, "cells": [_cell(one) if len(one) else None for one in at]}
+def _cases(cases: pd.DataFrame, columns: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Each case with one cell per column, None where it was not run."""
+    found: dict[str, dict[tuple[str, str], list[dict[Any, Any]]]] = {}
+    for row in cases.to_dict("records"):
+        found.setdefault(row["case"], {}).setdefault((row["implementation"], row["device"]), []).append(row)
+    for case, cells in found.items():
+        yield {"name": case, "cells": [_cell(cells[one]) if one in cells else None for one in columns]}
 
 
-def _cell(rows: pd.DataFrame) -> dict[str, Any]:
+def _cell(rows: list[dict[Any, Any]]) -> dict[str, Any]:
     """The worst status over dtypes, and the result of each dtype."""
-    found = set(rows["status"])
+    found = {row["status"] for row in rows}
     worst = next((status for status in MARKS if status in found), "error")
-    return {"status": worst, "mark": MARKS[worst], "dtypes": list(_dtypes(rows))}
-
-
-def _dtypes(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
-    for _, row in rows.iterrows():
-        yield {key: row[key] for key in SHOWN}
+    return {"status": worst, "mark": MARKS[worst], "dtypes": [{key: row[key] for key in SHOWN} for row in rows]}

@@ -8,28 +8,78 @@ from typing import Any
 
 from lossimpl import wording
 from lossimpl.environment import differences
+from reports.site.conditions import kind
 from reports.site.material import Material
-from reports.site.view import Cell, Page, Table
+from reports.site.view import Cell, Page, Table, number
+from reports.statistics.sessions import Session
 
 HEADING = ("machine", "env", "commit", "id")
+SESSIONS = (
+    ("Session", "when it began, in UTC"), ("Grid", ""), ("Commit", ""), ("Environment", ""), ("Took", ""),
+    ("Inside timed calls", "of the time it took"), ("Rounds", "of all cases"), ("Rows ok", "undisturbed and correct"),
+    ("Disturbed", "rows"), ("Shown", "on the pages of this site"),
+)  # fmt: skip
 
 
 def pages(material: Material) -> list[Page]:
     manifests = _newest_first(material)
     values = {
-        "machines": [_facts(name, facts) for name, facts in material.results.machines.items()],
+        "machines": [_machine(material, name, material.results.machines[name]) for name in _order(material)],
         "manifests": [_manifest(*pair) for pair in zip_longest(manifests, manifests[1:])],
         "problems": material.results.problems,
     }
     return [Page("environment.html", "Machines and environments", "environment.html", values)]
 
 
+def _order(material: Material) -> list[str]:
+    """The machines, that of the newest session first."""
+    newest = list(dict.fromkeys(one.machine for one in material.sessions))
+    known = material.results.machines
+    return [*(name for name in newest if name in known), *(name for name in known if name not in newest)]
+
+
+def _machine(material: Material, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": kind(material, name),
+        "facts": _facts(name, facts),
+        "sessions": _sessions(material, [one for one in material.sessions if one.machine == name and one.id]),
+    }
+
+
+def _sessions(material: Material, found: list[Session]) -> Table | None:
+    rows = [_session(material, one) for one in found]
+    return Table("Sessions, the newest first", SESSIONS, rows) if rows else None
+
+
+def _session(material: Material, one: Session) -> list[Cell]:
+    statuses = material.statuses[one.key]
+    timed = one.timed_seconds / one.seconds if one.seconds else None
+    return [
+        Cell(one.id, sort=str(one.began_at)),
+        Cell(one.grid or wording.NOTHING),
+        Cell(one.commit),
+        Cell(one.env),
+        number(one.seconds, wording.seconds),
+        number(timed, wording.percent),
+        number(one.rounds, wording.count),
+        Cell(f"{statuses['ok']} of {statuses.total()}", sort=statuses["ok"]),
+        Cell(str(statuses["disturbed"]), sort=statuses["disturbed"]),
+        Cell("yes" if one in material.shown else "history"),
+    ]
+
+
 def _newest_first(material: Material) -> list[Mapping[str, Any]]:
-    """By machine, then by the date of the commit, newest first."""
+    """By machine and the date of the commit, newest first; one entry per id, with the `places` that had it."""
     dates = material.results.rows.groupby("commit")["date"].min().to_dict()
-    known = list(material.results.manifests.values())
-    by_date = sorted(known, key=lambda one: str(dates.get(one["commit"], "")), reverse=True)
-    return sorted(by_date, key=lambda one: str(one["machine"]))
+    places: dict[str, list[str]] = {}
+    known = {str(one["id"]): one for one in material.results.manifests}
+    for one in material.results.manifests:
+        places.setdefault(str(one["id"]), []).append(f"{one['machine']}, commit {one['commit']}, {one['env']}")
+    by_date = sorted(known.values(), key=lambda one: str(dates.get(one["commit"], "")), reverse=True)
+    order = _order(material)
+    by_machine = sorted(by_date, key=lambda one: order.index(one["machine"]))
+    return [one | {"places": "; ".join(dict.fromkeys(places[str(one["id"])]))} for one in by_machine]
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -56,11 +106,11 @@ def _value(key: str, value: str) -> Cell:
 
 
 def _manifest(one: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
-    facts = {key: value for key, value in one.items() if key not in HEADING}
+    facts = {key: value for key, value in one.items() if key not in (*HEADING, "places")}
     comparable = before is not None and before["machine"] == one["machine"]
     return {
         "id": str(one.get("id")),
-        "where": f"{one['machine']}, commit {one['commit']}, {one['env']}",
+        "where": one["places"],
         "table": _facts(f"Manifest {one.get('id')}", facts),
         "changes": _changes(before, one) if before and comparable else [],
     }
@@ -69,7 +119,7 @@ def _manifest(one: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Fields that differ, those in the heading apart, which also names the commit."""
     found = differences(dict(before), dict(after))
-    return [(name, _text(old), _text(new)) for name, old, new in found if name not in (*HEADING, "revision")]
+    return [(name, _text(old), _text(new)) for name, old, new in found if name not in (*HEADING, "places", "revision")]
 
 
 def _text(value: Any) -> str:

@@ -8,30 +8,33 @@ from typing import Any
 import pandas as pd
 
 from lossimpl import wording
-from reports.site.conditions import conditions
+from reports.site.conditions import of_session
 from reports.site.figures.overview import overview
 from reports.site.figures.style import in_order
 from reports.site.material import Material
-from reports.site.pages import conformance, loading
+from reports.site.pages import conformance, loading, reproducibility
 from reports.site.pages.loss import file_name
 from reports.site.view import Cell, Drawing, Page, Table, drawing, number
-from reports.statistics.answers import Answer, against, answer, answers, shares, worst_error
-from reports.statistics.ranking import smallest
+from reports.statistics.answers import Answer, answers, smallest, worst_error
+from reports.statistics.comparison import comparisons, count_words
+from reports.statistics.ranking import Row
+from reports.statistics.sessions import MOST, Session
 
+STATUSES = ("ok", "disturbed", "wrong", "impossible", "error", "unavailable")
 SMALL = (
     ("Loss", ""),
     ("Case", "shape of the input, dtype and mode"),
     ("Fastest", "several if statistically tied"),
-    ("Median", "time per call"),
-    ("Against", "how many times as fast as torch, or as compiled tensor code where torch has none"),
+    ("Time", f"per call, over the rounds of the session, with its {wording.INTERVAL}"),
+    ("Best alternative", "native against what one could run instead, paired within rounds"),
 )
 
 
 def pages(material: Material) -> list[Page]:
-    measured = [(setup, rows) for setup in material.setups for rows in _by_device(material.of_setup(setup))]
+    shown = [(one, device) for one in material.current for device in material.devices_of(one)]
     values = {
-        "sections": [_section(material, setup, rows) for setup, rows in measured],
-        "counts": Counter(material.rows["status"]),
+        "sections": [_section(material, session, device) for session, device in shown],
+        "statuses": STATUSES,
         "loss_files": [(name, file_name(name)) for name in material.loss_names],
         "loading": loading.answers(material),
         "conformance": conformance.totals(material),
@@ -40,60 +43,66 @@ def pages(material: Material) -> list[Page]:
     return [Page("index.html", "Which loss implementation should I run here?", "index.html", values)]
 
 
-def _by_device(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    return [one for _, one in rows.groupby("device", sort=True)]
-
-
-def _section(material: Material, setup: tuple[str, str], rows: pd.DataFrame) -> dict[str, Any]:
-    found = _in_order(answers(rows), material)
-    shown = {tuple(one.case) for one in found}
-    small = [answer(case, rows) for _, case in smallest(rows).iterrows() if tuple(case) not in shown]
-    device = str(rows["device"].iloc[0])
-    cells = [_small_row(one) for one in _in_order(small, material)]
-    return {
-        "conditions": conditions(material, rows),
-        "device": device.upper(),
-        "verdict": verdict(found),
-        "busy": sum(isinstance(one, str) and bool(one) for one in rows["busy"]),
-        "rows": len(rows),
-        "cards": [_card(one) for one in found],
-        "figure": _overview(found, device, *setup),
-        "names": in_order({name for one in found for name in shares(one)["implementation"]}),
+def _section(material: Material, session: Session, device: str) -> dict[str, Any]:
+    found = material.rankings_of(session, device)
+    rows = material.rows_of(session)
+    section = {
+        "conditions": [of_session(material, session)],
+        "device": f"{device.upper()} of {session.machine}" if len(material.current) > 1 else device.upper(),
+        "decides": session.decides,
+        "few": session.decided < MOST,
+        "newer": _newer(material, session),
+        "old": not session.id,
+        "counts": Counter(rows.loc[rows["device"] == device, "status"]),
+        "reproducibility": reproducibility.coverage_words(material.results.sweep_tests.get(session.machine, {})),
+    }
+    if not session.decides:
+        return section
+    answered = sorted(answers(found), key=lambda one: material.loss_names.index(one.case.case["loss"]))
+    small = [one for one in smallest(found) if all(one.case is not other.case for other in answered)]
+    small.sort(key=lambda one: material.loss_names.index(one.case.case["loss"]))
+    cells = [_small_row(one) for one in small] if any(map(_says, small)) else []
+    return section | {
+        "verdict": count_words((one.comparison for one in answered if one.comparison), "losses"),
+        "all_cases": count_words(comparisons(found)),
+        "cards": [_card(one) for one in answered if _says(one)],
+        "undecided": [_undecided(one) for one in answered if not _says(one)],
+        "figure": _overview(answered, device, *session.setup),
+        "names": in_order({row["implementation"] for one in answered for row in _shares(one)}),
         "small": Table("Small inputs, where overhead dominates", SMALL, cells) if cells else None,
     }
 
 
-def _in_order(found: list[Answer], material: Material) -> list[Answer]:
-    return sorted(found, key=lambda one: material.loss_names.index(one.case["loss"]))
+def _newer(material: Material, session: Session) -> int:
+    """How many sessions of the same machine and environment are newer, and not shown since they decide too little."""
+    place = material.sessions.index(session)
+    return sum(one.setup == session.setup and one not in material.shown for one in material.sessions[:place])
 
 
-def verdict(found: list[Answer]) -> str:
-    """How often each implementation is fastest, and how many losses are tied or have no result, in one sentence."""
-    decided = [one for one in found if one.fastest]
-    alone = Counter(one.fastest[0] for one in decided if len(one.fastest) == 1)
-    if len(found) > 1 and len(alone) == 1 and alone.total() == len(found):
-        return f"{decided[0].fastest[0]} is fastest in all {len(found)} losses measured here."
-    ties, undecided = len(decided) - alone.total(), len(found) - len(decided)
-    parts = [f"{name} is fastest in {count}" for name, count in alone.most_common()]
-    parts += [f"{ties} {'has' if ties == 1 else 'have'} a statistical tie"] if ties else []
-    parts += [f"{undecided} {'has' if undecided == 1 else 'have'} no correct result"] if undecided else []
-    losses = f"{len(found)} loss{'es' if len(found) != 1 else ''}"
-    return f"Of {losses} measured here, " + wording.names(parts) + "." if parts else ""
+def _says(one: Answer) -> bool:
+    """Whether there is an answer, or at least a ratio."""
+    return not one.undecided or bool(one.claim or one.eager_claim)
+
+
+def _undecided(one: Answer) -> tuple[str, str, str]:
+    """The loss, its page, and why nothing can be said of it."""
+    loss = str(one.case.case["loss"])
+    return loss, file_name(loss), one.against
 
 
 def _card(one: Answer) -> dict[str, Any]:
-    best = one.best
+    best, case = one.best, one.case.case
     card: dict[str, Any] = {
-        "loss": one.case["loss"],
-        "file": file_name(one.case["loss"]),
-        "case": f"{wording.shape(one.case['shape'])} · {one.case['dtype']} · {one.case['mode']}",
-        "fastest": one.fastest,
-        "excluded": [f"{row['implementation']} {row['status']}" for _, row in one.rows.iterrows() if _excluded(row)],
+        "loss": case["loss"],
+        "file": file_name(case["loss"]),
+        "case": f"{wording.shape(case['shape'])} · {case['dtype']} · {case['mode']}",
+        "fastest": () if one.undecided else one.case.fastest,
+        "lines": list(_lines(one)),
+        "excluded": [f"{row['implementation']} ({row['status']})" for row in one.case.rows if _failed(row)],
     }
     if best is None:
-        return {**card, "reason": "No implementation gave a correct result that could be ranked."}
+        return card
     return card | {
-        "against": against(one),
         "time": wording.seconds(best["value"]),
         "interval": wording.interval(best["value"], best["low"], best["high"]),
         "share": best["share"] if wording.known(best["share"]) else None,
@@ -102,31 +111,49 @@ def _card(one: Answer) -> dict[str, Any]:
     }
 
 
-def _excluded(row: pd.Series) -> bool:
+def _lines(one: Answer) -> list[tuple[str, str]]:
+    """What native is compared with, and the comparison in words: the best alternative first, then eager code."""
+    same = one.case.case["mode"] == "reuse"
+    lines = [("Best alternative, same allocator" if same else "Best alternative", one.against)]
+    again = one.claim and one.eager_claim and one.claim.other is one.eager_claim.other
+    if one.against_eager and not again:
+        shape = one.as_run.native["shape"] if one.as_run else ""
+        elsewhere = f", {wording.shape(shape)}" if shape != one.case.case["shape"] else ""
+        lines.append((f"As people run it{elsewhere}", one.against_eager))
+    return lines
+
+
+def _failed(row: Row) -> bool:
     return row["status"] in ("wrong", "impossible", "error")
 
 
+def _shares(one: Answer) -> list[Row]:
+    """The ranked rows with a share of the ceiling."""
+    return [row for row in one.case.ranked if wording.known(row["share"])]
+
+
 def _overview(found: list[Answer], *name: str) -> Drawing | None:
-    correct = [shares(one) for one in found]
-    if not any(map(len, correct)):
+    correct = [row for one in found for row in _shares(one)]
+    if not correct:
         return None
     caption = (
-        "The share of this machine's memory bandwidth that each implementation reaches, in the case named on its card. "
-        "The limit is measured too: a few percent above 100 are noise."
+        "The share of this machine's memory bandwidth that each implementation reaches, in the case named on its card, "
+        f"with {wording.INTERVAL}s. Each round measures its own limit, so a few percent above 100 are noise."
     )
-    return drawing(overview(pd.concat(correct)), caption, "overview", *name)
+    return drawing(overview(pd.DataFrame(correct)), caption, "overview", *name)
 
 
 def _small_row(one: Answer) -> list[Cell]:
-    best = one.best
-    case = f"{wording.shape(one.case['shape'])} {one.case['dtype']} {one.case['mode']}"
-    cells = [Cell(one.case["loss"], link=file_name(one.case["loss"])), Cell(case, sort=one.rows["elements"].max())]
-    if best is None:
-        return [*cells, Cell("none ranked"), Cell(wording.NOTHING), Cell("")]
-    alone = one.fastest[0] if len(one.fastest) == 1 else None
+    best, case = one.best, one.case.case
+    words = f"{wording.shape(case['shape'])} {case['dtype']} {case['mode']}"
+    cells = [Cell(case["loss"], link=file_name(case["loss"])), Cell(words, sort=float(case["elements"]))]
+    if best is None or one.undecided:
+        return [*cells, Cell("undecided", kind="muted"), Cell(wording.NOTHING), Cell(one.against, kind="muted")]
+    alone = one.case.fastest[0] if len(one.case.fastest) == 1 else None
+    interval = wording.interval(best["value"], best["low"], best["high"])
     return [
         *cells,
-        Cell(wording.names(one.fastest), chip=alone),
-        number(best["value"], wording.seconds),
-        Cell(against(one), sort=one.speedup.value if one.speedup else None),
+        Cell(wording.names(one.case.fastest), chip=alone),
+        number(best["value"], lambda value: f"{wording.seconds(value)} ({interval})"),
+        Cell(one.against, sort=one.claim.ratio.value if one.claim else None),
     ]

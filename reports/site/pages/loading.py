@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from lossimpl import wording
-from reports.site.conditions import conditions
+from reports.site.conditions import of_source
 from reports.site.figures import loading as figures
 from reports.site.material import Material
 from reports.site.pages import loading_selftest, loading_tables
-from reports.site.view import Drawing, Page, drawing
+from reports.site.view import Drawing, Page, drawing, slug
 from reports.statistics.loading import ranked_settings
 
 SAME = "bitwise same"
@@ -22,7 +22,7 @@ def pages(material: Material) -> list[Page]:
     rows = material.loading
     raw = {"data/loading.csv": str(rows.to_csv(index=False))} if len(rows) else {}
     values = {
-        "sections": [_section(name, one, material) for name, one in datasets(material)],
+        "sections": [_section(title, one, material) for title, one in titled(material)],
         "failures": loading_tables.failures(),
         "tests": loading_selftest.sections(material),
         "raw": "data/loading.csv" if raw else None,
@@ -30,36 +30,47 @@ def pages(material: Material) -> list[Page]:
     return [Page("loading.html", "Which DataLoader settings should I use?", "loading.html", values, raw)]
 
 
-def datasets(material: Material) -> list[tuple[str, pd.DataFrame]]:
-    """The name of each dataset with its settings, ranked."""
+def datasets(material: Material) -> list[pd.DataFrame]:
+    """The settings of each dataset on each machine, ranked."""
     rows = material.loading
-    return [(str(name), ranked_settings(one)) for name, one in rows.groupby("dataset")] if len(rows) else []
+    keys = ["dataset", "machine", "env"]
+    return [ranked_settings(one) for _, one in rows.groupby(keys)] if len(rows) else []
+
+
+def titled(material: Material) -> list[tuple[str, pd.DataFrame]]:
+    """The settings of each dataset, and of its machine where there are several."""
+    found = datasets(material)
+    several = len({one["machine"].iloc[0] for one in found}) > 1
+    firsts = [one.iloc[0] for one in found]
+    titles = [f"{one['dataset']} on {one['machine']}" if several else str(one["dataset"]) for one in firsts]
+    return list(zip(titles, found, strict=True))
 
 
 def answers(material: Material) -> list[tuple[str, str]]:
-    """Each dataset with the sentence that says what to use."""
-    return [(name, answer(_correct(ordered))) for name, ordered in datasets(material)]
+    """Each of them with the sentence that says what to use."""
+    return [(title, answer(_correct(one))) for title, one in titled(material)]
 
 
 def _correct(ordered: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["rank"].notna()]
 
 
-def _section(dataset: str, ordered: pd.DataFrame, material: Material) -> dict[str, Any]:
-    correct = _correct(ordered)
+def _section(title: str, ordered: pd.DataFrame, material: Material) -> dict[str, Any]:
+    correct, first = _correct(ordered), ordered.iloc[0]
+    dataset, machine = str(first["dataset"]), str(first["machine"])
     return {
-        "dataset": dataset,
+        "title": title,
         "answer": answer(correct),
-        "conditions": conditions(material, ordered),
-        "figures": list(_figures(dataset, correct)),
+        "conditions": [of_source(material, first)],
+        "figures": list(_figures(slug(dataset, machine, first["env"]), correct)),
         "table": loading_tables.configurations(dataset, ordered),
-        "arguments": loading_tables.arguments(material.loaders, dataset),
+        "arguments": loading_tables.arguments(material.loaders, first),
     }
 
 
 def answer(correct: pd.DataFrame) -> str:
     """The fastest settings that deliver the data of `num_workers=0`, and how many are statistically tied with them."""
-    same = correct[correct["verdict"].fillna(SAME) == SAME]
+    same = correct[correct["verdict"].isna() | (correct["verdict"] == SAME)]
     if same.empty:
         return "No settings deliver the same data as num_workers=0 in a time that can be ranked."
     best = same.iloc[0]
@@ -81,19 +92,19 @@ def _costs(best: pd.Series) -> Iterator[str]:
         yield wording.size(best["pss_bytes"])
 
 
-def _figures(dataset: str, correct: pd.DataFrame) -> Iterator[Drawing]:
+def _figures(prefix: str, correct: pd.DataFrame) -> Iterator[Drawing]:
     if correct.empty:
         return
     caption = f"Throughput with its {wording.INTERVAL}; blue settings are statistically tied with the fastest."
-    yield drawing(figures.throughput(correct), caption, dataset, "throughput")
+    yield drawing(figures.throughput(correct), caption, prefix, "throughput")
     if correct["pss_bytes"].notna().sum() > 1:
         front = figures.front_words(correct)
         caption = f"Speed against memory; the line joins settings that no other beats in both. {front}."
-        yield drawing(figures.pareto(correct), caption, dataset, "pareto")
+        yield drawing(figures.pareto(correct), caption, prefix, "pareto")
     for _, row in correct.iterrows():
         if stages := _stages(row["attribution"]):
             caption = f"The time of a batch by stage, with {row['label']}."
-            yield drawing(figures.waterfall(stages), caption, dataset, "waterfall")
+            yield drawing(figures.waterfall(stages), caption, prefix, "waterfall")
             return
 
 

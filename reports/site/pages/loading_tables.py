@@ -32,6 +32,7 @@ ARGUMENTS = (
     ("Why", ""),
     ("What to do", ""),
 )
+SOURCE = ["dataset", "machine", "env", "commit"]
 FAILURES = (("Cause", ""), ("Status", ""), ("What to do", ""))
 
 
@@ -46,7 +47,7 @@ def _configuration(row: pd.Series, tied: bool) -> list[Cell]:
     why = [first_line(row[name], 160).rstrip(".") for name in ("reason", "advice")]
     return [
         Cell(row["label"]),
-        rank_cell(row, tied),
+        rank_cell(row["rank"], tied, str(row["status"]), "not ranked" if row["status"] == "ok" else str(row["status"])),
         number(row["rate"], wording.count),
         number(row["rate_low"], lambda low: _bounds(low, row["rate_high"])),
         number(row["first_batch_seconds"], wording.seconds),
@@ -65,15 +66,20 @@ def _bounds(low: Any, high: Any) -> str:
     return f"{wording.count(low)} to {wording.count(high)}"
 
 
-def arguments(loaders: pd.DataFrame, dataset: str) -> Table | None:
-    """What each argument of DataLoader changes on this dataset, if `lossimpl loaders` has tried it."""
+def arguments(loaders: pd.DataFrame, source: pd.Series) -> Table | None:
+    """What each argument of DataLoader changes on the dataset, machine, environment and commit of `source`.
+
+    None if `lossimpl loaders` has not tried them there.
+    """
     if loaders.empty or not {"kind", "argument"} <= set(loaders.columns):
         return None
-    rows = loaders[(loaders["kind"] == "argument") & (loaders["dataset"] == dataset)]
-    rows = rows.drop_duplicates("argument", keep="last")
+    same = (loaders[SOURCE] == source[SOURCE]).all(axis=1)
+    rows = loaders[(loaders["kind"] == "argument") & same].drop_duplicates("argument", keep="last")
     if rows.empty:
         return None
-    return Table(f"What each argument changes on {dataset}", ARGUMENTS, [_argument(row) for _, row in rows.iterrows()])
+    return Table(
+        f"What each argument changes on {source['dataset']}", ARGUMENTS, [_argument(row) for _, row in rows.iterrows()]
+    )
 
 
 def _argument(row: pd.Series) -> list[Cell]:

@@ -8,14 +8,17 @@ from typing import Any
 import pandas as pd
 
 from lossimpl import wording
-from reports.site.conditions import conditions
-from reports.site.figures import throughput
+from reports.site.conditions import of_session, short_words
+from reports.site.figures import ratios, throughput
 from reports.site.figures.error_speed import error_speed
 from reports.site.figures.style import in_order
 from reports.site.material import Material
 from reports.site.pages import rows as row_table
 from reports.site.view import Drawing, Page, compare_command, drawing, slug
 from reports.statistics.answers import answers, sentence
+from reports.statistics.comparison import ALTERNATIVES, Comparison, comparisons, dtype_and_mode
+from reports.statistics.ranking import Ranking, Row
+from reports.statistics.sessions import Session
 
 
 def pages(material: Material) -> list[Page]:
@@ -27,55 +30,97 @@ def file_name(loss: str) -> str:
 
 
 def _page(name: str, material: Material) -> Page:
-    rows = material.rows[material.rows["loss"] == name]
+    shown = [(one, _of_loss(material.rankings_of(one), name)) for one in material.shown]
+    shown = [(session, found) for session, found in shown if found]
+    rows = [row for _, found in shown for one in found for row in one.rows]
     raw = f"data/{slug(name)}.csv"
     values = {
         "name": name,
         "loss": material.losses.get(name),
-        "readings": [sentence(one) for one in answers(rows)],
-        "names": in_order(set(rows.loc[rows["status"] == "ok", "implementation"])),
-        "sections": [_section(material, setup, one) for setup in material.setups for one in _by_device(rows, setup)],
-        "raw": raw if len(rows) else None,
-        "again": compare_command(rows.iloc[0]) if len(rows) else f"lossimpl compare {name}",
+        "sections": [part for session, found in shown for part in _by_device(material, session, found)],
+        "raw": raw if rows else None,
+        "again": compare_command(rows[0]) if rows else f"lossimpl compare {name}",
     }
-    return Page(file_name(name), name, "loss.html", values, {raw: row_table.csv(rows)} if len(rows) else {})
+    return Page(file_name(name), name, "loss.html", values, {raw: row_table.csv(rows)} if rows else {})
 
 
-def _by_device(rows: pd.DataFrame, setup: tuple[str, str]) -> list[pd.DataFrame]:
-    here = rows[(rows["machine"] == setup[0]) & (rows["env"] == setup[1])]
-    return [one for _, one in here.groupby("device", sort=True)]
+def _of_loss(found: list[Ranking], name: str) -> list[Ranking]:
+    """The cases of a loss: float32 first, the modes in their order, and the largest shapes first."""
+    own = [one for one in found if one.case["loss"] == name]
+    return sorted(
+        own, key=lambda one: (*dtype_and_mode(one.case["dtype"], one.case["mode"]), -float(one.case["elements"]))
+    )
 
 
-def _section(material: Material, setup: tuple[str, str], rows: pd.DataFrame) -> dict[str, Any]:
-    name, device = rows.iloc[0][["loss", "device"]]
-    correct = rows[(rows["status"] == "ok") & rows["value"].gt(0)]
+def _by_device(material: Material, session: Session, found: list[Ranking]) -> Iterator[dict[str, Any]]:
+    for device in sorted({str(one.case["device"]) for one in found}):
+        yield _section(material, session, [one for one in found if one.case["device"] == device])
+
+
+def _section(material: Material, session: Session, found: list[Ranking]) -> dict[str, Any]:
+    name, device = str(found[0].case["loss"]), str(found[0].case["device"])
+    ranked = [row for one in found for row in one.ranked]
+    drawn = session in material.tables  # which has all cases; another session of the same machine has some of them
     return {
-        "id": slug(device, *setup),
-        "device": str(device).upper(),
-        "conditions": conditions(material, rows),
-        "groups": list(_groups(slug(name, device, *setup), correct)),
-        "table": row_table.table(rows, f"{name} on {str(device).upper()}: every row"),
+        "id": slug(device, *session.setup, session.commit, session.id),
+        "title": " ".join(_title(material, session, device)),
+        "old": not session.id,
+        "reading": sentence(answers(found)[0]) if session.id else "",
+        "conditions": [of_session(material, session)],
+        "names": in_order({row["implementation"] for row in ranked}),
+        "groups": list(_groups(slug(name, device, *session.setup, session.id), found)) if drawn else [],
+        "table": row_table.table(found, f"{name} on {device.upper()}: every row"),
     }
 
 
-def _groups(prefix: str, correct: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Figures per dtype and mode, training steps in float32 first."""
-    order = correct.assign(first=(correct["dtype"] != "float32") * 2 + (correct["mode"] != "step"))
-    for (_, dtype, mode), rows in order.groupby(["first", "dtype", "mode"]):
-        if len(rows) < 2:
-            continue  # one point makes no figure; it is in the table
-        title = f"{dtype}, {mode}"
-        yield {"title": title, "figures": list(_figures(slug(prefix, dtype, mode), rows, title))}
+def _title(material: Material, session: Session, device: str) -> Iterator[str]:
+    """The device, its machine where there are several, and the session."""
+    yield f"On {device.upper()}"
+    if len({one.machine for one in material.shown}) > 1:
+        yield f"of {session.machine}"
+    yield f"({short_words(session)})"
 
 
-def _figures(prefix: str, rows: pd.DataFrame, what: str) -> Iterator[Drawing]:
-    if rows["rate"].notna().any():
-        caption = f"Necessary bytes per second against size, {what}; bars: {wording.INTERVAL}s, dashes: the ceiling."
-        yield drawing(throughput.traffic(rows), caption, prefix, "bytes")
-    if rows["element_rate"].notna().any():
-        yield drawing(throughput.elements(rows), f"Elements per second against size, {what}.", prefix, "elements")
-    if rows["share"].notna().any():
-        yield drawing(throughput.share(rows), f"Share of the memory ceiling against size, {what}.", prefix, "share")
-    if (rows["rate"].notna() & rows["value_ulp"].notna()).any():
-        caption = f"Error against throughput, {what}: the lower right is fast and exact."
-        yield drawing(error_speed(rows), caption, prefix, "error")
+def _groups(prefix: str, found: list[Ranking]) -> Iterator[dict[str, Any]]:
+    """Figures per dtype, float32 first; only ranked rows are drawn."""
+    for dtype in dict.fromkeys(str(one.case["dtype"]) for one in found):
+        figures = list(_figures(slug(prefix, dtype), [one for one in found if one.case["dtype"] == dtype], dtype))
+        if figures:
+            yield {"title": dtype, "figures": figures}
+
+
+def _figures(prefix: str, found: list[Ranking], dtype: str) -> Iterator[Drawing]:
+    points = _ratios(comparisons(found))
+    if points:
+        caption = f"Time over that of native, {dtype}, with {wording.INTERVAL}s, paired within rounds."
+        yield drawing(ratios.ratios(pd.DataFrame(points)), caption, prefix, "ratios")
+    for mode in dict.fromkeys(str(one.case["mode"]) for one in found):
+        rows = pd.DataFrame([row for one in found if one.case["mode"] == mode for row in one.ranked])
+        if len(rows) and rows["elements"].nunique() > 2 and rows["rate"].notna().any():
+            bars = f"bars: {wording.INTERVAL}s, dashes: the ceiling"
+            caption = f"Necessary bytes per second against size, {dtype}, {mode}; {bars}."
+            yield drawing(throughput.traffic(rows), caption, prefix, "bytes", mode)
+    exact = [row for row in _largest(found) if wording.known(row["value_ulp"]) and wording.known(row["rate"])]
+    if len(exact) > 2:
+        caption = f"Error against throughput, {dtype}, the largest shape: the lower right is fast and exact."
+        yield drawing(error_speed(pd.DataFrame(exact)), caption, prefix, "error")
+
+
+def _ratios(cases: list[Comparison]) -> list[dict[str, Any]]:
+    """The claims of all cases against each alternative, as the points of a figure."""
+    claims = [claim for one in cases for name in ALTERNATIVES if (claim := one.against(one.alternative(name)))]
+    return [
+        {
+            "case": f"{claim.subject['mode']} {wording.shape(claim.subject['shape'])}",
+            "implementation": claim.other["implementation"],
+            **claim.ratio._asdict(),
+        }
+        for claim in claims
+        if wording.known(claim.ratio.low)
+    ]
+
+
+def _largest(found: list[Ranking]) -> list[Row]:
+    """The ranked rows of the largest case in the mode that most implementations ran in."""
+    steps = [one for one in found if one.case["mode"] == "step"] or found
+    return list(max(steps, key=lambda one: float(one.case["elements"])).ranked)

@@ -42,15 +42,46 @@ def start(sources: Path, cache: Path) -> subprocess.Popen[str]:
 
 
 def test_two_processes_build_once(sources: Path, tmp_path: Path) -> None:
-    """Of two that start together, one builds and reports it in one line; both end with the same complete library."""
+    """Of two that start together, one builds and reports it; both end with the same complete library."""
     both = [start(sources, tmp_path / "cache") for _ in range(2)]
     outputs = [process.communicate(timeout=240) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     lines = [line for _, stderr in outputs for line in stderr.splitlines() if "building" in line]
-    assert [("done" in line) for line in lines] == [True]
+    assert ["lossimpl build" in line for line in lines] == [True, False]
+    assert lines[1] == "lossimpl: building the C++ kernels: done"
     paths = {stdout.strip() for stdout, _ in outputs}
     assert len(paths) == 1
     assert Path(paths.pop()).stat().st_size > 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage", "half"])
+def test_a_damaged_library_is_built_again(sources: Path, tmp_path: Path, content: bytes | str | None) -> None:
+    """Missing, empty, overwritten or cut short: loading it would end the process, or make native unavailable."""
+    cache = tmp_path / "cache"
+    stdout, _ = start(sources, cache).communicate(timeout=240)
+    path = Path(stdout.strip())
+    good = path.read_bytes()
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(good[: len(good) // 2] if content == "half" else bytes(content))
+    again = start(sources, cache)
+    stdout, stderr = again.communicate(timeout=240)
+    assert (again.returncode, Path(stdout.strip())) == (0, path), stderr
+    assert "building the C++ kernels: done" in stderr
+    assert builder.intact(path)
+    assert len(path.read_bytes()) == len(good)
+
+
+def test_the_library_in_use_is_verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What `available` reports of a library without its digest is what building it would need."""
+    path = tmp_path / "lossimpl_cpp.so"
+    path.write_bytes(b"not a library")
+    monkeypatch.setattr(builder, "library", lambda: path)
+    monkeypatch.setattr(builder, "obstacle", lambda: "no compiler")
+    assert cpp.available() == "no compiler"
+    builder.digest_file(path).write_text(builder.digest(path))
+    assert cpp.available() is None
 
 
 def test_a_lock_left_by_a_killed_build_does_not_hang(

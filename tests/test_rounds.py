@@ -1,4 +1,4 @@
-"""A row: agreement before time, and each way not to be ranked. The implementations here are planted."""
+"""A round: agreement before time, each way not to be ranked, and the row that rounds make; on planted functions."""
 
 import dataclasses
 import json
@@ -7,9 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lossimpl import registry, row
+from lossimpl import registry, rounds
 from lossimpl.measure import clock
 from lossimpl.measure.types import Rule, Timing
+from lossimpl.ranking import FEWEST_ROUNDS
+from lossimpl.row import combined
 from lossimpl.spec import Case, Implementation, Unavailable
 
 FAST = Rule(max_seconds=0.02)
@@ -23,7 +25,7 @@ def planted(monkeypatch):
     def measure(function, case=SMALL, **fields):
         one = Implementation("planted", lambda device: function, **fields)
         monkeypatch.setitem(registry.get("mse_loss").implementations, "planted", one)
-        return row.measure(case, "planted", FAST)
+        return rounds.measure_round(case, ["planted"], rule=FAST)[0]
 
     return measure
 
@@ -32,14 +34,16 @@ def test_a_right_implementation_is_timed(planted):
     """torch's own mse_loss is right: samples, agreement, ceiling, share, memory and manifest are all there."""
     found = planted(F.mse_loss)
     assert (found.status, found.reason) == ("ok", "")
-    assert len(found.samples) >= 7
+    (one,) = found.rounds
+    assert len(one.samples) >= 7
     assert found.agreement["verdict"] == "ok"
     assert (found.ceiling_name, found.level) == ("copy", "L2")
-    assert 0 < found.share < 1
+    assert 0 < numbered(found, 1, busy="").shares[1] < 1
     assert found.traffic == registry.get("mse_loss").traffic(SMALL)
     assert found.threads == torch.get_num_threads()
     assert found.manifest
-    assert json.loads(json.dumps(dataclasses.asdict(found)))["samples"] == list(found.samples)
+    assert found.peak_bytes is not None
+    assert json.loads(json.dumps(dataclasses.asdict(found)))["rounds"][0]["samples"] == list(one.samples)
 
 
 @pytest.mark.parametrize("mode", ["forward", "step", "backward"])
@@ -52,7 +56,7 @@ def test_every_mode_is_timed(planted, mode):
 def test_no_graph_is_recorded_on_a_cpu(planted):
     """The row says so; it is not a step under another name."""
     found = planted(F.mse_loss, dataclasses.replace(SMALL, mode="graph"))
-    assert (found.status, found.samples) == ("unavailable", ())
+    assert (found.status, found.rounds) == ("unavailable", ())
     assert "needs CUDA" in found.reason
 
 
@@ -60,7 +64,8 @@ def test_no_graph_is_recorded_on_a_cpu(planted):
 def test_a_compiled_backward_pass_is_timed_after_a_step():
     """torch.compile gives saved memory away after one pass, and the step before has compiled it so."""
     case = Case("l1_loss", (32, 10))
-    found = [row.measure(dataclasses.replace(case, mode=mode), "compiled", FAST) for mode in ("step", "backward")]
+    modes = [dataclasses.replace(case, mode=mode) for mode in ("step", "backward")]
+    found = [rounds.measure_round(one, ["compiled"], rule=FAST)[0] for one in modes]
     assert [(one.status, one.reason) for one in found] == [("ok", "")] * 2
 
 
@@ -79,7 +84,7 @@ def test_a_forward_pass_builds_no_graph(planted):
 def test_a_wrong_value_is_wrong_and_not_timed(planted):
     """One percent too much is far beyond float32's tolerance."""
     found = planted(lambda input, target, reduction="mean": 1.01 * F.mse_loss(input, target, reduction=reduction))
-    assert (found.status, found.samples, found.share) == ("wrong", (), None)
+    assert (found.status, found.rounds) == ("wrong", ())
     assert found.reason
 
 
@@ -125,7 +130,7 @@ def test_work_that_is_skipped_where_nobody_checks_is_impossible(planted):
     """Agreement is looked at on a million elements; above, this one returns at once. 128 MiB in microseconds is not."""
 
     def cheats(input, target, reduction="mean"):
-        if input.numel() > row.CHECKED_ELEMENTS:
+        if input.numel() > rounds.CHECKED_ELEMENTS:
             return input[0, 0]
         return F.mse_loss(input, target, reduction=reduction)
 
@@ -150,23 +155,23 @@ def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
 
     monkeypatch.setattr(clock, "time_calls", time_calls)
     found = planted(F.mse_loss)
-    assert found.beside == {"host_samples": (1.0,), "cold": True}
+    assert found.rounds[0].beside == {"host_samples": (1.0,), "cold": True}
     assert found.protocol.startswith("cold cache; ")
 
 
 def test_unknown_names_are_errors_that_list_the_known():
     """Nothing was measured, so there is no row."""
     with pytest.raises(ValueError, match="vectorized"):
-        row.measure(SMALL, "vectorised")
+        rounds.measure_round(SMALL, ["vectorised"])
     with pytest.raises(ValueError, match="mse_loss"):
-        row.measure(Case("mse", (2, 2)), "torch")
+        rounds.measure_round(Case("mse", (2, 2)), ["torch"])
 
 
 def test_a_bounded_case_keeps_its_columns():
     """Rows go, columns stay: a vocabulary of 50257 is still checked as one."""
-    assert row.bounded(Case("cross_entropy", (2048, 50257))).shape == (20, 50257)
-    assert row.bounded(Case("mse_loss", (1 << 24,))).shape == (1 << 20,)
-    assert row.bounded(SMALL) is SMALL
+    assert rounds.bounded(Case("cross_entropy", (2048, 50257))).shape == (20, 50257)
+    assert rounds.bounded(Case("mse_loss", (1 << 24,))).shape == (1 << 20,)
+    assert rounds.bounded(SMALL) is SMALL
 
 
 def test_no_gradient_is_left_behind(planted):
@@ -179,3 +184,79 @@ def test_no_gradient_is_left_behind(planted):
 
     planted(function)
     assert all(seen)
+
+
+def test_the_order_of_a_round_is_random_and_reproducible(monkeypatch):
+    """In eight rounds each of three implementations comes first at least once; the same number gives the same order."""
+    names = ["torch", "vectorized", "naive"]
+
+    def order(number):
+        found = rounds.measure_round(SMALL, names, number, FAST, checked=names)
+        assert [one.implementation for one in found] == names
+        return tuple(one.rounds[0].position for one in found)
+
+    orders = [order(number) for number in range(1, 9)]
+    assert {one.index(1) for one in orders} == {0, 1, 2}
+    assert order(1) == orders[0]
+
+
+def test_a_checked_implementation_is_not_checked_again(planted, monkeypatch):
+    """Its row lacks agreement and memory, which the row of the first round has."""
+    monkeypatch.setattr(rounds, "compare", lambda *arguments: pytest.fail("checked again"))
+    (found,) = rounds.measure_round(SMALL, ["torch"], 2, FAST, checked=["torch"])
+    assert (found.status, found.agreement, found.peak_bytes) == ("ok", None, None)
+
+
+def test_changed_inputs_are_wrong(planted):
+    """The implementations of a round share their inputs; one that writes into them would be timed on other numbers."""
+
+    def function(input, target, reduction="mean"):
+        with torch.no_grad():
+            target.mul_(1.0)
+        return F.mse_loss(input, target, reduction=reduction)
+
+    found = planted(function)
+    assert (found.status, found.rounds) == ("wrong", ())
+    assert "changes its inputs" in found.reason
+
+
+def numbered(row, number, **changes):
+    """The row of a round under another number, with changes of the round."""
+    return dataclasses.replace(row, rounds=(dataclasses.replace(row.rounds[0], number=number, **changes),))
+
+
+@pytest.fixture(scope="module")
+def single():
+    """A measured row of one quiet round."""
+    return numbered(rounds.measure_round(SMALL, ["torch"], 1, FAST)[0], 1, busy="")
+
+
+def test_the_row_of_a_session_keeps_every_round(single):
+    """Four quiet rounds and a disturbed one: all are kept, and the quiet ones count."""
+    parts = [numbered(single, number, seconds=float(number), busy="busy" * (number == 3)) for number in range(1, 6)]
+    found = combined(parts)
+    assert (found.status, len(found.rounds)) == ("ok", 5)
+    assert found.times == {1: 1.0, 2: 2.0, 4: 4.0, 5: 5.0}
+    assert found.agreement == single.agreement
+
+
+def test_too_few_quiet_rounds_are_disturbed(single):
+    """One fewer than an interval needs; without a disturbed round the row is ok, and merely has no interval."""
+    quiet = [numbered(single, number) for number in range(1, FEWEST_ROUNDS)]
+    found = combined([*quiet, numbered(single, 9, busy="a neighbour")])
+    assert (found.status, found.reason) == (
+        "disturbed",
+        "1 of 4 rounds were disturbed, the first because a neighbour",
+    )
+    assert set(found.times) == {1, 2, 3, 9}
+    assert combined(quiet).status == "ok"
+
+
+def test_one_failed_round_of_five_does_not_fail_the_row(single):
+    """An error in a minority of rounds leaves the others; in a majority it is the row's status."""
+    failed = dataclasses.replace(single, status="error", reason="no memory", rounds=(), agreement=None)
+    good = [numbered(single, number) for number in range(1, 6)]
+    assert combined([failed, *good]).status == "ok"
+    assert combined([good[0], failed, failed]).reason == "no memory"
+    wrong = dataclasses.replace(single, status="wrong", reason="off", rounds=())
+    assert combined([wrong, *good]).status == "wrong"

@@ -1,0 +1,170 @@
+"""A session: each case measured in rounds that are spread over the whole session.
+
+First every case gets the rounds that its grid asks for, in a new random order each time. What time is left goes to
+cases whose rounds were disturbed, and then to those whose intervals are widest.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from lossimpl.measure import wall
+from lossimpl.ranking import FEWEST_ROUNDS, over_rounds
+from lossimpl.row import DECISIVE, combined
+from lossimpl.row import Row as Measured
+from reports.record.lines import objects_from
+from reports.record.rows import Row
+from reports.sweep.store import Store, key_of, measured
+
+CASE_SECONDS = 60.0  # for one process, and as much again per implementation, of which one may compile
+MOST_ERRORS = 2  # of an implementation, before it is no longer tried
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a session may take: `rounds` per case at least and `most` at most, `call_seconds` per implementation.
+
+    `seconds` is the time after which no further round is begun for an interval that is wider than `precision` to one
+    side, or for a disturbed row.
+    """
+
+    rounds: int
+    most: int
+    call_seconds: float
+    seconds: float
+    precision: float = 0.05
+
+
+class Runner(Protocol):
+    """Runs the benchmark of a row in a process of its own."""
+
+    def run(self, row: Row, seconds: float) -> str:
+        """What went wrong, or the empty string."""
+
+
+@dataclass
+class Case:
+    """The rows that one round measures together, by implementation, and what its rounds gave so far."""
+
+    rows: dict[str, Row]
+    found: dict[str, list[Measured]] = field(default_factory=dict)
+    number: int = 0
+    seconds: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """The case as people read it: `mse_loss 32x10 float32 cpu step`."""
+        row = next(iter(self.rows.values()))
+        return " ".join((row.stem, *map(str, row.params[1:])))
+
+    def open(self) -> list[str]:
+        """The implementations that a further round measures."""
+        return [name for name in self.rows if not self._closed(self.found.get(name, []))]
+
+    def _closed(self, found: list[Measured]) -> bool:
+        return (
+            any(one.status in DECISIVE for one in found) or sum(one.status == "error" for one in found) >= MOST_ERRORS
+        )
+
+    def checked(self) -> list[str]:
+        """The implementations that agreed in an earlier round."""
+        return [name for name, found in self.found.items() if any(one.agreement and one.rounds for one in found)]
+
+    def results(self) -> list[Measured]:
+        """The rows of the session so far."""
+        return [combined(found) for found in self.found.values()]
+
+    def need(self, effort: Effort) -> float:
+        """How much the case needs another round: infinite for a disturbed row, else the widest interval; 0 for none."""
+        if self.number >= effort.most or not self.open():
+            return 0.0
+        timed = [one for one in self.results() if one.status in ("ok", "disturbed") and one.rounds]
+        if any(len(one.quiet) < FEWEST_ROUNDS for one in timed):
+            return float("inf")
+        return max((width for one in timed if (width := half_width(one)) > effort.precision), default=0.0)
+
+
+def half_width(row: Measured) -> float:
+    """How far the upper end of the time's interval lies above it, as a fraction."""
+    time = over_rounds([*row.times.values()])
+    return time.high / time.value - 1
+
+
+class Session:
+    """Measures rows in rounds through a runner, and keeps what they gave.
+
+    `plan` is the file that tells a process which round to measure. Records of an interrupted session count.
+    """
+
+    def __init__(self, rows: Sequence[Row], store: Store, effort: Effort, plan: Path, session: str) -> None:
+        self.store, self.effort, self.plan, self.session = store, effort, plan, session
+        self.cases = cases_of(rows)
+        self.loaders = [row for row in rows if row.measures_itself]
+        self.case_of = {str(row): (case, name) for case in self.cases for name, row in case.rows.items()}
+        self.measured_loaders: set[str] = set()
+        self.position = 0
+        self.collect()
+
+    def run(self, runner: Runner, report: Callable[[Case], None]) -> None:
+        """All rounds, then the loaders, then further rounds while there is time and need; each case is reported."""
+        started = wall.now()
+        for number in range(1, self.effort.rounds + 1):
+            for case in random.Random(f"{self.session} {number}").sample(self.cases, len(self.cases)):
+                if case.number < number and case.open():
+                    self.round(runner, case, number)
+                    report(case)
+        for row in self.loaders:
+            if str(row) not in self.measured_loaders:
+                runner.run(row, CASE_SECONDS)
+        while wall.now() - started < self.effort.seconds and (needy := self.neediest()):
+            self.round(runner, needy, needy.number + 1)
+            report(needy)
+
+    def neediest(self) -> Case | None:
+        """The case that needs a further round most, of several the one with the fewest rounds."""
+        needed = [(case.need(self.effort), -case.number, index) for index, case in enumerate(self.cases)]
+        need, _, index = max(needed, default=(0.0, 0, 0))
+        return self.cases[index] if need else None
+
+    def round(self, runner: Runner, case: Case, number: int) -> None:
+        """Measure one round of a case. What its process did not record, because it died, becomes an error."""
+        names = case.open()
+        case.number = number
+        seconds = self.effort.call_seconds
+        plan = {"number": number, "implementations": names, "checked": case.checked(), "seconds": seconds}
+        self.plan.write_text(json.dumps(plan))
+        before = {name: len(case.found.get(name, [])) for name in names}
+        started = wall.now()
+        problem = runner.run(case.rows[names[0]], CASE_SECONDS * (1 + len(names)))
+        case.seconds = wall.now() - started
+        self.collect()
+        for name in names:
+            if len(case.found.get(name, [])) == before[name]:
+                self.store.append(case.rows[name].failure(problem or "the process recorded nothing"))
+        self.collect()
+
+    def collect(self) -> None:
+        """Take what has been recorded since the last time."""
+        records, self.position = objects_from(self.store.side_car("rounds"), self.position)
+        for record in records:
+            key = key_of(record)
+            if key in self.case_of:
+                case, name = self.case_of[key]
+                case.found.setdefault(name, []).append(measured(record))
+                case.number = max([case.number, *(one["number"] for one in record.get("rounds", ()))])
+            else:
+                self.measured_loaders.add(key)
+
+
+def cases_of(rows: Sequence[Row]) -> list[Case]:
+    """The rows that are calls, grouped by everything but their implementation."""
+    found: dict[tuple[Any, ...], Case] = {}
+    for row in rows:
+        if not row.measures_itself:
+            found.setdefault((row.benchmark, *row.params[1:]), Case({})).rows[row.implementation] = row
+    return list(found.values())

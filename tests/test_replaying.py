@@ -1,0 +1,164 @@
+"""Replay: what is refused, what is judged and how often that errs, on rounds that a script or a generator plays."""
+
+import dataclasses
+import json
+import math
+import random
+
+import pytest
+from test_comparison import one_round, row
+
+from lossimpl import replaying, stored
+from lossimpl.forks import Outcome
+from lossimpl.replaying import INCONCLUSIVE, NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, Stored
+
+NAMES = ("torch", "native", "vectorized")
+
+
+def session(random_, count, factor=1.0, own=0.01, pace=1.0, scatter=0.02):
+    """Rows of one session: an effect per session and row, a pace of all, and scatter per round."""
+    common = [pace * math.exp(random_.gauss(0, 0.05)) for _ in range(count)]
+    rows = []
+    for place, name in enumerate(NAMES):
+        effect = (1 + place) * math.exp(random_.gauss(0, own)) * (factor if place == 0 else 1.0)
+        times = (1e-3 * effect * one * math.exp(random_.gauss(0, scatter)) for one in common)
+        rows.append(row(name, *(one_round(number, time) for number, time in enumerate(times, 1))))
+    return rows
+
+
+class Replay:
+    """A runner that plays the rounds of a session, of which some are disturbed."""
+
+    def __init__(self, rows, busy=lambda number: ""):
+        self.rows, self.busy = {one.implementation: one for one in rows}, busy
+
+    def run(self, task, seconds):
+        found = []
+        for name in task.implementations:
+            known = self.rows[name]
+            one = known.rounds[max(0, task.number - 1) % len(known.rounds)]
+            played = dataclasses.replace(one, number=task.number, busy=self.busy(task.number))
+            found.append(dataclasses.replace(known, rounds=(played,)))
+        return Outcome(tuple(found))
+
+
+def verdict(then, now, same_machine=True, **options):
+    """The verdict on the first row."""
+    runner = Replay(now, **options)
+    return replaying.replayed(runner, Stored(then[0], tuple(then[1:]), same_machine), 12, lambda text: None)
+
+
+@pytest.mark.parametrize(("factor", "least", "most"), [(1.0, 0, 2), (1.2, 36, 40), (1 / 1.2, 36, 40)])
+def test_error_rates(factor, least, most):
+    """Of 40 replays at another pace, at most 2 false `not reproduced`; of those scaled by 1.2, at least nine in ten."""
+    generator = random.Random(1)
+    verdicts = [
+        verdict(session(generator, 5, factor), session(generator, 24, pace=generator.uniform(0.9, 1.1))).verdict
+        for _ in range(40)
+    ]
+    assert least <= verdicts.count(NOT_REPRODUCED) <= most
+
+
+def test_a_quiet_machine_reproduces():
+    """Without scatter between sessions, the answer is yes."""
+    generator = random.Random(1)
+    found = verdict(session(generator, 5, own=0, scatter=0.005), session(generator, 24, own=0, scatter=0.005))
+    assert found.verdict == REPRODUCED
+
+
+def test_undecided_says_how_many_rounds():
+    """A stored row that scatters by a fifth decides nothing."""
+    generator = random.Random(5)
+    found = verdict(session(generator, 5, scatter=0.2), session(generator, 24, scatter=0.2))
+    assert found.verdict == INCONCLUSIVE
+    assert "would decide" in found.lines[-1]
+
+
+def test_another_machine_is_compared_by_ratios():
+    """Twice as slow in everything, ratios and ceiling alike: times are not compared."""
+    generator = random.Random(1)
+    then, now = session(generator, 5, own=0, scatter=0.002), session(generator, 24, own=0, scatter=0.002)
+    then, now = [[one for one in rows if one.implementation != "vectorized"][::-1] for rows in (then, now)]
+    found = verdict(then, now, same_machine=False)
+    assert found.lines[0] == "another machine: times are not compared"
+    assert any(line.startswith("torch / this, now / stored") for line in found.lines)
+
+
+def test_a_busy_machine_judges_nothing():
+    """Every round is disturbed: inconclusive with the reason, in a bounded number of rounds."""
+    generator = random.Random(1)
+    found = verdict(session(generator, 5), session(generator, 24), busy=lambda number: "other processes took 83%")
+    assert found.verdict == INCONCLUSIVE
+    assert "other processes took 83%" in found.lines[0]
+
+
+def test_what_cannot_be_compared():
+    """Too few rounds, a disturbed row, one that was not waited for, tensors of the user's own."""
+    generator = random.Random(1)
+    few = session(generator, 3)
+    assert verdict(few, few).verdict == NOT_COMPARABLE
+    busy = [dataclasses.replace(one, status="disturbed", reason="a neighbour") for one in session(generator, 5)]
+    assert verdict(busy, busy).verdict == NOT_COMPARABLE
+    late = [dataclasses.replace(one, status="unavailable", reason="no answer within 15 s", rounds=()) for one in few]
+    assert verdict(late, session(generator, 5)).verdict == NOT_COMPARABLE
+    own = [dataclasses.replace(one, maker="given") for one in session(generator, 5)]
+    assert "not stored" in verdict(own, own).lines[0]
+
+
+def test_a_changed_status_or_agreement_is_not_reproduced():
+    """Wrong then, right now."""
+    generator = random.Random(1)
+    then, now = session(generator, 5), session(generator, 24)
+    then[0] = dataclasses.replace(then[0], status="wrong", rounds=())
+    assert verdict(then, now).lines == ("status: wrong -> ok (no reason)",)
+    now[0] = dataclasses.replace(now[0], agreement={"verdict": "wrong"})
+    assert verdict(session(generator, 5), now).verdict == NOT_REPRODUCED
+
+
+VALID = json.loads(json.dumps(dataclasses.asdict(row("torch", one_round(1, 1.0), one_round(2, 2.0)))))
+
+
+def test_a_valid_row_comes_back():
+    """Through JSON and back, it is the same."""
+    assert stored.row_of(VALID) == row("torch", one_round(1, 1.0), one_round(2, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("samples", [], r"rounds\[0\].samples"),
+        ("samples", "abc", r"rounds\[0\].samples"),
+        ("samples", [math.nan], r"rounds\[0\].samples\[0\]"),
+        ("samples", [-1.0], r"rounds\[0\].samples\[0\]"),
+        ("samples", [True], r"rounds\[0\].samples\[0\]"),
+        ("samples", [3.0], "the median 3 of its samples"),
+        ("seconds", math.inf, r"rounds\[0\].seconds"),
+        ("seconds", "1", r"rounds\[0\].seconds"),
+        ("ceiling", 0, r"rounds\[0\].ceiling"),
+        ("number", 2, "different numbers"),
+        ("busy", None, r"rounds\[0\].busy"),
+        (None, "abc", "rounds: it must be a list"),
+        (None, [], "at least one round"),
+        (None, [3], r"rounds\[0\]: it must be an object"),
+        (None, [{"number": 1}], "without busy, calls"),
+    ],
+)
+def test_a_tampered_row_is_refused_by_field(field, value, message):
+    """Each change of a valid row is named."""
+    record = json.loads(json.dumps(VALID))
+    if field:
+        record["rounds"][0][field] = value
+    else:
+        record["rounds"] = value
+    with pytest.raises(ValueError, match=message):
+        stored.row_of(record)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("format", 1), ("format", 9), ("status", "fine"), ("shape", "axb"), ("options", []), ("loss", 3)],
+)
+def test_fields_of_the_row_too(field, value):
+    """An old or unknown format, a wrong word, a wrong type."""
+    with pytest.raises(ValueError, match=f"^{field}: "):
+        stored.row_of({**VALID, field: value})
