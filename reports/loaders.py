@@ -1,35 +1,79 @@
-"""`python -m reports loaders`: how well the search for loader settings works on this machine."""
+"""`python -m reports loaders`: what the loader laboratory promises, measured on this machine."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 RECORD = "loaders-selftest.json"
+Part = StrEnum("Part", ["search", "overhead", "bottlenecks", "budget", "trainings"])  # typer has no lists of Literal
 
 
 def loaders(
+    parts: Annotated[list[Part] | None, typer.Argument(help="What to measure; default all, about two hours.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="A built-in dataset; repeat for several.")] = None,
-    seconds: Annotated[float, typer.Option(help="Measuring time per setting of the full product.", min=0.1)] = 1.5,
+    runs: Annotated[int | None, typer.Option(help="Runs of each part, instead of its own number.", min=1)] = None,
     results: Annotated[Path, typer.Option(help="The results folder, where the record is kept.")] = Path("results"),
 ) -> None:
-    """Compare the search with measuring all combinations, and measure what the drive loop adds to an epoch."""
+    """Measure the search, its budget, and what `observe` finds, predicts and costs; other parts' results are kept."""
     from lossimpl.environment import manifest
-    from lossimpl.loading.search.selftest import self_test
     from lossimpl.machine import name
 
-    record = {
-        "commit": str(manifest()["revision"])[:12],
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds_for_a_setting": seconds,
-        **self_test(dataset or ["photographs", "digits"], seconds, lambda what: print(what, file=sys.stderr)),
-    }
     path = results / name() / RECORD
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    print(json.dumps(record, indent=1))
+    record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    stamp = {"commit": str(manifest()["revision"])[:12]}
+    for part in parts or Part:
+        stamp["measured_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+        found = measured(part, dataset, runs)
+        record |= stamp | {part: merged(record.get(part), found)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + "\n")  # after each part, which takes minutes
+        print(json.dumps({part: found}, indent=1))
+
+
+def measured(part: Part, datasets: Sequence[str] | None, runs: int | None) -> Any:
+    """The results of one part."""
+    from lossimpl.loading.harness.launcher import Zygote
+    from lossimpl.loading.selftest import bottlenecks, budget, overhead, search, trainings
+
+    def report(what: str) -> None:
+        print(what, file=sys.stderr, flush=True)
+
+    def searched() -> Any:
+        with closing(Zygote()) as zygote:
+            names = datasets or search.DATASETS
+            return [search.search_against_product(one, zygote, runs or 5, report=report) for one in names]
+
+    run: dict[str, Callable[[], Any]] = {
+        "search": searched,
+        "overhead": lambda: overhead.all_overheads(datasets or overhead.DATASETS),
+        "bottlenecks": lambda: bottlenecks.bottlenecks(runs or 40, report),
+        "budget": lambda: budget.budget(datasets or search.DATASETS, runs or 20, report),
+        "trainings": lambda: trainings.trainings(report),
+    }
+    return run[part]()
+
+
+def merged(before: Any, found: Any) -> Any:
+    """New results of a list by dataset or training in place of old ones; other results are replaced whole.
+
+    >>> merged([{"training": "text", "error": 1}, {"training": "tabular"}], [{"training": "text", "error": 2}])
+    [{'training': 'tabular'}, {'training': 'text', 'error': 2}]
+    """
+    if not isinstance(found, list) or not isinstance(before, list):
+        return found
+    new = {identity(one) for one in found}
+    return [*(one for one in before if identity(one) not in new), *found]
+
+
+def identity(one: dict[str, Any]) -> tuple[Any, ...]:
+    """What a result of a list is of."""
+    return (one.get("dataset"), one.get("training"), one.get("what", "drive loop"), one.get("workers", 0))

@@ -1,13 +1,16 @@
 """The DataLoader laboratory: the fastest settings that still deliver the same training data.
 
-settings, validity, workload    what is asked for
+settings, validity, workload, features    what is asked for
 harness/       a fresh process for each job
 data/          digests of what was delivered, and whether they are those of num_workers=0
 inspection/    the first look at a dataset: facts, costs, obstacles, limits of the machine
 timing/        how fast a loader delivers
 diagnosis/     why a job failed, and what to do
+deadlines, growth    how long a job may take; resources that grow with each sample
 row, bench     one configuration measured, and its record
 search/        the best settings within a budget
+observation/   a loader watched inside the user's own training
+selftest/      what all this promises, measured
 datasets/      real workloads from PyPI packages
 
 An import contract keeps the order (`pyproject.toml`).
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lossimpl.loading.bench import measure
     from lossimpl.loading.data.sample_rng import SampleRNG, sample_generator
+    from lossimpl.loading.observation.observer import observe
     from lossimpl.loading.settings import Settings
     from lossimpl.loading.workload import Workload
 
@@ -27,10 +31,11 @@ _WHERE = {
     "measure": "bench",
     "SampleRNG": "data.sample_rng",
     "sample_generator": "data.sample_rng",
+    "observe": "observation.observer",
     "Settings": "settings",
     "Workload": "workload",
 }
-__all__ = ["SampleRNG", "Settings", "Workload", "measure", "sample_generator"]
+__all__ = ["SampleRNG", "Settings", "Workload", "measure", "observe", "sample_generator"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from lossimpl.loading import deadlines, growth
 from lossimpl.loading.data import verdict
 from lossimpl.loading.data.digest import digest
 from lossimpl.loading.datasets import resolve
@@ -30,15 +32,21 @@ INSPECT = "lossimpl.loading.inspection.task:inspect"
 TIME = "lossimpl.loading.timing.task:time_dataloader"
 FINGERPRINT = "lossimpl.loading.data.fingerprint:fingerprint"
 
-DEADLINE = 60.0  # seconds for one job, beyond what its budget allows it
+DEADLINE = 60.0  # seconds for one job, beyond a multiple of what it is expected to take
 INSPECTION_SECONDS = 0.3
-DIGEST_SECONDS = 200e-6  # a small sample, its way between processes included
-DIGEST_BYTES = 100e6  # per second, on a busy machine
-VERDICT_SAMPLES = 16  # the fewest that a verdict reads of each epoch
 NO_DATA = Diagnosis("error", "no data: the dataset is empty", "check the path or the filter that it is made from")
+OK = Diagnosis("ok")
 NAMES_PLACE = re.compile(r"\.py:\d+\)")
 
-Delivery = list[dict[str, Any]]  # the epochs that one process delivered, as `fingerprint` recorded them
+
+@dataclass(frozen=True)
+class Deliveries:
+    """What the processes of one setting delivered: the epochs of each, what reading the dataset again showed (without
+    workers), and how they ended."""
+
+    runs: list[list[dict[str, Any]]] = field(default_factory=list)
+    again: dict[str, Any] = field(default_factory=dict)
+    fault: Diagnosis = OK
 
 
 @cache
@@ -68,8 +76,9 @@ def measure(settings: Mapping[str, Any], dataset: str, budget_seconds: float = 1
 class Bench:
     """Measures configurations of one dataset; keeps what was found of the dataset and what was delivered so far.
 
-    `step` seconds of a `consumer` stand for the training step; `deadline` bounds each job; `seed` is what a training
-    script would set; `cpu_seconds` were spent by all jobs so far.
+    `step` seconds of a `consumer` stand for the training step; `deadline` bounds each job, beyond a multiple of what it
+    should take; `until` is when the budget ends, which cuts a job short; `seed` is what a training script would set;
+    `cpu_seconds` were spent by all jobs so far.
     """
 
     dataset: str
@@ -77,26 +86,29 @@ class Bench:
     step: float = 0.01
     consumer: Kind = "sleep"
     deadline: float = DEADLINE
+    until: float = math.inf
     seed: int = 0
     cpu_seconds: float = 0.0
     inspected: dict[int | None, Inspection] = field(default_factory=dict)
-    delivered: dict[tuple[Settings, int], list[Delivery]] = field(default_factory=dict)
+    delivered: dict[tuple[Settings, int], Deliveries] = field(default_factory=dict)
 
-    def measure(self, settings: Settings, budget: float, verdict_seconds: float = 4.0) -> Row:
+    def measure(self, settings: Settings, budget: float, verdict_seconds: float = 4.0, stall: bool = True) -> Row:
         """The row of one configuration: `budget` seconds of driving, then a verdict if `verdict_seconds` is not 0.
 
-        The verdict reads whole epochs where they are short enough for the time given, else their first samples.
+        The verdict reads whole epochs where they are short enough for the time given, else their first samples. Without
+        `stall` the loader is not driven beside a step, which saves about half of the time.
         """
         started, before, used = now(), busy.read(), self.cpu_seconds
-        row = self.measure_within(settings, budget, verdict_seconds)
+        row = self.measure_within(settings, budget, verdict_seconds, stall)
         after = busy.read()
         after = replace(after, own=after.own + self.cpu_seconds - used)
         return replace(row, seconds=now() - started, busy=busy.judge(before, after, psutil.cpu_count() or 1))
 
-    def measure_within(self, settings: Settings, budget: float, verdict_seconds: float) -> Row:
-        """The row without what it took: each step is taken only where the one before found nothing wrong."""
-        refused = self.refusal(settings)
-        row = concluded(self.blank(settings), refused) if refused else self.time(self.blank(settings), budget)
+    def measure_within(self, settings: Settings, budget: float, verdict_seconds: float, stall: bool) -> Row:
+        """The row without what it took: each part is begun only where the one before found nothing wrong."""
+        if refused := self.refusal(settings):
+            return self.explained(concluded(self.blank(settings), refused))
+        row = self.time(self.blank(settings), budget, step=self.step if stall else 0.0)
         if row.status == "ok" and verdict_seconds:
             row = self.judge(row, self.verdict_samples(settings, verdict_seconds))
         return self.explained(row)
@@ -119,21 +131,47 @@ class Bench:
         """The facts and costs of the dataset at this batch size, inspected once."""
         size = settings.batch_size
         if size not in self.inspected:
-            outcome = self.job(INSPECT, settings, INSPECTION_SECONDS, budget=INSPECTION_SECONDS)
+            known = self.inspected.get(next(iter(self.inspected), None))
+            left = max(0.0, self.until - now())
+            unknown = left if math.isfinite(left) else INSPECTION_SECONDS  # nobody knows yet what is slow here
+            outcome = self.job(INSPECT, settings, known.seconds if known else unknown, budget=INSPECTION_SECONDS)
             self.inspected[size] = Inspection.of(outcome)
         return self.inspected[size]
 
-    def time(self, row: Row, budget: float, task: str = TIME, **more: Any) -> Row:
-        """The row with the numbers of the drive loop, also those from before a failure."""
+    def time(self, row: Row, budget: float, task: str = TIME, step: float | None = None, **more: Any) -> Row:
+        """The row with the numbers of the drive loop, also from before a failure; a `step` of 0 measures no stall."""
         settings, seen = row.settings, self.inspect(row.settings)
-        asked = {"budget": budget, "step": self.step, "consumer": self.consumer, **more}
-        outcome = self.job(task, settings, 4 * budget, samples=epoch_samples(settings, seen, budget), **asked)
+        samples = epoch_samples(settings, seen, budget)
+        asked = {
+            "budget": budget,
+            "step": self.step if step is None else step,
+            "consumer": self.consumer,
+            "samples": samples,
+            **more,
+        }
+        outcome = self.job(task, settings, self.timing_seconds(settings, budget), **asked)
         events = {event["event"]: event for event in outcome.events}
-        numbers = analysis.numbers_of(events, settings, seen.facts.length) if "free" in events else {}
-        findings = tuple(map(asdict, limits.of_settings(settings, seen.cost, seen.machine)))
-        row = replace(row, **numbers, attribution=seen.attribution(settings), findings=findings)
+        row = replace(row, **self.numbers(events, settings, samples), attribution=seen.attribution(settings))
         fault = diagnose(outcome)
         return concluded(row, NO_DATA if fault.status == "ok" and row.batches == 0 else fault)
+
+    def timing_seconds(self, settings: Settings, budget: float) -> float:
+        """What a timing job should take."""
+        return deadlines.timing(settings, self.inspect(settings), budget, self.zygote.start_seconds)
+
+    def numbers(self, events: Mapping[str, Any], settings: Settings, samples: int) -> dict[str, Any]:
+        """The fields of a row from the events of a timing job and from the inspection."""
+        seen = self.inspect(settings)
+        length = seen.facts.length
+        found = analysis.numbers_of(events, settings, length) if "free" in events else {}
+        findings = limits.of_settings(settings, seen.cost, seen.machine)
+        return {
+            **found,
+            "length": length,
+            "epoch_samples": samples if length is not None and samples < length and not seen.facts.iterable else None,
+            "findings": tuple(map(asdict, findings)),
+            "warnings": growth.warnings(events, settings.num_workers, length, seen.machine),
+        }
 
     def judge(self, row: Row, samples: int, against: Settings | None = None) -> Row:
         """The row with the verdict on its data against those of `against`, by default the same without workers.
@@ -142,21 +180,22 @@ class Bench:
         """
         settings = row.settings
         base = against or replace(settings.without_workers(), pin_memory=False)
-        reference, fault = self.deliveries(base, samples)
-        if fault.status != "ok":
+        reference, candidate = self.deliveries(base, samples), Deliveries()
+        if reference.fault.status != "ok":
+            fault = reference.fault
             return concluded(row, replace(fault, reason=f"with num_workers=0: {fault.reason}"))
-        runs, fault = self.deliveries(settings, samples)
-        if fault.status != "ok":
-            return concluded(row, fault)
-        found = verdict.judge(runs, reference)
+        candidate = self.deliveries(settings, samples)
+        if candidate.fault.status != "ok":
+            return concluded(row, candidate.fault)
+        found = verdict.judge(candidate.runs, reference.runs, settings, base, reference.again)
         row = replace(
             row,
             verdict=found.kind,
             verdict_reason=found.reason,
             notes=found.notes,
-            digest=digest([epoch["order_free"] for epoch in runs[0]]),
-            verdict_samples=len(runs[0][0]["samples"]),
-            verdict_whole=runs[0][0]["whole"],
+            digest=digest([epoch["order_free"] for epoch in candidate.runs[0]]),
+            verdict_samples=len(candidate.runs[0][0]["samples"]),
+            verdict_whole=candidate.runs[0][0]["whole"],
         )
         return concluded(row, Diagnosis("wrong-data", found.reason, found.advice)) if found.wrong else row
 
@@ -172,40 +211,46 @@ class Bench:
             row, reason=f"{parts}: {row.reason}", advice="; ".join(dict.fromkeys(one.advice for one in obstacles))
         )
 
-    def deliveries(self, settings: Settings, samples: int) -> tuple[list[Delivery], Diagnosis]:
-        """What fresh processes deliver, and how they ended; asked once.
+    def deliveries(self, settings: Settings, samples: int) -> Deliveries:
+        """What fresh processes deliver, and how they ended; asked once, unless the budget cut a run short.
 
         Two processes, and two more where `in_order` is off: then a pair may be equal by chance.
         """
         key = (settings, samples)
         if key not in self.delivered:
-            runs: list[Delivery] = []
-            for _ in range(2 if settings.in_order else 4):
-                seconds = fingerprint_seconds(settings, self.inspect(settings), samples)
-                outcome = self.job(FINGERPRINT, settings, seconds, samples=samples)
-                fault = diagnose(outcome)
-                if fault.status != "ok":
-                    return [], fault
-                runs.append([event for event in outcome.events if event["event"] == "epoch"])
-                if runs[-1] and not verdict.identical(runs[0], runs[-1]):
-                    break
-            self.delivered[key] = runs
-        return self.delivered[key], Diagnosis("ok")
+            found = self.delivered_now(settings, samples)
+            if found.fault.cut:
+                return found
+            self.delivered[key] = found
+        return self.delivered[key]
+
+    def delivered_now(self, settings: Settings, samples: int) -> Deliveries:
+        """The same without a memory."""
+        runs: list[list[dict[str, Any]]] = []
+        again: dict[str, Any] = {}
+        seconds = deadlines.fingerprint(settings, self.inspect(settings), samples, self.zygote.start_seconds)
+        for _ in range(2 if settings.in_order else 4):
+            outcome = self.job(FINGERPRINT, settings, seconds, samples=samples)
+            fault = diagnose(outcome)
+            if fault.status != "ok":
+                return Deliveries(fault=fault)
+            runs.append([event for event in outcome.events if event["event"] == "epoch"])
+            again = outcome.first("again") or again
+            if runs[-1] and not verdict.identical(runs[0], runs[-1]):
+                break
+        return Deliveries(runs, again)
 
     def verdict_samples(self, settings: Settings, seconds: float) -> int:
-        """How many samples of an epoch a verdict reads: four runs of two epochs in about `seconds`.
-
-        The same for all settings of one batch size, so that they share the runs of their reference.
-        """
-        fewest = max(VERDICT_SAMPLES, 2 * (settings.batch_size or 1))
-        return max(fewest, int(seconds / 8 / (self.inspect(settings).sample_seconds + DIGEST_SECONDS)))
+        """How many samples of an epoch a verdict reads: all its runs in about `seconds`."""
+        return deadlines.verdict_samples(settings, self.inspect(settings), seconds)
 
     def job(self, task: str, settings: Settings, seconds: float, **more: Any) -> Outcome:
-        """Run one job; `seconds` is what it is expected to take, the deadline comes on top."""
+        """Run one job; `seconds` is what it is expected to take."""
         fixed = {"task": task, "dataset": resolve(self.dataset), "settings": asdict(settings), "seed": self.seed}
-        outcome = self.zygote.run({**fixed, **more}, self.deadline + seconds)
+        deserved, left = self.deadline + deadlines.SLACK * seconds, max(0.1, self.until - now())
+        outcome = self.zygote.run({**fixed, **more}, min(deserved, left))
         self.cpu_seconds += outcome.cpu_seconds
-        return outcome
+        return replace(outcome, cut=outcome.timed_out and left < deserved)
 
 
 def concluded(row: Row, fault: Diagnosis) -> Row:
@@ -235,9 +280,3 @@ def epoch_samples(settings: Settings, seen: Inspection, budget: float) -> int:
     batch = settings.batch_size or 1
     fewest = batch * (settings.prefetched + 1 + 2 * max(2, settings.num_workers))
     return max(fewest, batch * int(per_second * budget / 3 / batch))
-
-
-def fingerprint_seconds(settings: Settings, seen: Inspection, samples: int) -> float:
-    """What two epochs of digests may take for the size of the samples."""
-    weight = seen.cost.bytes / max(1, settings.batch_size or 1) if seen.cost else 0.0
-    return 2 * samples * weight / DIGEST_BYTES

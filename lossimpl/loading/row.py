@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from lossimpl.loading.settings import Settings
+from lossimpl.ranking import Interval, tied
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Row:
     `verdict`, `verdict_reason`, `notes`: how the data compare with those of num_workers=0, judged from
     `verdict_samples` samples of each epoch (`verdict_whole`: these were all); `digest`: the order-free digests of the
     epochs, chained. `status`, `reason`, `advice`: why the row is not `ok`, and what to do. `seconds`: how long the row
-    took. `busy`: a warning about other processes.
+    took. `busy`: a warning about other processes. `length`: the samples of the dataset, `epoch_samples`: of an epoch as
+    it was timed, where that was shorter. `warnings`: resources that grow with each sample and will run out.
     """
 
     dataset: str
@@ -66,6 +68,9 @@ class Row:
     advice: str = ""
     seconds: float | None = None
     busy: str = ""
+    length: int | None = None
+    epoch_samples: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def settings(self) -> Settings:
@@ -82,8 +87,14 @@ class Row:
         """The row of a stored line; names that a row does not have are passed over."""
         return cls(**{field.name: record[field.name] for field in fields(cls) if field.name in record})
 
+    @property
+    def interval(self) -> Interval | None:
+        """The rate that rows are ranked by with its interval, or None where one value alone is known."""
+        ends = (self.epoch_rate, self.epoch_rate_low, self.epoch_rate_high)
+        known = [float(end) for end in ends if end is not None]
+        return Interval(*known) if len(known) == 3 else None
+
     def overlaps(self, other: Row) -> bool:
-        """Whether the two intervals have a rate in common, so that neither row can be called faster."""
-        ends = (self.epoch_rate_low, self.epoch_rate_high, other.epoch_rate_low, other.epoch_rate_high)
-        low, high, other_low, other_high = (0.0 if end is None else end for end in ends)
-        return low <= other_high and other_low <= high
+        """Whether neither row can be called faster: the intervals overlap, or one of them is not known."""
+        mine, its = self.interval, other.interval
+        return mine is None or its is None or tied(mine, its)

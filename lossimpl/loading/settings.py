@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 CONTEXTS = ("fork", "forkserver", "spawn")
+CHOICES = {"multiprocessing_context": CONTEXTS, "worker_method": ("process", "thread")}
+FLAGS = ("sampler", "batch_sampler", "collate_fn", "worker_init_fn")  # whether the workload's own object is passed
 WORKER_DEFAULTS: dict[str, Any] = {  # arguments that have an effect only with workers
     "prefetch_factor": None,
     "persistent_workers": False,
     "multiprocessing_context": None,
     "timeout": 0.0,
     "in_order": True,
+    "worker_method": None,
 }
 
 
@@ -46,6 +49,7 @@ class Settings:
     timeout: float = 0.0
     in_order: bool = True
     generator: int | None = None
+    worker_method: str | None = None
 
     def changes(self, base: Settings) -> dict[str, Any]:
         """The arguments in which this setting differs from `base`."""
@@ -56,6 +60,17 @@ class Settings:
         """The arguments as in a call, without those left at the default of `DataLoader`."""
         shown = self.changes(Settings(batch_size=1))
         return ", ".join(f"{name}={value!r}" for name, value in shown.items()) or "batch_size=1"
+
+    def call_arguments(self) -> dict[str, str]:
+        """The arguments of a call of `DataLoader` as source, without those at its defaults and those of the dataset.
+
+        >>> Settings(batch_size=8, num_workers=2, generator=1).call_arguments()
+        {'batch_size': '8', 'num_workers': '2', 'generator': 'torch.Generator().manual_seed(1)'}
+        """
+        shown = {name: repr(value) for name, value in self.changes(Settings(batch_size=1)).items() if name not in FLAGS}
+        if self.generator is not None:
+            shown["generator"] = f"torch.Generator().manual_seed({self.generator})"
+        return shown
 
     @property
     def prefetched(self) -> int:
@@ -77,7 +92,7 @@ EXPECTED: dict[str, tuple[str, tuple[type, ...]]] = {
     "bool": ("true or false", (bool,)),
     "int": ("a whole number", (int,)),
     "float": ("a number of seconds", (int, float)),
-    "str": (f"one of {', '.join(CONTEXTS)}", (str,)),
+    "str": ("a name", (str,)),
 }
 
 
@@ -89,6 +104,7 @@ def type_fault(name: str, value: object) -> str | None:
     if value is None:
         return None if optional else f"{name}: expected a value, got None"
     words, types = EXPECTED[kind]
+    words = f"one of {', '.join(CHOICES[name])}" if name in CHOICES else words
     if isinstance(value, bool) != (kind == "bool") or not isinstance(value, types):
         return f"{name}: expected {words}, got {value!r}"
     return None

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lossimpl.loading.settings import CONTEXTS, WORKER_DEFAULTS, Settings
+from lossimpl.loading.settings import CHOICES, CONTEXTS, WORKER_DEFAULTS, Settings
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Facts:
     """What the rules need to know of a workload: filled by the inspection of the user's dataset.
 
     `length` is None where the dataset has no `len`. `gpu`: whether there is an accelerator to pin memory for.
+    `thread_workers`: whether the installed torch has them.
     """
 
     iterable: bool = False
@@ -26,6 +27,7 @@ class Facts:
     has_sampler: bool = False
     has_batch_sampler: bool = False
     gpu: bool = False
+    thread_workers: bool = False
 
 
 def invalid_reason(settings: Settings, facts: Facts) -> str | None:
@@ -34,7 +36,17 @@ def invalid_reason(settings: Settings, facts: Facts) -> str | None:
     >>> invalid_reason(Settings(prefetch_factor=4), Facts())
     'prefetch_factor: needs num_workers of 1 or more, got 0'
     """
-    return "; ".join([*out_of_range(settings), *contradictions(settings), *clashes(settings, facts)]) or None
+    return (
+        "; ".join(
+            [
+                *out_of_range(settings),
+                *contradictions(settings),
+                *clashes(settings, facts),
+                *unavailable(settings, facts),
+            ]
+        )
+        or None
+    )
 
 
 def out_of_range(settings: Settings) -> Iterator[str]:
@@ -78,6 +90,16 @@ def clashes(settings: Settings, facts: Facts) -> Iterator[str]:
     if settings.drop_last and facts.length and settings.batch_size and settings.batch_size > facts.length:
         size = settings.batch_size
         yield f"drop_last: drops all {facts.length} samples, which do not fill one batch of {size}"
+
+
+def unavailable(settings: Settings, facts: Facts) -> Iterator[str]:
+    """Arguments that the installed torch does not have."""
+    if settings.worker_method not in (None, *CHOICES["worker_method"]):
+        yield f"worker_method: expected one of process, thread, got {settings.worker_method!r}"
+    elif settings.worker_method is not None and not facts.thread_workers:
+        yield "worker_method: the installed torch has no such argument"
+    elif settings.worker_method == "thread" and settings.multiprocessing_context is not None:
+        yield "worker_method: threads exclude multiprocessing_context"
 
 
 def used(arguments: Mapping[str, bool]) -> str:

@@ -729,3 +729,342 @@ def epoch_raises():
         raise RuntimeError("no such epoch")
 
     return Workload(Good(), set_epoch=set_epoch)
+
+
+class Reused(Good):
+    """Returns views of one buffer, which the next sample overwrites."""
+
+    def __init__(self, wrap=torch.from_numpy):
+        self.buffer, self.wrap = np.zeros(3, dtype=np.float32), wrap
+
+    def __getitem__(self, index):
+        self.buffer[:] = super().__getitem__(index).numpy()
+        return self.wrap(self.buffer)
+
+
+class ReusedDict(Good):
+    """Fills the same dictionary again."""
+
+    def __init__(self):
+        self.sample = {}
+
+    def __getitem__(self, index):
+        self.sample["x"] = super().__getitem__(index)
+        return self.sample
+
+
+class OneShot(IterableDataset):
+    """Every epoch asks the same generator."""
+
+    def __init__(self):
+        self.samples = (torch.tensor(float(index)) for index in range(192))
+
+    def __iter__(self):
+        return self.samples
+
+
+class OneShotQueue(IterableDataset):
+    """What was read is gone, though each epoch has an iterator of its own."""
+
+    def __init__(self):
+        self.left = list(range(192))
+
+    def __iter__(self):
+        while self.left:
+            yield torch.tensor(float(self.left.pop(0)))
+
+
+class LargeOneShot(OneShot):
+    """The same with more samples than a verdict reads."""
+
+    def __init__(self):
+        self.samples = (torch.tensor(float(index)) for index in range(1_000_000))
+
+
+def seed_alike(worker):
+    np.random.seed(7)
+
+
+def seed_by_worker(worker):
+    random.seed(worker)
+
+
+def seeded_alike():
+    return Workload(Noise("numpy"), worker_init_fn=seed_alike)
+
+
+def seeded_by_worker():
+    """Other numbers for each worker, but the same in every epoch."""
+    return Workload(Noise("random"), worker_init_fn=seed_by_worker)
+
+
+class SelfSeeded(IterableDataset):
+    """Seeds in `__iter__`, which each worker calls."""
+
+    def __iter__(self):
+        generator = np.random.default_rng(3)
+        info = get_worker_info()
+        first, step = (0, 1) if info is None else (info.id, info.num_workers)
+        for index in range(first, COUNT, step):
+            yield torch.tensor(index + generator.random())
+
+
+class Epochs(Good):
+    """Depends on an epoch that only its own copy hears of."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __getitem__(self, index):
+        return super().__getitem__(index) + 1000 * self.epoch
+
+
+class InPlace(Good):
+    """Scales its own data each time that it is read."""
+
+    def __init__(self):
+        self.data = torch.arange(1.0, COUNT + 1)
+
+    def __getitem__(self, index):
+        if not 0 <= index < COUNT:
+            raise IndexError(index)
+        self.data[index] *= 0.5
+        return self.data[index].clone()
+
+
+def rare_keys():
+    return Samples(lambda index: {"x": index, "box": index} if index % 8 == 1 else {"x": index})
+
+
+def rare_keys_joined():
+    return Workload(rare_keys(), collate_fn=list)
+
+
+def nothing(samples):
+    return None
+
+
+def sometimes_nothing(samples):
+    return None if FATAL in samples else torch.utils.data.default_collate(samples)
+
+
+def empty_list(samples):
+    return []
+
+
+def collate_none():
+    return Workload(Good(), collate_fn=nothing)
+
+
+def collate_sometimes_none():
+    return Workload(Samples(int), collate_fn=sometimes_nothing)
+
+
+def collate_empty():
+    return Workload(Good(), collate_fn=empty_list)
+
+
+BATCH = torch.zeros(8, 3)
+
+
+def one_batch(samples):
+    return torch.stack(samples, out=BATCH)
+
+
+def collate_reused():
+    return Workload(Good(), collate_fn=one_batch)
+
+
+def strings():
+    return Samples(lambda index: np.str_("a" * (1 + index % 5)))
+
+
+def string_arrays():
+    return Workload(Samples(lambda index: np.array(["a" * (1 + index % 5)])), collate_fn=list)
+
+
+def mixed_integers():
+    return Samples(lambda index: index if index % 2 else np.int64(index))
+
+
+def mixed_floats():
+    return Samples(lambda index: float(index) if index % 3 else np.float64(index))
+
+
+class Columns(Good):
+    """Fetches a batch as columns."""
+
+    def __getitems__(self, indices):
+        return {"x": [float(index) for index in indices], "y": list(indices)}
+
+
+def same(samples):
+    return samples
+
+
+def columns():
+    return Columns()
+
+
+def columns_joined():
+    return Workload(Columns(), collate_fn=same)
+
+
+class Rows(Good):
+    """Fetches a batch as one tensor."""
+
+    def __getitems__(self, indices):
+        return torch.tensor([[float(index)] for index in indices])
+
+
+def rows_joined():
+    return Workload(Rows(), collate_fn=same)
+
+
+class ShortMap(Good):
+    """A memory-mapped file that has become shorter."""
+
+    def __init__(self):
+        self.path = os.path.join(tempfile.gettempdir(), "short.bin")
+        np.zeros(COUNT * 4096, dtype=np.uint8).tofile(self.path)
+        self.data = np.memmap(self.path, mode="r")
+        os.truncate(self.path, 8 * 4096)
+
+    def __getitem__(self, index):
+        if not 0 <= index < COUNT:
+            raise IndexError(index)
+        return int(self.data[index * 4096])
+
+
+class LeaksFiles(Good):
+    """Opens a file for each sample and keeps it, until none can be opened."""
+
+    def __init__(self, limit=64):
+        self.files, self.limit = [], limit
+
+    def __getitem__(self, index):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.limit, self.limit))
+        self.files.append(open(os.devnull))  # noqa: SIM115  (held open on purpose)
+        return super().__getitem__(index)
+
+
+class KeepsFiles(LeaksFiles):
+    """The same in a dataset so large that only its beginning is measured."""
+
+    def __init__(self):
+        self.files = []
+
+    def __len__(self):
+        return 1_000_000
+
+    def __getitem__(self, index):
+        time.sleep(0.002)  # so that the budget ends before the limit of this process
+        if len(self.files) < 400:
+            self.files.append(open(os.devnull))  # noqa: SIM115  (held open on purpose)
+        return torch.full((3,), float(index))
+
+
+class KeepsSamples(KeepsFiles):
+    """A cache that never forgets."""
+
+    def __getitem__(self, index):
+        time.sleep(0.002)
+        if len(self.files) < 400:
+            self.files.append(np.ones(1 << 17))
+        return torch.full((3,), float(index))
+
+
+class LoaderInside(Good):
+    """Reads each sample with a loader of its own."""
+
+    def __getitem__(self, index):
+        inner = torch.utils.data.DataLoader(Good(), batch_size=4, num_workers=1)
+        return next(iter(inner))[0] + super().__getitem__(index)
+
+
+class Raises:
+    """Raises whenever it is looked at."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("do not look")
+
+
+class Secretive:
+    def __getattribute__(self, name):
+        raise RuntimeError("do not look")
+
+
+class Odd(Good):
+    """Holds objects that cannot be looked at, and one that is other each time."""
+
+    def __init__(self):
+        self.raises, self.secretive = Raises(), Secretive()
+        self.rng = np.random.default_rng(0)
+
+    @property
+    def other(self):
+        return Odd()
+
+    def __getitem__(self, index):
+        return super().__getitem__(index)
+
+
+class Markup(Good):
+    def fail(self):
+        raise ValueError("[bold]not markup[/] :fire: [/red]")
+
+
+class ChangesFolder(Good):
+    def __init__(self):
+        os.chdir("/")
+
+
+class InstallsHandlers(Good):
+    def __init__(self):
+        for number in (signal.SIGUSR1, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+
+
+class HangsWithHandlers(InstallsHandlers):
+    def fail(self):
+        wait_forever()
+
+
+def exits():
+    sys.exit("goodbye")
+
+
+class SlowSamples(Good):
+    def __getitem__(self, index):
+        time.sleep(1.0)
+        return super().__getitem__(index)
+
+
+class SlowBuild(Good):
+    def __init__(self):
+        time.sleep(30.0)
+
+
+class Late(Good):
+    """The later samples cost more."""
+
+    def __len__(self):
+        return 100_000
+
+    def __getitem__(self, index):
+        time.sleep(0.05 if index > 40_000 else 0.0)
+        return torch.full((3,), float(index))
+
+
+class StreamWithLength(Stream):
+    """Not divided among workers; its length is right without them."""
+
+    def __len__(self):
+        return COUNT
+
+
+def stream_with_length():
+    return StreamWithLength()

@@ -16,6 +16,8 @@ from lossimpl.loading.data.tree import walk
 
 BYTES = 8
 ENTERED = (Mapping, tuple)  # whose parts have types of their own
+TEXTS = {"U": "str", "S": "bytes"}  # kinds of NumPy dtypes whose width is a length
+PYTHON = {("i", 8): "int", ("f", 8): "float", ("b", 1): "bool", ("c", 16): "complex"}  # alike to collate
 
 
 def digest(value: object) -> str:
@@ -53,9 +55,23 @@ def types(value: Any, path: str = "sample") -> dict[str, str]:
 
 
 def type_of(value: Any) -> str:
-    """The name of a type, with the dtype where the value has one."""
+    """The name of a type, with the dtype where the value has one.
+
+    Values that torch's collate joins into the same tensor have the same name: a Python number and a NumPy scalar of its
+    width, texts of any length.
+
+    >>> import numpy as np
+    >>> type_of(np.int64(1)), type_of(np.str_("ab")), type_of(np.array(["ab"])), type_of(np.float32(1))
+    ('int', 'str', 'ndarray of str', 'float32')
+    """
     dtype = getattr(value, "dtype", None)
-    return type(value).__name__ if dtype is None else f"{type(value).__name__} of {dtype}"
+    if dtype is None:
+        return type(value).__name__
+    kind, width = getattr(dtype, "kind", ""), getattr(dtype, "itemsize", 0)
+    name = TEXTS.get(kind) or str(dtype)
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and type(value).__name__ != "ndarray":
+        return PYTHON.get((kind, width), name) if kind not in TEXTS else name
+    return f"{type(value).__name__} of {name}"
 
 
 def _tag(state: Any, *parts: object) -> None:

@@ -1,35 +1,41 @@
 """Does a setting deliver the same training data as `num_workers=0`? Pure functions over digests.
 
-A run is what one process delivered: a list of epochs, each with the `indices`, `samples`, `batches` that
-`lossimpl.loading.data.fingerprint` recorded. Two runs of the reference and two of the candidate are compared.
+A run is what one process delivered: a list of epochs as `lossimpl.loading.data.fingerprint` recorded them. Two runs of
+the reference and two of the candidate are compared.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from lossimpl.loading.data.completeness import (
+    BUFFER,
+    ONE_SHOT,
+    Changed,
+    Epoch,
+    Fault,
+    Run,
+    comparable,
+    has_indices,
+    incomplete,
+    order_of,
+)
+from lossimpl.loading.data.randomness import copied, drawn_again
+from lossimpl.loading.settings import Settings
+
 SAME = "bitwise same"
+BATCHES = "same samples in other batches"
 AUGMENTATION = "same order, other augmentation"
 ORDER = "same samples, other order"
-WRONG = "missing or duplicated"
 UNSTABLE = "unstable from run to run"
-KINDS = (SAME, AUGMENTATION, ORDER, UNSTABLE, WRONG)  # from the strictest promise to none
-
-Epoch = Mapping[str, Any]
-Run = Sequence[Epoch]
-
-REPEATED_BY_CHANCE = 0.05  # of the samples read: a stream may hold equal samples, which workers deliver earlier
-COUNT = (
-    "make `__len__` agree with what is yielded; a StopIteration in `__getitem__` ends the epoch silently, so raise "
-    "IndexError; with drop_last each worker drops its own incomplete batch"
-)
-SHARE = "divide the stream among the workers: in `__iter__` yield only what belongs to `get_worker_info().id`"
-TYPES = "return the same types for every sample, and none that the collate function leaves out"
-CONTENT = "let a sample depend on its index alone, not on the worker that makes it"
-MULTISET = "each sample must come once: check the sampler, and what `worker_init_fn` does to the dataset"
+REPEATED = "repeated random draws"
+WRONG = "missing or duplicated"
+KINDS = (SAME, BATCHES, AUGMENTATION, ORDER, UNSTABLE, REPEATED, WRONG)  # from the strictest promise to none
+STRICT = (SAME, BATCHES, AUGMENTATION)  # what an answer may have
+NEVER = (REPEATED, WRONG)  # what is never ranked
 
 
 @dataclass(frozen=True)
@@ -44,20 +50,59 @@ class Verdict:
     @property
     def wrong(self) -> bool:
         """Whether a configuration with this verdict must never be ranked."""
-        return self.kind == WRONG
+        return self.kind in NEVER
 
 
-def wrong(reason: str, advice: str) -> Verdict:
-    """The verdict on data that are not those of the reference."""
-    return Verdict(WRONG, reason, advice=advice)
+def judge(
+    candidate: Sequence[Run],
+    reference: Sequence[Run],
+    settings: Settings | None = None,
+    base: Settings | None = None,
+    again: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """The verdict on the candidate's runs against those of the reference.
+
+    `settings` and `base` are those of the two, by default alike; `again` is what reading the dataset twice in the
+    process of the reference showed (`fingerprint.again`).
+    """
+    settings, base, again = settings or Settings(num_workers=1), base or Settings(), again or {}
+    if again.get("one_shot"):
+        reason = "each epoch asks the same iterator, which ends once: the dataset cannot be read again"
+        return Verdict(WRONG, reason, advice=ONE_SHOT)
+    changed = Changed(
+        settings.num_workers, settings.drop_last != base.drop_last, settings.batch_size != base.batch_size
+    )
+    in_place = bool(again.get("changed")) and identical(reference[0], reference[-1])  # else it is chance
+    for run in candidate:
+        if fault := drawn_again(run, reference):
+            return of_fault(REPEATED, fault)
+        if fault := incomplete(run, reference, changed):
+            return of_fault(WRONG, fault)
+        if fault := copied(run, reference[0], settings.persistent_workers, in_place):
+            return of_fault(REPEATED, fault)
+    notes = warnings(candidate[0], in_place)
+    return compared(candidate, reference, settings, base, notes)
 
 
-def judge(candidate: Sequence[Run], reference: Sequence[Run]) -> Verdict:
-    """The verdict on the candidate's runs against those of the reference (the same settings with 0 workers)."""
-    fault = next((fault for run in candidate if (fault := incomplete(run, reference))), None)
-    if fault:
-        return fault
-    notes = tuple(note for note in (frozen_augmentation(candidate[0], reference[0]),) if note)
+def of_fault(kind: str, fault: Fault) -> Verdict:
+    """The verdict on data that must not be used."""
+    return Verdict(kind, fault.reason, advice=fault.advice)
+
+
+def warnings(run: Run, in_place: bool) -> tuple[str, ...]:
+    """What is dangerous although the data agree."""
+    notes = []
+    if in_place:
+        notes.append("samples change with each reading although nothing is drawn at random: changed in place?")
+    if overwritten := sum(epoch.get("overwritten", 0) for epoch in run):
+        notes.append(f"collate_fn reuses its buffer: {overwritten} batches changed when the next one came; {BUFFER}")
+    return tuple(notes)
+
+
+def compared(
+    candidate: Sequence[Run], reference: Sequence[Run], settings: Settings, base: Settings, notes: tuple[str, ...]
+) -> Verdict:
+    """The verdict on data of which nothing is missing."""
     first, second = candidate[0], candidate[-1]
     if not identical(first, second):
         stable = identical(reference[0], reference[-1])
@@ -65,8 +110,27 @@ def judge(candidate: Sequence[Run], reference: Sequence[Run]) -> Verdict:
         return Verdict(UNSTABLE, f"two identical runs differ: {difference(first, second)}{also}", notes)
     if identical(first, reference[0]):
         return Verdict(SAME, "", notes)
+    if meant := intended(first, reference[0], settings, base):
+        return Verdict(BATCHES, meant, notes)
     kind = AUGMENTATION if same_order(first, reference[0]) else ORDER
     return Verdict(kind, f"against num_workers=0: {difference(first, reference[0])}", notes)
+
+
+def intended(run: Run, reference: Run, settings: Settings, base: Settings) -> str:
+    """What another batch_size or drop_last changes, where the samples and their order are otherwise the same; else
+    nothing."""
+    if (settings.batch_size, settings.drop_last) == (base.batch_size, base.drop_last):
+        return ""
+    what = []
+    for one, other in zip(run, reference, strict=True):
+        shared = min(len(one["samples"]), len(other["samples"]))
+        if one["samples"][:shared] != other["samples"][:shared]:
+            return ""
+        if settings.drop_last != base.drop_last and (missing := abs(len(one["samples"]) - len(other["samples"]))):
+            what = [f"drop_last leaves out the last {missing} samples of an epoch"]
+    if settings.batch_size != base.batch_size:
+        what.insert(0, f"batches of {settings.batch_size} instead of {base.batch_size} samples")
+    return "; ".join([*what, "the same samples in the same order"])
 
 
 def identical(one: Run, other: Run) -> bool:
@@ -79,116 +143,6 @@ def same_order(one: Run, other: Run) -> bool:
     return all(order_of(left) == order_of(right) for left, right in zip(one, other, strict=True)) or (
         not has_indices(one) and not comparable(other)
     )
-
-
-def has_indices(run: Run) -> bool:
-    """Whether samples are known by index (map-style) and not by their bytes alone."""
-    return any(index for epoch in run for index in epoch["indices"])
-
-
-def order_of(epoch: Epoch) -> Sequence[str]:
-    """What identifies the samples of an epoch, in the order of delivery."""
-    found: Sequence[str] = epoch["indices"] if any(epoch["indices"]) else epoch["samples"]
-    return found
-
-
-def comparable(run: Run) -> bool:
-    """Whether every epoch of a run holds the same multiset, so that another multiset is a fault and not chance."""
-    return all(Counter(order_of(epoch)) == Counter(order_of(run[0])) for epoch in run)
-
-
-def incomplete(run: Run, reference: Sequence[Run]) -> Verdict | None:
-    """What is missing, superfluous or of changed content in a run, or None."""
-    for number, epoch in enumerate(run):
-        fault = wrong_count(epoch) or drifting(epoch)
-        if fault is None and number < len(reference[0]):
-            fault = wrong_multiset(epoch, reference[0][number], all(map(comparable, reference)))
-        if fault is None and constant(reference):
-            fault = changed_content(epoch, reference[0][0])
-        if fault:
-            return replace(fault, reason=f"epoch {number}: {fault.reason}")
-    return None
-
-
-def wrong_count(epoch: Epoch) -> Verdict | None:
-    """Whether as many samples came as the length of dataset or sampler promises."""
-    planned, delivered = epoch["planned"], len(epoch["samples"])
-    if planned is None or not epoch["whole"] or planned == delivered:
-        return None
-    return wrong(f"{delivered} samples delivered where len says {planned}", COUNT)
-
-
-def drifting(epoch: Epoch) -> Verdict | None:
-    """Whether the samples of an epoch have the same types."""
-    by_path: dict[str, list[str]] = {}
-    for path, kind, count in epoch["kinds"]:
-        by_path.setdefault(path, []).append(f"{count} x {kind}")
-    found = next((path for path, kinds in by_path.items() if len(kinds) > 1), None)
-    if found is None:
-        return None
-    return wrong(f"the samples differ in type: {found} is {', '.join(by_path[found])}", TYPES)
-
-
-def wrong_multiset(epoch: Epoch, reference: Epoch, fixed: bool) -> Verdict | None:
-    """Whether the samples are those of the reference; where each epoch draws its own samples, whether as many came."""
-    found, wanted = Counter(order_of(epoch)), Counter(order_of(reference))
-    if not (epoch["whole"] and reference["whole"]):
-        return repeated_part(found, wanted) if fixed else None
-    delivered, due = sum(found.values()), sum(wanted.values())
-    if delivered != due:
-        cure = MULTISET if any(epoch["indices"]) else SHARE if delivered > due else COUNT
-        return wrong(f"{delivered} samples delivered where num_workers=0 delivers {due}", cure)
-    if fixed and found != wanted:
-        lost, extra = sum((wanted - found).values()), sum((found - wanted).values())
-        return wrong(f"{lost} samples missing, {extra} too many", MULTISET)
-    if not fixed and any(epoch["indices"]) and max(found.values()) > max(wanted.values()):
-        return wrong(f"a sample came {max(found.values())} times", MULTISET)
-    return None
-
-
-def repeated_part(found: Counter[str], wanted: Counter[str]) -> Verdict | None:
-    """Whether the beginning of an epoch repeats samples that the reference does not repeat."""
-    again, allowed = (counts.total() - len(counts) for counts in (found, wanted))
-    if again <= allowed + REPEATED_BY_CHANCE * found.total():
-        return None
-    what = f"of the first {found.total()} samples {again} are repetitions, with num_workers=0 {allowed}"
-    return wrong(what, SHARE)
-
-
-def contents(epoch: Epoch) -> dict[str, str]:
-    """The digest of each sample by its index."""
-    return dict(zip(epoch["indices"], epoch["samples"], strict=True))
-
-
-def constant(reference: Sequence[Run]) -> bool:
-    """Whether each index always has the same bytes in the reference: no augmentation at all."""
-    return has_indices(reference[0]) and all(
-        contents(epoch).get(index) == mark
-        for run in reference
-        for epoch in run
-        for index, mark in contents(reference[0][0]).items()
-        if index in contents(epoch)
-    )
-
-
-def changed_content(epoch: Epoch, reference: Epoch) -> Verdict | None:
-    """Whether the bytes of a sample differ from the reference, where nothing ever changes."""
-    wanted = contents(reference)
-    changed = [index for index, mark in contents(epoch).items() if wanted.get(index, mark) != mark]
-    if not changed:
-        return None
-    what = f"{len(changed)} samples have other bytes than with num_workers=0, where they never change"
-    return wrong(f"{what} (index {changed[0]})", CONTENT)
-
-
-def frozen_augmentation(run: Run, reference: Run) -> str | None:
-    """A note where a generator kept in the dataset repeats itself: each epoch begins with the same copy of it."""
-    if len(run) < 2 or not has_indices(run):
-        return None
-    varies = contents(reference[0]) != contents(reference[1])
-    if varies and contents(run[0]) == contents(run[1]):
-        return "every epoch repeats the same random draws: the dataset keeps a generator that each worker copies"
-    return None
 
 
 def difference(one: Run, other: Run) -> str:

@@ -72,3 +72,13 @@ class Synthetic(Dataset[torch.Tensor]):
 def build() -> Workload:
     """Samples of the cost that the environment asks for."""
     return Workload(Synthetic(parse(os.environ.get("LOSSIMPL_SYNTHETIC", ""))))
+
+
+def reads() -> Workload:
+    """Samples that wait, as for a disk or a network."""
+    return Workload(Synthetic(Costs(wait=0.004, work=0.0, length=512)))
+
+
+def decodes() -> Workload:
+    """Samples that compute, as a decoder."""
+    return Workload(Synthetic(Costs(wait=0.0, work=0.004, length=512)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,23 +18,34 @@ STATUSES = ("ok", "invalid", "skipped", "error", "crashed", "timeout", "wrong-da
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A status of `STATUSES` with its cause and advice; both empty for `ok`."""
+    """A status of `STATUSES` with its cause and advice; both empty for `ok`. `cut`: only the budget has ended."""
 
     status: str
     reason: str = ""
     advice: str = ""
+    cut: bool = False
 
 
 OUT_OF_MEMORY = "smaller batches, fewer workers, a smaller prefetch_factor; metadata as numpy arrays instead of lists"
-A_DEATH = "run with num_workers=0 under `python -X faulthandler` to see where it dies"
+BY_SIGNAL = "run with num_workers=0 under `python -X faulthandler` to see where it dies"
+BY_ITSELF = "find what ends the process (os._exit, exit, a library that gives up) and let it raise an exception instead"
+KILLED = "most often out of memory: fewer workers, a smaller prefetch_factor, metadata as numpy arrays instead of lists"
+SHORT_FILE = "a memory-mapped file that was made shorter, or a failing disk, ends in this signal: check the file's size"
+LESS_SHARED = "fewer workers, a smaller prefetch_factor or smaller batches; in a container, --shm-size or --ipc=host"
+PLENTY = 64 << 20  # bytes free in /dev/shm with which a bus error has another cause
 WORKER_DIED = "a worker died"
 QUIETLY = " (os._exit, or a KeyboardInterrupt, after which torch ends a worker silently)"
 SIGNALS = {
     signal.SIGKILL: "killed from outside, most often for lack of memory",
     signal.SIGSEGV: "a segmentation fault in native code",
-    signal.SIGBUS: "a bus error, most often for lack of shared memory",
+    signal.SIGBUS: "a bus error",
     signal.SIGABRT: "aborted by native code",
 }
+HANGING = (
+    "check the line that is named: give network and lock calls a timeout of their own; under fork, locks and OpenMP "
+    "threads from before the fork never answer in a worker: make them there, or use multiprocessing_context='spawn'"
+)
+SLOW_START = "workers under spawn and forkserver import everything again: raise --budget, or use persistent_workers"
 TORCH_FILE = re.compile(r"torch/utils/data/(dataloader|sampler)\.py$")
 QUEUE_FILE = re.compile(r"/multiprocessing/(connection|resource_sharer)\.py$")
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>\S+)')
@@ -42,9 +53,9 @@ PRINTED = re.compile(
     r"^Process \S*Process-\d+:\n( +\+ Exception Group Traceback.*\n(?: .*\n)*|Traceback.*\n(?: .*\n)*\S.*)",
     re.MULTILINE,
 )
-# What is not the user's code: torch, the standard library, and this package but for its datasets.
+# What is not the user's code: installed packages, the standard library, and this package but for its datasets.
 LIBRARY = re.compile(
-    r"/site-packages/torch/|/lib/python3\.\d+/(?!site-packages/)|<frozen|/lossimpl/loading/(?!datasets/)"
+    r"/(?:site|dist)-packages/(?!lossimpl/loading/datasets/)|/lib/python3\.\d+/|<frozen|/lossimpl/loading/(?!datasets/)"
 )
 
 
@@ -60,10 +71,10 @@ def diagnose(outcome: Outcome) -> Diagnosis:
         return of_error(error, outcome)
     if outcome.exit != 0 or outcome.phase != "exit":
         how = f"the process {died(outcome.exit)} in phase {outcome.phase!r}{last_words(outcome)}"
-        return Diagnosis("crashed", how, A_DEATH)
+        return Diagnosis("crashed", how, advice_on([outcome.exit], outcome))
     if codes := [code for code in exit_codes(outcome) if code not in ENDED_WELL]:
         how = f"all batches came, but at its shutdown a worker {died(codes[0])}{last_words(outcome)}"
-        return Diagnosis("crashed", how, A_DEATH)
+        return Diagnosis("crashed", how, advice_on(codes, outcome))
     return Diagnosis("ok")
 
 
@@ -103,10 +114,16 @@ def rejected(error: Mapping[str, Any]) -> bool:
 # Errors whose message no pattern recognises: which ones, their status, the beginning of the reason, the advice.
 ERRORS: tuple[tuple[Callable[[Mapping[str, Any]], bool], str, str, str], ...] = (
     (
+        lambda error: error["type"] in ("SystemExit", "KeyboardInterrupt"),
+        "error",
+        "the dataset ended the process: ",
+        "raise an ordinary exception instead",
+    ),
+    (
         lambda error: error["phase"] in ("import", "build"),
         "error",
         "the dataset could not be built: ",
-        "check MODULE:FACTORY: it is imported in a fresh process and called without arguments",
+        "it is imported in a fresh process and called without arguments; check the line that is named",
     ),
     (rejected, "invalid", "DataLoader refuses these arguments: ", "change or leave out the argument that is named"),
     (
@@ -114,12 +131,6 @@ ERRORS: tuple[tuple[Callable[[Mapping[str, Any]], bool], str, str, str], ...] = 
         "error",
         "a sample that should exist does not: ",
         "make `__len__` and the sampler agree with the data, or check the line that is named",
-    ),
-    (
-        lambda error: error["type"] in ("SystemExit", "KeyboardInterrupt"),
-        "error",
-        "the dataset ended the process: ",
-        "raise an ordinary exception instead",
     ),
     (lambda error: True, "error", "", "check the line that is named; with num_workers=0 a debugger stops there"),
 )
@@ -144,14 +155,37 @@ def of_death(said: str, known: Known | None, outcome: Outcome) -> Diagnosis:
     """The status of a job whose worker died: how it ended, and what it printed last, if anything."""
     codes = exit_codes(outcome)
     worst = [code for code in codes if code != 0] or codes
-    cause, advice = (known.cause, known.advice) if known else (WORKER_DIED, A_DEATH)
+    cause = known.cause if known else WORKER_DIED
+    if -signal.SIGBUS in worst or "Bus error" in said:
+        cause = "shared memory is exhausted" if lacks_shared_memory(outcome) else WORKER_DIED
+    advice = LESS_SHARED if cause == "shared memory is exhausted" else advice_on(worst, outcome)
     if not worst:
-        return Diagnosis("crashed", f"{cause}: {said}", advice)
-    if cause == WORKER_DIED and -signal.SIGKILL not in worst:
-        advice = A_DEATH
+        return Diagnosis("crashed", f"{cause}: {said}", known.advice if known and cause == known.cause else advice)
     how = f"{' and another '.join(map(died, worst))}{'' if any(worst) else QUIETLY}, in phase {outcome.phase!r}"
     who = "it" if cause == WORKER_DIED else "a worker"
     return Diagnosis("crashed", f"{cause}: {who} {how}{last_words(outcome)}", advice)
+
+
+def lacks_shared_memory(outcome: Outcome) -> bool:
+    """Whether a bus error can be for lack of shared memory: little of it is left, and torch was writing to it."""
+    error = outcome.first("error") or {}
+    fatal = outcome.output.rpartition("Fatal Python error")[2] if "Fatal Python error" in outcome.output else ""
+    in_collate = "/torch/" in fatal or "multiprocessing" in fatal or not fatal
+    return in_collate and int(error.get("shared_free", 0)) < PLENTY
+
+
+def advice_on(codes: Sequence[int | None], outcome: Outcome) -> str:
+    """What to do about processes that ended with these exit codes."""
+    if -signal.SIGBUS in codes:
+        return LESS_SHARED if lacks_shared_memory(outcome) and any_worker(outcome) else SHORT_FILE
+    if -signal.SIGKILL in codes:
+        return KILLED
+    return BY_ITSELF if all(code is not None and code >= 0 for code in codes) and codes else BY_SIGNAL
+
+
+def any_worker(outcome: Outcome) -> bool:
+    """Whether the job had workers, which send their batches through shared memory."""
+    return bool((outcome.first("workers") or {"workers": []})["workers"])
 
 
 def exit_codes(outcome: Outcome) -> list[int]:
@@ -179,22 +213,31 @@ def innermost_of_stack(stack: str, words: str) -> str:
 
 
 def of_hang(outcome: Outcome) -> Diagnosis:
-    """The status of a job that did not end: where it hangs, from the stacks that it wrote when asked."""
-    where = innermost_of_stack(outcome.output, "; it hangs in")
+    """The status of a job that did not end: where it was, from the stacks that it wrote when asked."""
+    where, seconds = innermost_of_stack(outcome.output, "; it was in"), f"{outcome.deadline:.0f} s"
     known = next((one for one in KNOWN if re.search(one.pattern, outcome.output)), None)
-    if known is not None:
+    if known is not None and not outcome.cut:
         status = "crashed" if known.status == "crashed" else "timeout"
         said = next((line for line in outcome.output.splitlines() if re.search(known.pattern, line)), "").strip()
-        how = f"no batch came within {outcome.deadline:.0f} s: {known.cause}: {shortened(said)}{where}"
+        how = f"no batch came within {seconds}: {known.cause}: {shortened(said)}{where}"
         return Diagnosis(status, how, known.advice)
+    if outcome.cut:
+        how = f"the budget ended after {seconds} in phase {outcome.phase!r}{where}"
+        return Diagnosis("timeout", how, "raise --budget; or it hangs there: check the line that is named", cut=True)
     if outcome.phase in ("shutdown", "exit"):
         return Diagnosis(
             "timeout",
             f"measured, but the process did not end{where}",
             "a thread, an exit handler or a worker never finishes: end it in the dataset",
         )
-    return Diagnosis(
-        "timeout",
-        f"not finished within the deadline of {outcome.deadline:.0f} s, in phase {outcome.phase!r}{where}",
-        "check the line that is named; give network and lock calls a timeout of their own",
-    )
+    how = f"not finished within {seconds}, many times what it should take, in phase {outcome.phase!r}"
+    if outcome.phase == "first batch" and not where:
+        return Diagnosis("timeout", f"{how}: the workers had not started", SLOW_START)
+    return Diagnosis("timeout", f"{how}{where or unseen(outcome)}", HANGING)
+
+
+def unseen(outcome: Outcome) -> str:
+    """Where a job hangs whose stacks show no code of the user's: in a package, or nowhere that is known."""
+    packages = [match["file"] for match in FRAME.finditer(outcome.output) if "-packages/" in match["file"]]
+    found = next((name for name in packages if "/torch/" not in name and "/lossimpl/" not in name), "")
+    return f"; it was in {re.split('(?:site|dist)-packages/', found)[-1]}" if found else ""

@@ -23,8 +23,7 @@ KNOWN = (
         "find what hangs in the dataset; where only the first batch is slow, raise `timeout`, which also counts for it",
     ),
     Known(
-        r"unable to (allocate|open|write|resize).*shared memory|shm_open|/torch_\d+.*No space left on device"
-        r"|killed by signal: Bus error|out of shared memory",
+        r"unable to (allocate|open|write|resize).*shared memory|shm_open|/torch_\d+.*No space left on device",
         "crashed",
         "shared memory is exhausted",
         "fewer workers, a smaller prefetch_factor or smaller batches; in a container, --shm-size or --ipc=host",
@@ -41,6 +40,24 @@ KNOWN = (
         "error",
         "memory is exhausted",
         "smaller batches, fewer workers, a smaller prefetch_factor; metadata as numpy arrays instead of lists",
+    ),
+    Known(
+        r"daemonic processes are not allowed to have children",
+        "error",
+        "the dataset starts processes inside a worker, such as a loader of its own",
+        "workers may have no children: use num_workers=0 for the loader inside, or threads",
+    ),
+    Known(
+        r"fork\(\) called from a process already using GNU OpenMP|libgomp: Thread creation failed",
+        "crashed",
+        "OpenMP was used before the workers were forked",
+        "call what runs OpenMP threads (such as numba) in workers only, or use multiprocessing_context='spawn'",
+    ),
+    Known(
+        r"__getitems__: returned \d+ samples for|in default_collate[\s\S]*KeyError: 0$|^KeyError: 0\b",
+        "error",
+        "`__getitems__` does not return a list of samples",
+        "return a list of one sample per index; columns (a dict of lists) need a collate_fn that takes columns",
     ),
     Known(
         r"EOF when reading a line|reading from stdin",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 LONGEST = 300  # characters of a message that are shown
+PACKAGE = re.compile(r"-packages/(?!torch/|lossimpl/)")  # shown where no code of the user's is
 MEMBERS = 4  # of a group that are shown one by one
 OF_A_WORKER = re.compile(r"Caught \S+ in [^\n]*\.\nOriginal ")  # torch.utils.data.ExceptionWrapper
 MARGIN = re.compile(r"^ *\| ?|^ *\+ (?=Exception Group Traceback)", re.MULTILINE)
@@ -31,8 +32,9 @@ class Raised:
     frames: tuple[tuple[str, str, str], ...]
 
     def text(self, foreign: Callable[[str], object]) -> str:
-        """The message and its place, in the innermost file that is not `foreign`."""
+        """The message and its place, in the innermost file that is not `foreign`, else the innermost package's."""
         own = [one for one in self.frames if not foreign(one[0])]
+        own = own or [one for one in self.frames if PACKAGE.search(one[0])]
         place = f" (in {own[-1][2]}, {own[-1][0].rpartition('/')[2]}:{own[-1][1]})" if own else ""
         return f"{self.message}{place}"
 

@@ -5,8 +5,11 @@ A task is a function `task(job, events)`, named `MODULE:FUNCTION` in the request
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import faulthandler
 import json
+import os
 import pkgutil
 import random
 import signal
@@ -22,20 +25,38 @@ EVENTS = "events.jsonl"  # in the folder of a job
 TEXT_KEPT = 6_000  # characters at either end
 
 
-@dataclass(frozen=True)
+@dataclass
 class Events:
-    """Appends JSON lines to a file that is open only while a line is written."""
+    """Appends JSON lines to a file that is open only while a line is written.
+
+    `spare` is a descriptor that is given up when none is left, so that this very fault can be written down.
+    """
 
     path: str
-    current: list[str] = field(default_factory=lambda: ["start"])
+    current: str = "start"
+    spare: int = field(default_factory=lambda: os.open(os.devnull, os.O_RDONLY))
 
     def __call__(self, event: str, **fields: Any) -> None:
+        line = json.dumps({"event": event, "at": now(), **fields}) + "\n"
+        try:
+            self.append(line)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            with contextlib.suppress(OSError):  # a dataset that closes descriptors has closed this one, too
+                os.close(self.spare)
+            self.append(line)
+            with contextlib.suppress(OSError):
+                self.spare = os.open(os.devnull, os.O_RDONLY)
+
+    def append(self, line: str) -> None:
+        """Add a line to the file."""
         with open(self.path, "a") as file:
-            file.write(json.dumps({"event": event, "at": now(), **fields}) + "\n")
+            file.write(line)
 
     def phase(self, name: str) -> None:
         """Record what is done from now on, so that a death or a hang can be placed."""
-        self.current[0] = name
+        self.current = name
         self("phase", name=name)
 
 
@@ -67,7 +88,16 @@ def record_error(error: BaseException, events: Events) -> None:
     described = describe(error)
     events("workers", workers=workers.exits(0.0 if described["in_worker"] else workers.PATIENCE))
     frames = [[one.filename, one.lineno, one.name] for one in traceback.extract_tb(error.__traceback__)]
-    events("error", **described, phase=events.current[0], frames=frames)
+    events("error", **described, phase=events.current, frames=frames, shared_free=shared_memory_free())
+
+
+def shared_memory_free() -> int:
+    """Bytes free in /dev/shm; 0 where there is none. Needs no descriptor."""
+    try:
+        found = os.statvfs("/dev/shm")
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize
 
 
 def describe(error: BaseException) -> dict[str, Any]:

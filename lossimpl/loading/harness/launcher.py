@@ -14,16 +14,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lossimpl.loading.harness import processes
 from lossimpl.loading.harness.job import EVENTS
+from lossimpl.measure.wall import now
 
 START_SECONDS = 120.0
 LONGEST_PLACE = 48  # a Unix socket's path has 107 bytes, of which `multiprocessing` and our folder need 58
+WAITING_SECONDS = 5.0  # between two calls of `waiting`
 GRACE_SECONDS = 15.0  # beyond the deadline, for killing and reaping; then the zygote itself is ended
 
 
@@ -32,7 +34,7 @@ class Outcome:
     """All that is known of a job that has ended: its events, how it ended, and the end of what it printed.
 
     `exit` is the exit code, negative for a signal, None where nobody saw it. `deadline` is in seconds, `cpu_seconds`
-    are those of all its processes.
+    are those of all its processes. `cut`: the deadline was shorter than the job deserved, because the budget ended.
     """
 
     events: tuple[dict[str, Any], ...] = ()
@@ -42,6 +44,7 @@ class Outcome:
     output: str = ""
     deadline: float = 0.0
     cpu_seconds: float = 0.0
+    cut: bool = False
 
     def first(self, name: str) -> dict[str, Any] | None:
         """The first event of that name, or None."""
@@ -57,10 +60,14 @@ class Outcome:
 class Zygote:
     """Runs jobs, each in a fresh process; once closed, it leaves no process and no file behind.
 
-    `environment` is added to that of the processes (thread counts of BLAS libraries, for instance).
+    `environment` is added to that of the processes (thread counts of BLAS libraries, for instance). `waiting` is called
+    every few seconds while a job runs, with its phase and the seconds so far. `start_seconds`: how long the zygote took
+    to start, most of it for importing torch, as each worker under spawn and forkserver does.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
+    waiting: Callable[[str, float], None] | None = None
+    start_seconds: float = 0.0
     process: subprocess.Popen[bytes] | None = None
     buffered: bytes = b""
 
@@ -91,15 +98,32 @@ class Zygote:
         assert process.stdin is not None
         process.stdin.write(json.dumps(request).encode() + b"\n")
         begun = self._receive(GRACE_SECONDS)
-        ended = self._receive(seconds + GRACE_SECONDS) if begun else None
+        ended = self._answer(seconds + GRACE_SECONDS, Path(request["folder"], EVENTS)) if begun else None
         if ended is None:
             self.close()
             return {"exit": None, "pids": end_session(begun["pid"]) if begun else []}
         return ended
 
+    def _answer(self, seconds: float, events: Path) -> dict[str, Any] | None:
+        """The last answer for a job; meanwhile `waiting` is called."""
+        started, shown = now(), 0.0
+        while (left := seconds - (now() - started)) > 0:
+            if (found := self._receive(min(WAITING_SECONDS, left))) or self.ended:
+                return found
+            shown += WAITING_SECONDS
+            if self.waiting is not None:
+                self.waiting(Outcome(read_events(events)).phase if events.exists() else "start", shown)
+        return None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no living zygote."""
+        return self.process is None or self.process.poll() is not None
+
     def _started(self) -> subprocess.Popen[bytes]:
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and not self.ended:
             return self.process
+        started = now()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "lossimpl.loading.harness.zygote"],
             stdin=subprocess.PIPE,
@@ -110,6 +134,7 @@ class Zygote:
         if self._receive(START_SECONDS) is None:
             self.close()
             raise RuntimeError("the process that runs the configurations did not start; its error is printed above")
+        self.start_seconds = now() - started
         return self.process
 
     def _receive(self, seconds: float) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Memory and processor time of a process and all below it.
+"""Memory, descriptors and processor time of a process and all below it.
 
 PSS counts a page that n processes share as 1/n in each, so the sum over the tree counts every page once; the sum of
 RSS counts it n times (pytorch/pytorch#13246).
@@ -25,9 +25,19 @@ def pss(pid: int) -> int:
 
 
 def tree() -> dict[str, int]:
-    """PSS over this process, all below it, and the zygote that shares its pages: bytes, and how many processes."""
-    pids = {os.getpid(), os.getppid(), *descendants(os.getpid())}
-    return {"pss_bytes": sum(map(pss, pids)), "processes": len(pids) - 1}
+    """PSS over this process, all below it, and the zygote that shares its pages, in bytes; how many processes there are
+    without the zygote, and the most descriptors that one of them has open."""
+    own = {os.getpid(), *descendants(os.getpid())}
+    total = sum(map(pss, {*own, os.getppid()}))
+    return {"pss_bytes": total, "processes": len(own), "descriptors": max(map(descriptors, own))}
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors a process has open; 0 where it has ended, or none is left to look with."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
 
 
 def processor_seconds() -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import resource
 
+import psutil
+
+from lossimpl import wording
+from lossimpl.loading.harness.job import shared_memory_free
 from lossimpl.loading.inspection.result import Cost, Finding, Machine
 from lossimpl.loading.settings import Settings
 from lossimpl.measure.threads import usable_cores
@@ -19,13 +22,9 @@ def machine() -> Machine:
     """The limits of this machine and this process."""
     from threadpoolctl import threadpool_info
 
-    try:
-        shared = os.statvfs("/dev/shm")
-        free = shared.f_bavail * shared.f_frsize
-    except OSError:
-        free = 0
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-    return Machine(free, resource.getrlimit(resource.RLIMIT_NOFILE)[0], usable_cores(), threads)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return Machine(shared_memory_free(), files, usable_cores(), threads, psutil.virtual_memory().available)
 
 
 def of_settings(settings: Settings, cost: Cost | None, limits: Machine | None) -> list[Finding]:
@@ -40,8 +39,8 @@ def of_settings(settings: Settings, cost: Cost | None, limits: Machine | None) -
     found = []
     if waiting * cost.bytes > limits.shared_bytes:
         what = (
-            f"{waiting} batches of {cost.bytes / 2**20:.1f} MiB need {waiting * cost.bytes / 2**20:.0f} MiB "
-            f"in /dev/shm, which has {limits.shared_bytes / 2**20:.0f} MiB free"
+            f"{waiting} batches of {wording.size(cost.bytes)} need {wording.size(waiting * cost.bytes)} "
+            f"in /dev/shm, which has {wording.size(limits.shared_bytes)} free"
         )
         found.append(Finding("shared memory", what, LESS_SHARED_MEMORY))
     if waiting * cost.tensors + 4 * workers + OTHER_FILES > limits.open_files:

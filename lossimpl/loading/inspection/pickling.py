@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import context
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch.multiprocessing  # noqa: F401  (registers how tensors are sent)
 
-from lossimpl.loading.inspection.walk import DEEPEST, children
+from lossimpl.loading.data.objects import DEEPEST, children
 
 
 class Pretended:
@@ -35,15 +35,40 @@ def about_to_spawn() -> Iterator[None]:
         context.set_spawning_popen(before)
 
 
+class Counter:
+    """A file that keeps nothing and counts the bytes, so that a dataset larger than memory can be weighed."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def write(self, data: Any) -> int:
+        """Count the bytes of one piece."""
+        written = len(data) if isinstance(data, bytes) else memoryview(data).nbytes
+        self.size += written
+        return written
+
+    def beside(self, buffer: pickle.PickleBuffer) -> None:
+        """Count a buffer, such as that of an array, without copying it."""
+        self.size += buffer.raw().nbytes
+
+
 def attempt(value: Any) -> tuple[int | None, str]:
     """The size of the pickled value, or None and the reason why there is none."""
-    buffer = io.BytesIO()
+    counter = Counter()
     try:
         with about_to_spawn():
-            ForkingPickler(buffer, 4).dump(value)
+            ForkingPickler(counter, 5, True, counter.beside).dump(value)
     except Exception as error:
-        return None, f"{type(error).__name__}: {error}"
-    return buffer.tell(), ""
+        return None, f"{type(error).__name__}: {text_of(error)}"
+    return counter.size, ""
+
+
+def text_of(error: Exception) -> str:
+    """The message of an exception; empty for one that cannot be printed."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def pickled_size(value: Any) -> int | None:

@@ -39,19 +39,22 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Machine:
-    """What settings are compared with: bytes free in /dev/shm, file descriptors, cores, and the threads of BLAS."""
+    """What settings are compared with: bytes free in /dev/shm, file descriptors, cores, the threads of BLAS, and bytes
+    of memory that are available."""
 
     shared_bytes: int
     open_files: int
     cores: int
     blas_threads: int
+    memory_bytes: int = 1 << 62
 
 
 @dataclass(frozen=True)
 class Cost:
     """Seconds per batch of each stage in the loader's process, and the size of a batch.
 
-    `tensors` and `bytes` are those of one batch; `sample_seconds` is dataset and transform together, per sample.
+    `tensors` and `bytes` are those of one batch of `batch` samples; `sample_seconds` is dataset and transform together,
+    per sample, from `samples` of them. `slowest`: the samples that took longest, as [number, seconds].
     """
 
     sample_seconds: float
@@ -61,6 +64,8 @@ class Cost:
     tensors: int
     bytes: int
     samples: int
+    batch: int = 1
+    slowest: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,14 @@ class Inspection:
 
     `built`: whether the workload could be built. `has`: which functions and samplers it brings. `files`: how many files
     it names. `between`: seconds per batch on the way between processes. `copy`: seconds per batch to pin and to copy it
-    to an accelerator. `outcome`: how the job ended.
+    to an accelerator. `seconds`: how long the inspection took, `built_seconds`: of these for making the dataset.
+    `features`: what torch and Python offer here. `outcome`: how the job ended.
     """
 
     outcome: Outcome
     built: bool = False
+    built_seconds: float = 0.0
+    seconds: float = 0.0
     facts: Facts = field(default_factory=Facts)
     has: Mapping[str, bool] = field(default_factory=dict)
     files: int = 0
@@ -83,14 +91,20 @@ class Inspection:
     cost: Cost | None = None
     between: float | None = None
     copy: Mapping[str, float] = field(default_factory=dict)
+    features: str = ""
 
     @classmethod
     def of(cls, outcome: Outcome) -> Inspection:
-        """Collect the events `found`, each of which holds some of the fields."""
+        """Collect the events `found`, each of which holds some of the fields, or more findings."""
         found: dict[str, Any] = {}
+        findings: list[Any] = []
         for event in outcome.events:
             if event["event"] == "found":
+                findings += event.get("findings", [])
                 found |= {name: value for name, value in event.items() if name in cls.__dataclass_fields__}
+        found["findings"] = findings
+        if outcome.events:
+            found["seconds"] = outcome.events[-1]["at"] - outcome.events[0]["at"]
         for name, kind in {"facts": Facts, "machine": Machine, "cost": Cost}.items():
             found |= {name: kind(**found[name])} if name in found else {}
         for name, kind in {"findings": Finding, "obstacles": Obstacle}.items():

@@ -6,31 +6,58 @@ sends the same finished batch repeatedly. What the consumer then waits for is me
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
+from lossimpl import wording
 from lossimpl.loading.data.tree import walk
 from lossimpl.loading.inspection.device_copy import measure_copies
-from lossimpl.loading.inspection.result import Cost
+from lossimpl.loading.inspection.result import Cost, Finding
+from lossimpl.loading.inspection.transforms import timed_transforms
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.workload import Workload, is_iterable, length_of
 from lossimpl.measure.wall import now
 
-TRANSFORMS = ("transform", "transforms", "target_transform")  # torchvision's names, which most datasets follow
 MOST_SAMPLES = 512
+LONG_SECONDS = 1.0  # a call that takes so long is not repeated
+SLOWEST = 3  # that are named
+LATE_TIMES, LATE_SECONDS = 3.0, 0.005  # times the slowest of the first samples, and at least so long
 BATCHES_SENT = 24
 END = object()
 
 
+class Taken(NamedTuple):
+    """A sample with its number in the order of an epoch and the seconds that it took."""
+
+    number: int
+    sample: Any
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Gathered:
-    """The first samples, the seconds that all of them took, and how many of these in transforms."""
+    """The first samples, those of them that were timed, and the seconds of all these in transforms.
+
+    The very first sample warms up, so that it is timed only where there is no other.
+    """
 
     samples: list[Any]
-    seconds: float
+    timed: list[Taken]
     in_transforms: float
+
+    @property
+    def spent(self) -> list[float]:
+        """The seconds of each sample that was timed."""
+        return [one.seconds for one in self.timed]
+
+    @property
+    def slowest(self) -> tuple[tuple[int, float], ...]:
+        """The samples that took longest, by their numbers; those that were read repeatedly once."""
+        longest = {one.number: one.seconds for one in sorted(self.timed, key=lambda one: one.seconds)}
+        return tuple(sorted(longest.items(), key=lambda one: -one[1])[:SLOWEST])
 
 
 @dataclass(frozen=True)
@@ -41,71 +68,77 @@ class Probe:
     batch: Any
 
 
-class Timed:
-    """A transform that adds up the seconds spent in it."""
-
-    def __init__(self, inner: Callable[..., Any]) -> None:
-        self.inner, self.seconds = inner, 0.0
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        started = now()
-        try:
-            return self.inner(*args, **kwargs)
-        finally:
-            self.seconds += now() - started
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "inner":
-            raise AttributeError(name)
-        return getattr(self.inner, name)
+def indices(workload: Workload) -> Iterator[Any]:
+    """The indices in the order of the workload's own sampler, else the plain one."""
+    if workload.sampler is not None:
+        yield from workload.sampler
+    elif workload.batch_sampler is not None:
+        yield from itertools.chain.from_iterable(workload.batch_sampler)
+    else:
+        yield from range(length_of(workload.dataset) or 0)
 
 
-def timed_transforms(dataset: Any) -> list[Timed]:
-    """Put a clock around each transform of the dataset, and of a dataset inside it (Subset); return the clocks."""
-    clocks = []
-    while dataset is not None:
-        for name in TRANSFORMS:
-            inner = getattr(dataset, name, None)
-            if callable(inner) and not isinstance(inner, type):
-                clocks.append(Timed(inner))
-                setattr(dataset, name, clocks[-1])
-        dataset = vars(dataset).get("dataset") if hasattr(dataset, "__dict__") else None
-    return clocks
-
-
-def source(dataset: Any) -> Iterator[Any]:
-    """Samples in the plain order of the dataset, again from the start when it ends; `END` marks each end."""
+def source(workload: Workload) -> Iterator[Any]:
+    """Samples in order, each with its number, again from the start when it ends; `END` marks each end."""
     while True:
-        if is_iterable(dataset):
-            yield from iter(dataset)
+        if is_iterable(workload.dataset):
+            yield from enumerate(workload.dataset)
         else:
-            for index in range(length_of(dataset) or 0):
-                yield dataset[index]
+            for number, index in enumerate(indices(workload)):
+                yield number, workload.dataset[index]
         yield END
 
 
-def take(dataset: Any, count: int, seconds: float) -> tuple[list[Any], list[float]]:
-    """At least one and at most `count` samples within about `seconds`, and what each took; none of an empty dataset."""
-    samples: list[Any] = []
-    spent: list[float] = []
-    end, items = now() + seconds, source(dataset)
-    while len(samples) < count and (not samples or now() < end):
+def take(samples: Iterator[Any], count: int, seconds: float) -> list[Taken]:
+    """At least one and at most `count` samples within about `seconds`; none of an empty dataset."""
+    taken: list[Taken] = []
+    end = now() + seconds
+    while len(taken) < count and (not taken or now() < end):
         started = now()
-        item = next(items)
-        if item is not END:
-            spent.append(now() - started)
-            samples.append(item)
-        elif not samples:
+        item = next(samples)
+        if item is END and not taken and (item := next(samples)) is END:
             break
-    return samples, spent
+        if item is not END:
+            number, sample = item
+            taken.append(Taken(number, sample, now() - started))
+    return taken
 
 
 def gather(workload: Workload, seconds: float) -> Gathered:
-    """Take samples for about `seconds`, with a clock around each transform."""
-    take(workload.dataset, 1, 0.0)
+    """Take samples for about `seconds`, with a clock around each transform.
+
+    Where the first sample alone takes so long, it is what is known of the others.
+    """
     clocks = timed_transforms(workload.dataset)
-    samples, spent = take(workload.dataset, MOST_SAMPLES, seconds)
-    return Gathered(samples, sum(spent), sum(clock.seconds for clock in clocks))
+    samples = source(workload)
+    first, later = take(samples, 1, 0.0), []
+    if first and first[0].seconds < seconds:
+        for clock in clocks:
+            clock.seconds = 0.0
+        later = take(samples, MOST_SAMPLES, seconds)
+    taken = [one.sample for one in (*first, *later)]
+    return Gathered(taken, later or first, sum(clock.seconds for clock in clocks))
+
+
+def late_samples(workload: Workload, gathered: Gathered) -> Iterator[Finding]:
+    """Whether a sample from the middle and the last one can be made, and cost what the first ones do."""
+    length = length_of(workload.dataset) or 0
+    if is_iterable(workload.dataset) or workload.sampler or workload.batch_sampler or length <= len(gathered.samples):
+        return
+    for index in (length // 2, length - 1):
+        started = now()
+        try:
+            workload.dataset[index]
+        except Exception as error:
+            what = f"sample {index} of {length:,} raises {type(error).__name__}: {str(error)[:100]}"
+            yield Finding("late samples", what, "only the first samples were measured: check this one")
+            continue
+        spent, usual = now() - started, median(gathered.spent)
+        if spent > max(LATE_TIMES * max(gathered.spent), LATE_SECONDS):
+            what = (
+                f"sample {index} of {length:,} takes {wording.seconds(spent)}, the first ones {wording.seconds(usual)}"
+            )
+            yield Finding("late samples", what, "rates and times of an epoch are those of the first samples")
 
 
 def probe(gathered: Gathered, workload: Workload, settings: Settings, seconds: float) -> Probe:
@@ -118,19 +151,29 @@ def probe(gathered: Gathered, workload: Workload, settings: Settings, seconds: f
         first: Any = samples[0]
         each, batch = timed(lambda: (collate or default_convert)(first), seconds)
     else:
-        full = [samples[index % len(samples)] for index in range(size)]
+        full = whole_batch(workload, samples, size)
         each, batch = timed(lambda: (collate or default_collate)(full), seconds)
-    per_sample, inside = gathered.seconds / len(samples), gathered.in_transforms / len(samples)
+    count = len(gathered.timed)
+    per_sample, inside = sum(gathered.spent) / count, gathered.in_transforms / count
     tensors, total = weight(batch)
-    cost = Cost(per_sample, (per_sample - inside) * size, inside * size, each, tensors, total, len(samples))
-    return Probe(cost, batch)
+    of_batch = ((per_sample - inside) * size, inside * size, each, tensors, total)
+    return Probe(Cost(per_sample, *of_batch, samples=count, batch=size, slowest=gathered.slowest), batch)
+
+
+def whole_batch(workload: Workload, samples: list[Any], size: int) -> Any:
+    """What collate gets: a list of samples, or what the dataset's `__getitems__` makes of a whole batch."""
+    fetch = getattr(workload.dataset, "__getitems__", None)
+    if fetch and not is_iterable(workload.dataset):
+        return fetch(list(itertools.islice(itertools.cycle(indices(workload)), size)))
+    return [samples[index % len(samples)] for index in range(size)]
 
 
 def timed(call: Callable[[], Any], seconds: float) -> tuple[float, Any]:
-    """The median seconds of a call that is repeated for about `seconds`, three times at least, and its last result."""
+    """The median seconds of a call that is repeated for about `seconds`, and three times unless that takes long; and
+    its last result."""
     spent: list[float] = []
     end = now() + seconds
-    while len(spent) < 3 or (now() < end and len(spent) < 50):
+    while (len(spent) < 3 and sum(spent) < LONG_SECONDS) or (now() < end and len(spent) < 50):
         started = now()
         result = call()
         spent.append(now() - started)

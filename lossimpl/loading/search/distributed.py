@@ -22,36 +22,60 @@ from lossimpl.loading.harness.job import Events
 from lossimpl.loading.settings import Settings
 
 EPOCHS, WORLD = 2, 2
+SECONDS = 15.0  # for torchrun and its ranks to import torch
 CURE = "use DistributedSampler and call its set_epoch before each epoch"
 
 
 def measure(bench: Bench) -> dict[str, Any]:
     """The line of DistributedSampler over `WORLD` processes under torchrun."""
-    outcome = bench.job(f"{__name__}:{launch.__name__}", Settings(), 0.0)
+    outcome = bench.job(f"{__name__}:{launch.__name__}", Settings(), SECONDS)
     found, fault = outcome.first("shards"), diagnose(outcome)
     if found and found["fault"]:
         fault = Diagnosis("wrong-data", found["fault"], CURE)
-    line = {"kind": "distributed", "dataset": bench.dataset, "world": WORLD, "sizes": found and found["sizes"]}
-    return {**line, **vars(fault)}
+    line = {"kind": "distributed", "dataset": bench.dataset, "world": WORLD}
+    line |= {"sizes": found and found["sizes"], "shares": found and found["shares"]}
+    return {**line, "status": fault.status, "reason": fault.reason, "advice": fault.advice}
 
 
 def judge(epochs: Sequence[Sequence[Sequence[str]]], length: int, shuffled: bool) -> str | None:
     """What is wrong with the shards (epoch x rank x indices) of a dataset of `length` samples, or None.
 
-    DistributedSampler repeats up to one sample per rank, so that all have equally many; more is a fault.
+    DistributedSampler makes all ranks equally long: it repeats up to one sample per rank, or with drop_last leaves as
+    many out; more is a fault.
     """
     for number, ranks in enumerate(epochs):
         found = Counter(index for rank in ranks for index in rank)
         missing, repeated = length - len(found), found.total() - len(found)
+        equal = len({len(rank) for rank in ranks}) == 1
         if missing > 0 and repeated:
             return f"epoch {number}: the shards overlap: {repeated} samples repeated, {missing} of {length} missing"
-        if missing > 0:
+        if missing >= len(ranks) or (missing > 0 and not equal):
             return f"epoch {number}: {missing} of {length} samples belong to no rank"
         if repeated >= len(ranks):
             return f"epoch {number}: the ranks share {repeated} samples"
     if shuffled and len(epochs) > 1 and epochs[0] == epochs[1]:
         return "every epoch has the same order: `sampler.set_epoch(epoch)` is not called before each epoch"
     return None
+
+
+def shares(ranks: Sequence[Sequence[str]], length: int) -> str:
+    """What the shards of an epoch have in common and leave out, in words.
+
+    >>> shares([["0", "2"], ["1", "3"]], 4), shares([["0"], ["1"]], 3)
+    ('disjoint and complete', 'disjoint, without 1 of 3 samples')
+    >>> shares([["0", "2"], ["1", "0"]], 3)
+    'complete, with 1 sample repeated to make the ranks equal'
+    """
+    found = Counter(index for rank in ranks for index in rank)
+    missing, repeated = length - len(found), found.total() - len(found)
+    if missing > 0:
+        return f"disjoint, without {missing} of {length} samples"
+    plural = "s" * (repeated != 1)
+    return (
+        f"complete, with {repeated} sample{plural} repeated to make the ranks equal"
+        if repeated
+        else "disjoint and complete"
+    )
 
 
 def launch(job: Mapping[str, Any], events: Events) -> None:
@@ -70,7 +94,8 @@ def launch(job: Mapping[str, Any], events: Events) -> None:
             raise RuntimeError(f"torchrun ended with exit code {ended.returncode}: {ended.stderr[-2000:]}")
         found = json.loads(result.read_text())
     fault = judge(found["epochs"], found["length"], found["shuffled"])
-    events("shards", sizes=[len(rank) for rank in found["epochs"][0]], fault=fault)
+    ranks = found["epochs"][0]
+    events("shards", sizes=list(map(len, ranks)), shares=shares(ranks, found["length"]), fault=fault)
 
 
 def deliver(dataset: str) -> dict[str, Any]:
@@ -86,12 +111,12 @@ def deliver(dataset: str) -> dict[str, Any]:
     if sampler is None:
         own: Any = DistributedSampler(workload.dataset, shuffle=True)
         sampler, set_epoch = own, own.set_epoch
-    loader: Any = DataLoader(wrap(workload.dataset, None), sampler=sampler, collate_fn=Collate(len, True))
+    loader: Any = DataLoader(wrap(workload.dataset, None), sampler=sampler, collate_fn=Collate(len))
     epochs = []
     for epoch in range(EPOCHS):
         if set_epoch is not None:
             set_epoch(epoch)
-        mine = [index for pairs, _ in loader for index, _ in pairs]
+        mine = [mark.place for batch in loader for mark in batch.marks]
         ranks: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(ranks, mine)
         epochs.append(ranks)

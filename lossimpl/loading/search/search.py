@@ -1,42 +1,42 @@
-"""The search within a time budget: screen one argument at a time, then successive halving over what is left.
+"""The search within a time budget: paired rounds over a field of settings, then verdicts on the data of the fastest.
 
-Screening finds, for each argument, the values that are certainly slower; only combinations of the others are tried.
-They start with short measurements in random order, and after each round the better third goes on with three times the
-time (Jamieson and Talwalkar 2016). A setting whose interval overlaps that of the best is not dropped. The last part of
-the budget goes to the verdicts on the data and to the matrix of arguments.
+The first rounds compare worker counts, kept or started again for each epoch. Around the fastest of these the other
+arguments are varied, one at a time and then together, and more rounds follow while the budget lasts. At the end the
+finalists meet their simpler twins, so that no setting is recommended that a simpler one equals. What is left of the
+budget goes to the matrix of arguments and to other loaders.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from lossimpl.loading.bench import Bench
-from lossimpl.loading.row import Row
+from lossimpl.loading import deadlines
+from lossimpl.loading.bench import Bench, hopeless
+from lossimpl.loading.data.verdict import STRICT
+from lossimpl.loading.harness.launcher import Outcome
+from lossimpl.loading.inspection.result import Inspection
 from lossimpl.loading.search import distributed, matrix, peers
-from lossimpl.loading.search.space import Axes, one_at_a_time, product
+from lossimpl.loading.search.measured import Measured, merged, with_verdict
+from lossimpl.loading.search.race import Race
+from lossimpl.loading.search.space import Axes, starters, twins, variants
 from lossimpl.loading.search.store import Record, Store
 from lossimpl.loading.settings import Settings
+from lossimpl.measure.threads import usable_cores
 from lossimpl.measure.wall import now
 
-SHORTEST = 0.25  # seconds of driving in the first round
-SHARE_MATRIX = 0.25  # of the budget, for the matrix of arguments
-KEPT = 3  # one of so many goes on
-SECONDS_FOR_A_PEER, SECONDS_FOR_TORCHRUN = 5.0, 10.0
-VALUES_KEPT = 2  # of each argument after the screening
+SHORTEST, LONGEST = 0.2, 0.6  # seconds of driving in each round
+KEPT = 3  # finalists
+ROUNDS, FINAL_ROUNDS = 8, 4  # rounds that are enough; and for the finalists and their twins
+FAILURES = 3  # settings that fail before the search gives up
+SHORT_BUDGET = 30.0  # seconds; below, nothing is spent beside the answer
+SHARE_FIRST, SHARE_VARIED, SHARE_FINAL = 0.35, 0.6, 0.75  # of the budget, when each part ends at the latest
+SECONDS_FOR_A_PEER, SECONDS_FOR_TORCHRUN = 5.0, 15.0
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Measured(Row):
-    """A row of a search: `budget` seconds of driving were asked for, `key` finds it again in the store."""
-
-    key: str = ""
-    budget: float = 0.0
 
 
 def silent(what: str) -> None:
@@ -46,35 +46,76 @@ def silent(what: str) -> None:
 
 @dataclass
 class Search:
-    """A search over one dataset. `report` is called with what is done next; `store` keeps what was found."""
+    """A search over one dataset.
+
+    `first` are settings to try before all others. `report` is called with what is done next, `show` with each row;
+    `store` keeps what was found; `started` is when the budget began. `needed`: the seconds of the smallest search,
+    where the budget is shorter. `stopped`: why the search ended early.
+    """
 
     bench: Bench
     base: Settings
     axes: Axes
     budget: float
     store: Store = field(default_factory=Store)
+    first: Sequence[Settings] = ()
     report: Report = silent
+    show: Callable[[Measured], None] | None = None
     rows: list[Measured] = field(default_factory=list)
+    race: Race = field(default_factory=Race)
+    judged: dict[Settings, Measured] = field(default_factory=dict)
     effects: list[Record] = field(default_factory=list)
     others: list[Record] = field(default_factory=list)
     started: float = field(default_factory=now)
+    needed: float | None = None
+    stopped: str = ""
 
     @property
     def left(self) -> float:
         """Seconds of the budget that are left."""
         return self.started + self.budget - now()
 
-    def run(self) -> None:
-        """The whole search; what was found so far is in `rows`, `effects` and `others` at any moment."""
-        finalists = self.find()
-        self.explain()
-        self.compare((finalists or [self.base])[0])
+    def left_until(self, share: float) -> float:
+        """Seconds until so much of the budget is spent; a short budget goes to the answer alone."""
+        stretched = share if self.budget > SHORT_BUDGET else share + (1 - SHARE_FINAL)
+        return self.left - (1 - stretched) * self.budget
 
-    def find(self) -> list[Settings]:
-        """The settings that were confirmed, the fastest of the short measurements first."""
-        finalists = self.halve(self.candidates(self.screen()))
-        self.confirm(finalists)
-        return finalists
+    @property
+    def seen(self) -> Inspection:
+        """What the inspection found, or nothing where it was interrupted."""
+        return self.bench.inspected.get(self.base.batch_size, Inspection(Outcome()))
+
+    def run(self) -> None:
+        """The whole search; what was found so far is in `rows`, `judged`, `effects` and `others` at any moment."""
+        if self.possible():
+            self.find()
+        if not self.stopped and self.needed is None and self.budget > SHORT_BUDGET:
+            self.explain()
+            self.compare((self.race.alive or [self.base])[0])
+
+    def possible(self) -> bool:
+        """Whether the budget allows an answer at all; a dataset that cannot be read has its row."""
+        seen = self.bench.inspect(self.base)
+        if hopeless(self.base, seen):
+            self.measure(self.base, 0)
+            self.stopped = "the dataset cannot be read"
+            return False
+        least = deadlines.smallest_search(self.base, seen, self.driving, self.bench.zygote.start_seconds)
+        self.needed = least if least > max(self.left, 0.0) and least > self.budget / 2 else None
+        return self.needed is None
+
+    def find(self) -> None:
+        """Rounds over the starters and what varies the fastest of them, then the finalists with their verdicts."""
+        seen = self.bench.inspect(self.base)
+        cores = seen.machine.cores if seen.machine else usable_cores()
+        field_ = list(dict.fromkeys([*self.first, *starters(self.base, self.axes, seen.facts, cores)]))
+        self.round(0, field_, SHARE_FIRST)
+        self.judge_leader()
+        self.rounds(1, 2, SHARE_FIRST)
+        if not self.stopped:
+            self.vary()
+            self.judge_leader()
+            self.finish()
 
     def ask(self, kind: str, settings: Settings, answer: Callable[[], Record], **more: Any) -> Record:
         """The stored line that answers this question, else a new one."""
@@ -82,83 +123,163 @@ class Search:
         fixed = {"dataset": bench.dataset, "step": bench.step, "consumer": bench.consumer, "seed": bench.seed}
         return self.store.answer({"kind": kind, "scenario": asdict(settings), **fixed, **more}, answer)
 
-    def measure(self, settings: Settings, seconds: float, verdict_seconds: float = 0.0) -> Measured:
-        """One row, from the store where it is there already."""
+    def measure(self, settings: Settings, number: int) -> Measured:
+        """The row of one setting in one round, from the store where it is there already."""
         self.report(settings.text)
+        seconds = self.driving
 
         def answer() -> Record:
-            return {**asdict(self.bench.measure(settings, seconds, verdict_seconds)), "budget": seconds}
+            known = any(row.stall_fraction is not None for row in self.of(settings))
+            row = self.bench.measure(settings, seconds, verdict_seconds=0.0, stall=not known)
+            return {**asdict(row), "budget": seconds, "number": number}
 
-        line = self.ask("measurement", settings, answer, budget=seconds, verdict_seconds=verdict_seconds)
-        self.rows.append(Measured.from_record(line))
-        return self.rows[-1]
-
-    def shuffled(self, settings: Sequence[Settings]) -> list[Settings]:
-        """In an order that does not follow the values, so that a drift of the machine favours none of them."""
-        return random.Random(self.bench.seed).sample(list(settings), len(settings))
-
-    def screen(self) -> dict[Settings, Measured]:
-        """The workers first, then each other argument from the best number of workers."""
-        facts = self.bench.inspect(self.base).facts
-        counts = product(self.base, {"num_workers": self.axes["num_workers"]}, facts)
-        found = {one: self.measure(one, SHORTEST) for one in self.shuffled(counts)}
-        with_workers = {one: row for one, row in found.items() if one.num_workers} or found
-        start = max(with_workers, key=lambda one: with_workers[one].ranked_rate)
-        others = {name: values for name, values in self.axes.items() if name != "num_workers"}
-        singles = self.shuffled([one for one in one_at_a_time(start, others, facts) if one not in found])
-        for one in sorted(singles, key=lambda one: one.multiprocessing_context is not None):  # the slow starters last
-            if self.left < self.budget / 2:
-                break
-            found[one] = self.measure(one, SHORTEST)
+        found = Measured.from_record(self.ask("measurement", settings, answer, budget=seconds, number=number))
+        self.rows.append(found)
+        self.race.note(settings, number, found)
+        if self.show is not None:
+            self.show(found)
         return found
 
-    def candidates(self, screened: dict[Settings, Measured]) -> list[Settings]:
-        """The combinations of the values that the screening did not show to be slower."""
-        best = max(screened, key=lambda one: screened[one].ranked_rate)
-        kept = {name: values_left(name, screened) for name in self.axes}
-        found = product(self.base, kept, self.bench.inspect(self.base).facts)
-        return list(dict.fromkeys([best, *found]))
-
-    def halve(self, settings: list[Settings]) -> list[Settings]:
-        """Rounds of growing time over a shrinking field, while the budget lasts."""
-        seconds = SHORTEST
-        while len(settings) > 1 and self.left > self.budget * (SHARE_MATRIX + 0.2):
-            found: dict[Settings, Measured] = {}
-            for one in self.shuffled(settings):
-                if self.left < self.budget * (SHARE_MATRIX + 0.1) and found:
-                    break
-                found[one] = self.measure(one, seconds)
-            settings = survivors(found)
-            if len(found) <= KEPT:
-                break
-            seconds *= KEPT
-        return settings
-
-    def confirm(self, finalists: list[Settings]) -> None:
-        """Measure the best once more for longer, with their verdicts, and the smallest worker counts beside them."""
-        facts = self.bench.inspect(self.base).facts
-        smallest = product(self.base, {"num_workers": sorted(self.axes["num_workers"])[:2]}, facts)
-        for one in dict.fromkeys([*finalists[:KEPT], *smallest]):
-            self.measure(one, self.confirming_seconds, self.verdict_seconds)
-
     @property
-    def confirming_seconds(self) -> float:
-        """Seconds of driving for each of the last settings: depends on the budget alone, so that a resume finds it."""
-        return min(4.0, max(2 * SHORTEST, self.budget / 30))
+    def driving(self) -> float:
+        """Seconds of driving per row: depends on the budget alone, so that a resumed search finds its rows."""
+        return min(LONGEST, max(SHORTEST, self.budget / 200))
 
     @property
     def verdict_seconds(self) -> float:
-        """Seconds for the four runs of a verdict, likewise."""
-        return min(10.0, max(1.0, self.budget / 15))
+        """Seconds for the runs of a verdict, likewise."""
+        return min(10.0, max(0.5, self.budget / 15))
+
+    def cost(self, settings: Settings) -> float:
+        """The seconds that another row of these settings will take."""
+        known = [row.seconds for row in self.rows if row.settings == settings and row.seconds]
+        return max(known) if known else 1.3 * self.bench.timing_seconds(settings, self.driving)
+
+    def verdict_cost(self, settings: Settings) -> float:
+        """The seconds that the verdict on these settings will take, and that of the reference where it is not known."""
+        samples = self.bench.verdict_samples(settings, self.verdict_seconds)
+        sides = {settings, replace(settings.without_workers(), pin_memory=False)}
+        new = [one for one in sides if (one, samples) not in self.bench.delivered]
+        seen, imports = self.bench.inspect(settings), self.bench.zygote.start_seconds
+        return sum(2 * deadlines.fingerprint(one, seen, samples, imports) for one in new)
+
+    def shuffled(self, settings: Iterable[Settings], number: int) -> list[Settings]:
+        """In an order that does not follow the values and is another in each round."""
+        listed = list(settings)
+        return random.Random(1000 * self.bench.seed + number).sample(listed, len(listed))
+
+    def round(self, number: int, settings: Iterable[Settings], share: float) -> None:
+        """One row of each setting, as far as time allows, with time for one verdict left."""
+        for one in settings:
+            if self.stopped or one in self.race.out:
+                continue
+            reserve = 0.0 if self.judged else self.verdict_cost(one)
+            if self.rows and self.left_until(share) < self.cost(one) + reserve:
+                continue
+            self.measure(one, number)
+            self.stop_if_hopeless()
+        self.race.drop_slower()
+
+    def rounds(self, first: int, count: int, share: float) -> None:
+        """So many more rounds over what is still in."""
+        for number in range(first, first + count):
+            self.round(number, self.shuffled(self.race.alive, number), share)
+
+    def stop_if_hopeless(self) -> None:
+        """Give up where the first settings all failed alike."""
+        failed = [row for row in self.rows if row.status not in ("ok", "invalid", "skipped")]
+        if len(failed) >= FAILURES and not self.race.rates:
+            self.stopped = f"the first {len(failed)} settings failed"
+
+    def vary(self) -> None:
+        """Around the fastest: the other arguments one at a time, then the combinations of what did not lose."""
+        facts, number = self.bench.inspect(self.base).facts, 1 + max(self.race.numbers, default=0)
+        leaders = self.race.alive[:2]
+        found = dict.fromkeys(one for leader in leaders for one in variants(leader, self.axes, facts))
+        costly = sorted(found, key=lambda one: one.multiprocessing_context is not None)  # the slow starters last
+        for added in range(2):
+            alive = [one for one in costly if one not in self.race.out]
+            self.round(number + added, [*leaders, *alive], SHARE_VARIED)
+        self.rounds(1 + max(self.race.numbers, default=0), ROUNDS - 4, SHARE_VARIED)
+
+    def finish(self) -> None:
+        """The finalists beside their simpler twins in rounds of their own, then verdicts until one is good."""
+        facts = self.bench.inspect(self.base).facts
+        finalists = self.race.alive[:KEPT]
+        simple = [two for one in finalists for two in twins(one, self.axes, facts) if self.worth(two)]
+        field_ = list(dict.fromkeys([*finalists, *simple]))
+        start = 1 + max(self.race.numbers, default=0)
+        for number in range(start, start + FINAL_ROUNDS):
+            self.round(number, self.shuffled([one for one in field_ if one not in self.race.out], number), SHARE_FINAL)
+        for one in self.race.order(one for one in field_ if one not in self.race.out):
+            if self.left > self.verdict_cost(one) and len(self.good) < KEPT:
+                self.judge(one)
+        if not self.good:
+            self.judge_leader()
+
+    def worth(self, settings: Settings) -> bool:
+        """Whether a twin was not already shown to be slower."""
+        return settings not in self.race.out and settings not in self.judged
+
+    @property
+    def good(self) -> list[Measured]:
+        """The rows with a verdict that an answer may have."""
+        return [row for row in self.judged.values() if row.status == "ok" and row.verdict in STRICT]
+
+    def judge_leader(self) -> None:
+        """Verdicts on the fastest, until one is good, so that no time is spent on settings that cannot be used.
+
+        Where three settings with workers are wrong, all with workers are taken for wrong, and no workers are judged.
+        """
+        wrong = 0
+        while not self.stopped and (alive := self.race.alive) and alive[0] not in self.judged:
+            if self.left < self.verdict_cost(alive[0]):
+                return
+            row = self.judge(alive[0])
+            if row.status == "ok":
+                return
+            wrong += 1
+            if wrong >= FAILURES and row.settings.num_workers:
+                self.race.out |= {one for one in self.race.alive if one.num_workers}
+        if not self.race.alive and self.judged and not self.good:
+            self.stopped = "every setting delivers wrong data"
+
+    def judge(self, settings: Settings) -> Measured:
+        """The row that stands for all rounds of these settings, with its verdict; a wrong one is out."""
+        if settings in self.judged:
+            return self.judged[settings]
+        self.report(f"the data of {settings.text}")
+        samples = self.bench.verdict_samples(settings, self.verdict_seconds)
+
+        def answer() -> Record:
+            row = self.bench.explained(self.bench.judge(merged(self.of(settings)), samples))
+            return {**asdict(row), "budget": self.driving}
+
+        rounds = len(self.of(settings))
+        found = Measured.from_record(self.ask("verdict", settings, answer, samples=samples, rounds=rounds))
+        self.judged[settings] = found
+        if found.status != "ok":
+            self.race.out.add(settings)
+        return found
+
+    def of(self, settings: Settings) -> list[Measured]:
+        """All rows of these settings."""
+        return [row for row in self.rows if row.settings == settings]
+
+    def merged_rows(self) -> list[Measured]:
+        """One row per setting, standing for all its rounds, with its verdict where there is one."""
+        return [
+            with_verdict(merged(self.of(one)), self.judged.get(one)) for one in {row.settings: 0 for row in self.rows}
+        ]
 
     def explain(self) -> None:
         """The matrix of arguments, while there is time."""
         seen = self.bench.inspect(self.base)
         for change in matrix.changes(self.base, seen.facts, seen.has):
-            if self.left <= 0:
+            samples = self.bench.verdict_samples(change.settings, self.verdict_seconds / 2)
+            if self.left < self.verdict_cost(change.settings):
                 return
             self.report(f"what {change.argument} changes")
-            samples = self.bench.verdict_samples(change.settings, self.verdict_seconds / 2)
             answer = partial(matrix.effect, self.bench, self.base, change, samples)
             more = {"argument": change.argument, "samples": samples}
             self.effects.append(self.ask("argument", change.settings, answer, **more))
@@ -166,7 +287,7 @@ class Search:
     def compare(self, settings: Settings) -> None:
         """The best settings with a cold page cache, peers, the shards of distributed training, while there is time."""
         for kind, name, seconds, answer in self.comparisons(settings):
-            if self.left > seconds:
+            if self.left > seconds + self.cost(settings):
                 self.report(name)
                 self.others.append(self.ask(kind, settings, answer, name=name))
 
@@ -174,9 +295,9 @@ class Search:
         """Kind and name of each line beside the rows, the seconds that it may take, and how to measure it."""
         bench, facts = self.bench, self.bench.inspect(self.base).facts
         if bench.inspect(settings).files:
-            yield "cold", "the first reading from disk", SECONDS_FOR_A_PEER, partial(self.cold, settings)
+            yield "cold", "the first reading from disk", 1.0, partial(self.cold, settings)
         for peer in peers.PEERS:
-            answer = partial(peers.measure, bench, peer, settings, self.confirming_seconds)
+            answer = partial(peers.measure, bench, peer, settings, self.driving)
             yield "peer", f"the peer {peer}", SECONDS_FOR_A_PEER, answer
         if not facts.iterable and facts.length:
             answer = partial(distributed.measure, bench)
@@ -185,29 +306,4 @@ class Search:
     def cold(self, settings: Settings) -> Record:
         """The line of these settings after the kernel was asked to forget the dataset's files."""
         row = replace(self.bench.blank(settings), kind="cold")
-        return asdict(self.bench.time(row, self.confirming_seconds, cold=True))
-
-
-def values_left(name: str, screened: dict[Settings, Measured]) -> list[Any]:
-    """The values of one argument that may still be the best: those that are not certainly slower than the fastest."""
-    by_value: dict[Any, Measured] = {}
-    for one, row in screened.items():
-        value = getattr(one, name)
-        if value not in by_value or row.ranked_rate > by_value[value].ranked_rate:
-            by_value[value] = row
-    order = sorted(by_value, key=lambda value: -by_value[value].ranked_rate)
-    top = by_value[order[0]]
-    near = [value for value in order if by_value[value].ranked_rate and by_value[value].overlaps(top)]
-    if name == "in_order" and True in near:
-        return [True]  # what reorders the data must be certainly faster to be worth a try
-    return near[:VALUES_KEPT] or order[:1]
-
-
-def survivors(found: dict[Settings, Measured]) -> list[Settings]:
-    """The better third, and up to as many again that are statistically tied with the best, fastest first."""
-    order = sorted((one for one in found if found[one].ranked_rate), key=lambda one: -found[one].ranked_rate)
-    if not order:
-        return []
-    third = order[: max(1, len(order) // KEPT)]
-    close = [one for one in order[len(third) :] if found[one].overlaps(found[order[0]])]
-    return [*third, *close[: len(third)]]
+        return asdict(self.bench.time(row, self.driving, cold=True))

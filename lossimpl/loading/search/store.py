@@ -38,7 +38,7 @@ class Store:
         """The record that answers the question: the one that is there, else a new one, written before it returns."""
         key = key_of(question)
         if key not in self.records:
-            self.put({"key": key, **ask()})
+            self.put({**ask(), "key": key})
         return self.records[key]
 
     def put(self, record: Record) -> None:

@@ -3,6 +3,10 @@
 The steady state begins once one more batch has come than may wait in the queue (`num_workers * prefetch_factor`): until
 then the consumer receives what was made while it waited. Where epochs are too short for a steady state, whole epochs
 are the unit, their start included.
+
+Workers start together, so their batches come in bursts of one each, and whatever is computed of a part of an epoch is
+computed of whole rounds: as many batches as there are workers. Counting from the middle of a burst would make the same
+loader faster or slower by its prefetch_factor.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median_high
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,33 +37,41 @@ class Steady:
     samples: tuple[int, ...]
 
 
-def steady(trace: Trace, fill: int) -> Steady:
-    """Leave out the first `fill + 1` batches of each epoch."""
-    kept, position, epoch = [], 0, -1
-    for index, number in enumerate(trace["epoch"]):
-        position = position + 1 if number == epoch else 0
-        epoch = number
-        if position > fill:
-            kept.append(index)
+def steady(trace: Trace, fill: int, workers: int) -> Steady:
+    """Of each epoch the whole rounds after the first `fill + 1` batches."""
+    size = max(1, workers)
+    first = -(-(fill + 1) // size) * size
+    kept: list[int] = []
+    for at in by_epoch(trace).values():
+        kept += at[first : len(at) - len(at) % size]
     return Steady(*(tuple(trace[name][index] for index in kept) for name in ("wait", "step", "samples")))
 
 
-def rates(trace: Trace, fill: int, workers: int) -> tuple[float, ...]:
+def by_epoch(trace: Trace) -> dict[int, list[int]]:
+    """The places of each epoch's batches."""
+    found: dict[int, list[int]] = {}
+    for index, number in enumerate(trace["epoch"]):
+        found.setdefault(number, []).append(index)
+    return found
+
+
+def rates(trace: Trace, fill: int, workers: int, keep: bool = False) -> tuple[float, ...]:
     """Samples per second, one figure per window of steady batches, else per whole epoch, else for the whole trace.
 
-    A window holds at least one batch of each worker, because batches of different workers come in bursts.
+    A window holds whole rounds. `keep`: workers are kept, so that a later epoch does not begin with their start.
     """
     if not trace["wait"]:
         return ()
-    if has_steady_state(trace, fill):
-        part = steady(trace, fill)
-        size = max(1, workers, -(-len(part.wait) // WINDOWS))
+    if has_steady_state(trace, fill, workers):
+        part, round_ = steady(trace, fill, workers), max(1, workers)
+        size = round_ * -(-len(part.wait) // (WINDOWS * round_))
         spent = [wait + step for wait, step in zip(part.wait, part.step, strict=True)]
         return tuple(
             sum(part.samples[start : start + size]) / sum(spent[start : start + size])
             for start in range(0, max(1, len(spent) - size + 1), size)
         )
     whole = whole_epochs(trace)
+    whole = whole[1:] if keep and len(whole) > 1 else whole
     return whole or (sum(trace["samples"]) / (sum(trace["wait"]) + sum(trace["step"])),)
 
 
@@ -74,17 +86,28 @@ def whole_epochs(trace: Trace) -> tuple[float, ...]:
     return tuple(found)
 
 
-def has_steady_state(trace: Trace, fill: int) -> bool:
+def has_steady_state(trace: Trace, fill: int, workers: int) -> bool:
     """Whether `rates` are those of a steady state (True) or of whole epochs with their start (False)."""
-    return len(steady(trace, fill).wait) >= SHORTEST_STEADY * max(1, len(trace["openings"]) // 2)
+    return len(steady(trace, fill, workers).wait) >= SHORTEST_STEADY * max(1, len(trace["openings"]) // 2)
 
 
-def starts(trace: Trace) -> list[tuple[float, float]]:
-    """For each epoch that was begun: the seconds of `iter()`, and of `iter()` with the first batch."""
-    first: dict[int, float] = {}
-    for number, wait in zip(trace["epoch"], trace["wait"], strict=True):
-        first.setdefault(number, wait)
-    return [(opening, first[number]) for number, opening in trace["openings"] if number in first]
+class Start(NamedTuple):
+    """Of an epoch's start the seconds of `iter()`, until the first batch, and until a batch of each worker has come."""
+
+    opening: float
+    first: float
+    round: float
+
+
+def starts(trace: Trace, workers: int) -> list[Start]:
+    """The start of each epoch that was begun; of one with fewer batches than workers all of them count."""
+    epochs, found = by_epoch(trace), []
+    for number, opening in trace["openings"]:
+        if at := epochs.get(number):
+            early = at[: max(1, workers)]
+            until = sum(trace["wait"][index] for index in early) + sum(trace["step"][index] for index in early[:-1])
+            found.append(Start(opening, trace["wait"][at[0]], until))
+    return found
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float | None]:
@@ -99,48 +122,51 @@ def percentiles(values: Sequence[float]) -> dict[str, float | None]:
     return {f"p{percent}": value for percent, value in zip(PERCENTILES, found, strict=True)}
 
 
-def stall_fraction(trace: Trace, fill: int) -> float | None:
+def stall_fraction(trace: Trace, fill: int, workers: int) -> float | None:
     """The share of the time that the consumer waited for data, in the steady state where there is one."""
-    part = steady(trace, fill)
+    part = steady(trace, fill, workers)
     wait, step = (part.wait, part.step) if len(part.wait) >= SHORTEST_STEADY else (trace["wait"], trace["step"])
     total = sum(wait) + sum(step)
     return sum(wait) / total if total else None
 
 
-def restart_seconds(trace: Trace, persistent: bool) -> float | None:
-    """From the end of an epoch to the first batch of the next: the median over the epochs after the first.
+def restart(trace: Trace, persistent: bool, workers: int) -> Start | None:
+    """From the end of an epoch to the next: the median over the epochs after the first.
 
     Where no second epoch was begun, the start of the first, unless its workers would have been kept: then None.
     """
-    seen = [first for _, first in starts(trace)]
+    seen = starts(trace, workers)
     later = seen[1:] or ([] if persistent else seen)
-    return median_high(later) if later else None
+    return Start(*map(median_high, zip(*later, strict=True))) if later else None
 
 
-def epoch_rate(rate: float, restart: float | None, length: int | None, batch: int) -> float:
+def epoch_rate(rate: float, start: float | None, length: int | None, early: int) -> float:
     """Samples per second over a whole epoch of `length` samples: the steady rate, and once the wait for the start.
 
-    length / (restart + (length - batch) / rate); the steady rate itself where length or restart is unknown.
+    length / (start + (length - early) / rate), where `early` samples have come after `start` seconds; the steady rate
+    itself where length or start is unknown.
     """
-    if not length or restart is None or rate <= 0:
+    if not length or start is None or rate <= 0:
         return rate
-    return length / (restart + max(0, length - batch) / rate)
+    return length / (start + max(0, length - early) / rate)
 
 
 def numbers_of(events: Mapping[str, Mapping[str, Any]], settings: Settings, length: int | None) -> dict[str, Any]:
     """The numbers of a loading row from the events of a timing job."""
     free, fill = events["free"]["trace"], settings.prefetched
-    found, opened = rates(free, fill, settings.num_workers), starts(free)
+    workers = settings.num_workers
+    found, opened = rates(free, fill, workers, settings.persistent_workers), starts(free, workers)
+    again = restart(free, settings.persistent_workers, workers)
     memories = [events[name]["memory"]["pss_bytes"] for name in ("opened", "free", "stepped") if name in events]
-    waits = steady(free, fill).wait or tuple(free["wait"])
+    waits = steady(free, fill, workers).wait or tuple(free["wait"])
     ended = events.get("shutdown", {})
     row: dict[str, Any] = {
         "samples_per_second": found,
-        "steady_state": has_steady_state(free, fill),
+        "steady_state": has_steady_state(free, fill, workers),
         "build_seconds": events["built"]["seconds"],
-        "iter_seconds": opened[0][0] if opened else None,
-        "first_batch_seconds": opened[0][1] if opened else None,
-        "restart_seconds": restart_seconds(free, settings.persistent_workers),
+        "iter_seconds": opened[0].opening if opened else None,
+        "first_batch_seconds": opened[0].first if opened else None,
+        "restart_seconds": again.first if again else None,
         "shutdown_seconds": ended.get("seconds"),
         "batch_seconds": percentiles(waits),
         "cpu_cores": events["free"]["cpu"],
@@ -148,15 +174,21 @@ def numbers_of(events: Mapping[str, Mapping[str, Any]], settings: Settings, leng
         "pss_growth_bytes": memories[-1] - memories[0],
         "batches": len(free["wait"]),
         "page_cache": ended.get("page_cache"),
-        "stall_fraction": stall_fraction(events["stepped"]["trace"], fill) if "stepped" in events else None,
+        "stall_fraction": stall_fraction(events["stepped"]["trace"], fill, workers) if "stepped" in events else None,
     }
-    return {**row, **ranking(found, row, length, max(free["samples"], default=0))}
+    batch = max(free["samples"], default=0)
+    start = again.round if again and row["steady_state"] else None
+    return {**row, **ranking(found, start, length, max(1, workers) * batch)}
 
 
-def ranking(found: Sequence[float], row: Mapping[str, Any], length: int | None, batch: int) -> dict[str, float]:
-    """The median rate with its interval, and the same over whole epochs, which is what settings are ranked by."""
+def ranking(found: Sequence[float], start: float | None, length: int | None, early: int) -> dict[str, float | None]:
+    """The median rate with its interval, and the same over whole epochs, which is what settings are ranked by.
+
+    One value alone has no interval.
+    """
     if not found:
         return {}
-    ends = dict(zip(("rate", "rate_low", "rate_high"), median_interval(found), strict=True))
-    restart = row["restart_seconds"] if row["steady_state"] else None
-    return {**ends, **{f"epoch_{name}": epoch_rate(rate, restart, length, batch) for name, rate in ends.items()}}
+    middle, low, high = median_interval(found)
+    ends = {"rate": middle, "rate_low": low, "rate_high": high}
+    ends |= {f"epoch_{name}": epoch_rate(rate, start, length, early) for name, rate in ends.items()}
+    return {name: end if len(found) > 1 or not name.endswith(("low", "high")) else None for name, end in ends.items()}

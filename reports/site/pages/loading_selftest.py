@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lossimpl import wording
@@ -16,9 +16,12 @@ SEARCH = (
     ("Chosen", "by the search"), ("Best of the product", "in the final comparison"),
 )  # fmt: skip
 OVERHEAD = (
-    ("Dataset", "without workers"), ("Epoch", "of an empty loop"), ("Epochs", "of both loops, alternating"),
-    ("Added", "by the drive loop to an epoch"), ("Interval", "of the median"),
+    ("Dataset", ""), ("Measured", "the drive loop of a search, or a user's own loop under observe"), ("Workers", ""),
+    ("Epoch", "of an empty loop"), ("Epochs", "of both loops, alternating"), ("Added", "to an epoch"),
+    ("Interval", "of the median"),
 )  # fmt: skip
+NEAR_BEST = 0.95  # of the best rate
+GAIN_ERROR = 0.2  # of the measured gain
 Record = Mapping[str, Any]
 
 
@@ -29,31 +32,66 @@ def sections(material: Material) -> list[dict[str, Any]]:
             "machine": machine,
             "reading": reading(record),
             "search": Table(
-                "The search against measuring all combinations", SEARCH, [_searched(one) for one in record["search"]]
+                "The search against measuring all combinations",
+                SEARCH,
+                [_searched(one) for one in part(record, "search")],
             ),
-            "overhead": Table("What measuring adds", OVERHEAD, [_added(one) for one in record["overhead"]]),
+            "overhead": Table("What measuring adds", OVERHEAD, [_added(one) for one in part(record, "overhead")]),
         }
         for machine, record in material.results.loader_tests.items()
     ]
 
 
+def part(record: Record, name: str) -> Sequence[Record]:
+    """The results of a part that is a list; empty where it was not measured."""
+    found: Sequence[Record] = record.get(name, [])
+    return found
+
+
 def reading(record: Record) -> str:
-    """What the search reached, and what the drive loop adds.
+    """What each part that was measured showed.
 
     >>> reading({"search": [{"dataset": "digits", "chosen_of_best": 0.984, "share_of_time": 0.21}],
     ...          "overhead": [{"dataset": "digits", "added": 0.004}]})
-    'On digits the search reached 98 % of the best rate in 21 % of the time, and the drive loop adds 0.4 %.'
+    'On digits the search reached 98 % of the best rate in 21 % of the time; the drive loop adds 0.4 %.'
     """
-    found = [
-        f"on {one['dataset']} the search reached {wording.percent(one['chosen_of_best'])} of the best rate in "
-        f"{wording.percent(one['share_of_time'])} of the time"
-        for one in record["search"]
-        if "chosen_of_best" in one
-    ]
-    most = max((one["added"] for one in record["overhead"]), default=None)
-    found += [f"and the drive loop adds {wording.percent(max(0.0, most))}"] if most is not None else []
-    text = ", ".join(found)
+    text = "; ".join([*_of_search(record), *_of_overhead(record), *_of_observe(record)])
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _of_search(record: Record) -> Iterator[str]:
+    """How near the chosen settings come to the best, in all searches and by dataset, and whether budgets were kept."""
+    searches = part(record, "search")
+    shares = [run["of_best"] for one in searches for run in one.get("runs", [])]
+    if shares:
+        asked = sum(one.get("searches", 0) for one in searches)
+        good = sum(share >= NEAR_BEST for share in shares)
+        yield f"the search came within 5 % of the best rate in {good} of {asked} runs"
+    for one in searches:
+        if "chosen_of_best" in one:
+            reached, spent = wording.percent(one["chosen_of_best"]), wording.percent(one["share_of_time"])
+            yield f"on {one['dataset']} the search reached {reached} of the best rate in {spent} of the time"
+    if budget := record.get("budget"):
+        yield f"it kept its budget in {budget['kept']} of {len(budget['runs'])} runs"
+
+
+def _of_overhead(record: Record) -> Iterator[str]:
+    """The most that measuring adds on any dataset."""
+    added: dict[str, float] = {}
+    for one in part(record, "overhead"):
+        name = one.get("what", "drive loop")
+        added[name] = max(one["added"], added.get(name, 0.0))
+    for name, most in added.items():
+        yield f"{'the drive loop' if name == 'drive loop' else name} adds {wording.percent(most)}"
+
+
+def _of_observe(record: Record) -> Iterator[str]:
+    """What `observe` finds and predicts."""
+    if found := record.get("bottlenecks"):
+        yield f"observe named the planted bottleneck in {found['named']} of {len(found['runs'])} runs"
+    if trained := part(record, "trainings"):
+        good = sum(abs(one["error"]) <= GAIN_ERROR for one in trained)
+        yield f"its predicted gain was within 20 % of the measured one in {good} of {len(trained)} trainings"
 
 
 def _searched(one: Record) -> list[Cell]:
@@ -73,6 +111,8 @@ def _searched(one: Record) -> list[Cell]:
 def _added(one: Record) -> list[Cell]:
     return [
         Cell(one["dataset"]),
+        Cell(one.get("what", "drive loop")),
+        Cell(str(one.get("workers", 0)), sort=one.get("workers", 0)),
         number(one["epoch_seconds"], wording.seconds),
         Cell(str(one["epochs"]), sort=one["epochs"]),
         number(one["added"], wording.percent),

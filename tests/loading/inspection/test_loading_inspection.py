@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from lossimpl.loading import Workload
 from lossimpl.loading.harness.launcher import Outcome
+from lossimpl.loading.inspection import stages
 from lossimpl.loading.inspection.result import Inspection
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.validity import Facts
@@ -46,3 +50,14 @@ def test_stages_that_settings_leave_out_have_no_seconds():
     assert alone == dict(zip(names, (2.0, 3.0, 4.0, None, None, 8.0), strict=True))
     assert pinned == dict(zip(names, (2.0, 3.0, 4.0, 5.0, 6.0, 7.0), strict=True))
     assert (seen.sample_seconds, Inspection(Outcome()).sample_seconds) == (1.0, 1e-3)
+
+
+def test_samples_are_numbered_as_in_an_epoch():
+    """The first one warms up and is kept; a dataset of three that is read again has no fourth; the mean is of all."""
+    gathered = stages.gather(Workload([1.0, 2.0, 3.0]), 0.001)
+    assert gathered.samples[:5] == [1.0, 2.0, 3.0, 1.0, 2.0]
+    assert [one.number for one in gathered.timed[:4]] == [1, 2, 0, 1]
+    taken = [stages.Taken(0, 1.0, 0.1), stages.Taken(1, 2.0, 0.5), stages.Taken(2, 3.0, 0.3), stages.Taken(1, 2.0, 0.3)]
+    cost = stages.probe(stages.Gathered([1.0, 2.0], taken, 0.0), Workload([1.0]), Settings(batch_size=2), 0.0).cost
+    assert (cost.slowest, cost.sample_seconds, cost.samples) == (((1, 0.5), (2, 0.3), (0, 0.1)), pytest.approx(0.3), 4)
+    assert stages.gather(Workload([]), 0.001).samples == []

@@ -9,60 +9,95 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from rich.console import Console
 
-from lossimpl.loading.data.verdict import AUGMENTATION, ORDER, SAME
+from lossimpl.loading.data.verdict import AUGMENTATION, ORDER, REPEATED, SAME
 from lossimpl.loading.harness import processes
 from lossimpl.loading.harness.launcher import Outcome
 from lossimpl.loading.inspection.result import Inspection
 from lossimpl.loading.search import answer
-from lossimpl.loading.search.search import Measured, Search, survivors
+from lossimpl.loading.search.measured import Measured, merged
+from lossimpl.loading.search.race import Race, certainly_slower
+from lossimpl.loading.search.search import Search
+from lossimpl.loading.search.space import default_axes, starters, twins, variants
 from lossimpl.loading.search.store import Store, key_of
-from lossimpl.loading.search.summary import Summary, latest, show
+from lossimpl.loading.search.summary import Summary, paste, show
 from lossimpl.loading.settings import Settings
+from lossimpl.loading.validity import Facts
 
 
-def row(workers, rate, spread=0.05, verdict=SAME, stall=0.5, pss=100, status="ok", **more):
-    """A row with what the answer needs."""
-    ends = {"epoch_rate": rate, "epoch_rate_low": rate * (1 - spread), "epoch_rate_high": rate * (1 + spread)}
+def row(workers, rates, verdict=SAME, stall=0.5, pss=100, status="ok", **more):
+    """A row with what the answer needs: one rate, or one per round."""
+    rates = [rates] if isinstance(rates, int | float) else rates
+    ends = {"epoch_rate": rates[0], "epoch_rate_low": min(rates), "epoch_rate_high": max(rates)}
     known = {"status": status, "verdict": verdict, "stall_fraction": stall, "pss_bytes": pss, "step": 0.01}
-    return Measured("any", vars(Settings(num_workers=workers)), **known, **ends, **more)
+    known |= {"rounds": tuple(enumerate(rates))} | more
+    return Measured("any", vars(Settings(num_workers=workers)), **ends, **known)
 
 
 def test_the_fastest_with_the_same_data_is_the_answer():
     """One that reorders is offered apart, wrong data never."""
-    rows = [row(0, 100), row(1, 200), row(2, 300, verdict=ORDER), row(3, 400, status="wrong-data")]
+    rows = [row(0, [100] * 3), row(1, [200] * 3), row(2, [300] * 3, verdict=ORDER), row(3, 400, status="wrong-data")]
     found = answer.choose(rows, stall_bound=0.05)
     assert (found.best, found.reordered, found.refused) == (rows[1], rows[2], [rows[3]])
     assert all(one.status == "ok" for one in found.pareto)
 
 
-def test_overlapping_intervals_are_not_ranked():
+def test_settings_that_are_nearly_equal_in_each_round_are_tied():
     """Of two that are statistically tied and nearly equal the smaller is taken, and the other named beside it."""
-    rows = [row(4, 101), row(1, 100), row(0, 50)]
+    rows = [row(4, [101, 99, 103]), row(1, [100, 100, 102]), row(0, [50, 50, 50])]
     found = answer.choose(rows, stall_bound=0.05)
     assert (found.best, list(found.tied)) == (rows[1], [rows[0]])
 
 
-def test_a_much_faster_setting_is_preferred_to_a_small_one():
-    """Overlap alone does not make 20 percent slower good enough."""
-    rows = [row(4, 120, spread=0.2), row(1, 100, spread=0.2)]
+def test_a_slow_machine_slows_all_of_a_round_and_changes_no_answer():
+    """Rates that vary threefold from round to round are compared within rounds."""
+    rows = [row(2, [300, 100, 200]), row(1, [150, 50, 100]), row(0, [140, 52, 99])]
     assert answer.choose(rows, 0.05).best == rows[0]
+
+
+def test_the_luckiest_of_single_values_is_not_the_answer():
+    """A setting of one round does not beat one of three."""
+    rows = [row(2, [300]), row(1, [200, 210, 205])]
+    assert answer.choose(rows, 0.05).best == rows[1]
+
+
+def test_settings_whose_draws_repeat_are_never_the_answer():
+    """They are named, so that nobody takes the faster rate by hand."""
+    frozen = row(4, [500] * 3, verdict=REPEATED, status="wrong-data")
+    found = answer.choose([frozen, row(0, [100] * 3)], 0.05)
+    assert (found.best.settings.num_workers, found.repeated) == (0, frozen)
+
+
+def test_an_answer_from_rows_without_any_verdict_says_so():
+    """As after a Ctrl-C in the first round."""
+    found = answer.choose([row(workers, 100 + 10 * workers, verdict=None) for workers in range(7)], 0.05)
+    assert (found.provisional, found.best.settings.num_workers) == (True, 6)
+    assert "data not compared" in answer.sentence(found.best)
+
+
+def test_the_sentence_says_how_much_of_the_data_was_read():
+    """The first samples, or all of them."""
+    part = row(1, 100, verdict_samples=64, verdict_whole=False, length=1797)
+    assert "in the first 64 of 1,797 samples of 2 epochs" in answer.sentence(part)
+    assert "in all 64 samples" in answer.sentence(replace(part, verdict_whole=True))
 
 
 def test_the_smallest_under_the_stall_bound():
     """The fewest workers that keep the stall under it, even where more are faster."""
-    rows = [row(0, 100, stall=0.3), row(1, 200, stall=0.04), row(2, 400, stall=0.01)]
+    rows = [row(0, [100] * 3, stall=0.3), row(1, [200] * 3, stall=0.04), row(2, [400] * 3, stall=0.01)]
     assert answer.choose(rows, 0.05).smallest == rows[1]
 
 
 def test_the_pareto_leaves_out_what_is_beaten_in_all_three():
     """Slower, waits longer, needs more memory."""
-    rows = [row(2, 400, stall=0.1, pss=100), row(1, 100, stall=0.2, pss=200), row(0, 50, stall=0.3, pss=50)]
+    rows = [row(2, [400] * 3, stall=0.1), row(1, [100] * 3, stall=0.2, pss=200), row(0, [50] * 3, stall=0.3, pss=50)]
     assert list(answer.choose(rows, 0.05).pareto) == [rows[0], rows[2]]
 
 
@@ -77,10 +112,48 @@ def test_the_answer_mentions_other_augmentation():
     assert "other augmentation" in answer.sentence(row(1, 100, verdict=AUGMENTATION))
 
 
-def test_survivors_include_ties_with_the_best():
-    """The better third, and as many again that overlap with it."""
-    found = {Settings(num_workers=number): row(number, 100 + number, spread=0.5) for number in range(6)}
-    assert [one.num_workers for one in survivors(found)] == [5, 4, 3, 2]
+@pytest.mark.parametrize(
+    ("one", "other", "slower"),
+    [
+        ([10], [100], False),  # one value is no interval, however small
+        ([10, 11], [100, 90], True),
+        ([80, 99], [100, 100], False),
+        ([85, 88, 89], [100] * 3, True),
+        ([95] * 4, [100] * 4, True),
+        ([97] * 6, [100] * 6, False),  # within the margin of four percent
+    ],
+)
+def test_a_setting_is_dropped_only_where_every_round_agrees(one, other, slower):
+    """By the margins of `race.MARGINS`."""
+    assert certainly_slower(dict(enumerate(one)), dict(enumerate(other))) == slower
+
+
+def test_a_race_drops_nothing_after_one_round():
+    """Not even the slowest."""
+    race = Race()
+    for workers, rate in ((0, 306.0), (1, 309.0), (2, 30.0)):
+        race.note(Settings(num_workers=workers), 0, row(workers, rate))
+    race.drop_slower()
+    assert [one.num_workers for one in race.alive] == [1, 0, 2]
+
+
+def test_the_row_of_a_setting_has_the_median_of_its_rounds():
+    """With the interval over them; a failure in any round counts."""
+    rounds = [replace(row(1, rate), number=number) for number, rate in enumerate((100, 300, 200))]
+    assert (merged(rounds).epoch_rate, merged(rounds).rounds) == (200, ((0, 100), (1, 300), (2, 200)))
+    assert merged([*rounds, row(1, 0.0, status="error")]).status == "error"
+
+
+def test_the_first_settings_are_the_most_telling():
+    """Without workers, then as many as cores, kept and not; the twins of a setting are simpler in one argument."""
+    axes = default_axes(2, Facts())
+    found = starters(Settings(), axes, Facts(), 2)
+    assert [(one.num_workers, one.persistent_workers) for one in found[:3]] == [(0, False), (2, True), (2, False)]
+    kept = Settings(num_workers=4, persistent_workers=True, prefetch_factor=4)
+    simple = [one.changes(kept) for one in twins(kept, axes, Facts())]
+    assert simple == [{"num_workers": 2}, {"persistent_workers": False}, {"prefetch_factor": None}]
+    varied = {one.multiprocessing_context for one in variants(Settings(num_workers=2), axes, Facts())}
+    assert varied == {None, "forkserver", "spawn"}
 
 
 def test_a_store_finds_what_it_wrote_and_forgives_a_cut_line(tmp_path):
@@ -100,10 +173,11 @@ def test_a_resumed_search_measures_nothing_twice(bench, tmp_path):
     """The second search answers from the file what the first one measured."""
     axes = {"num_workers": (0, 1)}
     first = Search(bench("good"), Settings(batch_size=8), axes, 20.0, Store(tmp_path / "results.jsonl"))
-    first.screen()
+    settings = [Settings(batch_size=8), Settings(batch_size=8, num_workers=1)]
+    first.round(0, settings, 0.5)
     second = Search(bench("good"), Settings(batch_size=8), axes, 20.0, Store(tmp_path / "results.jsonl"))
     second.bench.measure = lambda *args: pytest.fail("measured again")
-    second.screen()
+    second.round(0, settings, 0.5)
     assert sorted(one.key for one in first.rows) == sorted(one.key for one in second.rows)
 
 
@@ -149,6 +223,63 @@ def test_the_command_reports_an_invalid_request(tmp_path):
     assert "prefetch_factor" in summary["refused"][0]["reason"]
 
 
+def test_a_dataset_that_fails_everywhere_stops_after_three_settings(bench):
+    """With one message that names all of them."""
+    search = Search(bench("error_value_error"), Settings(batch_size=8), default_axes(2, Facts()), 60.0)
+    search.run()
+    assert len(search.rows) == 3
+    assert search.stopped == "the first 3 settings failed"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("no_such_module_at_all:f", "no_such_module_at_all"),
+        ("nope.py:f", "nope.py"),
+        ("loading_faults:nobody", "nobody"),
+    ],
+)
+def test_a_dataset_that_does_not_exist_is_a_wrong_name(tmp_path, dataset, words):
+    """Exit code 2, in seconds."""
+    running = command("--dataset", dataset, "--output", str(tmp_path / "r.jsonl"), stderr=subprocess.PIPE, cwd=tmp_path)
+    started = time.monotonic()
+    _, said = running.communicate(timeout=120)
+    assert (running.returncode, words in said, time.monotonic() - started < 30) == (2, True, True), said
+
+
+def test_a_file_is_a_dataset_too(tmp_path):
+    """`FILE.py:FACTORY`, with a class that spawned workers must find; `--apply` prints the call alone."""
+    (tmp_path / "own.py").write_text(
+        "class Own:\n    def __len__(self): return 64\n    def __getitem__(self, index): return float(index)\n"
+    )
+    arguments = ("--dataset", "own.py:Own", "--budget", "10", "--set", "num_workers=0", "--apply")
+    running = command(*arguments, "--output", str(tmp_path / "r.jsonl"), stdout=subprocess.PIPE, cwd=tmp_path)
+    text, _ = running.communicate(timeout=120)
+    assert (running.returncode, text) == (0, "DataLoader(\n    dataset,\n    batch_size=32,\n)\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dataset", "words"), [("SlowBuild", "constructing the dataset takes 30"), ("SlowSamples", "a sample takes 1.0")]
+)
+def test_a_slow_dataset_is_not_hung(tmp_path, dataset, words):
+    """A constructor of 30 s and samples of 1 s: the budget that a search needs, and not an accusation."""
+    running = command(
+        "--dataset", f"loading_faults:{dataset}", "--output", str(tmp_path / "r.jsonl"), stdout=subprocess.PIPE
+    )
+    text, _ = running.communicate(timeout=240)
+    text = " ".join(text.split())
+    assert (running.returncode, words in text, "use --budget" in text, "hang" in text) == (1, True, True, False), text
+
+
+def test_the_call_to_paste_has_the_parts_of_the_dataset_by_name():
+    """It runs once these names exist."""
+    text = paste(Measured("any", vars(Settings(num_workers=2, generator=3))), ["collate_fn"])
+    names = {"DataLoader": lambda dataset, **named: named, "dataset": 0, "collate_fn": 1, "torch": torch}
+    found = eval(text, names)
+    assert (found["num_workers"], found["collate_fn"], found["generator"].initial_seed()) == (2, 1, 3)
+
+
 def test_a_failure_of_many_settings_is_printed_once_and_as_it_is():
     """Square brackets in a dataset's message are no markup, also where they look like a closing tag."""
     failed = {"status": "error", "reason": "ValueError: [/data/7.jpg] bad", "advice": "look at [it]"}
@@ -165,23 +296,16 @@ def test_a_failure_of_many_settings_is_printed_once_and_as_it_is():
 
 def summary(found):
     """A summary of an answer and nothing else."""
-    return Summary("any", found, (), (), Inspection(Outcome()), 0.05, 10.0, 1.0, False)
+    return Summary("any", found, (), (), (), Inspection(Outcome()), 0.05, 10.0, 1.0, False)
 
 
 def test_the_record_of_a_summary_has_the_documented_names():
     """Programs read them: the answer's rows are lines like those before it, and JSON holds all of it."""
     record = summary(answer.choose([row(1, 100, key="k", budget=2.0)], 0.05)).record()
     assert list(record) == [
-        *("key", "kind", "dataset", "sentence", "best", "tied", "smallest", "reordered", "pareto", "refused"),
-        *("arguments", "others", "facts", "findings", "cost", "stall_bound", "budget", "seconds", "interrupted"),
+        *("key", "kind", "dataset", "sentence", "best", "provisional", "tied", "smallest", "reordered", "repeated"),
+        *("pareto", "refused", "tried", "lines", "arguments", "others", "facts", "findings", "cost", "stall_bound"),
+        *("budget", "seconds", "needed", "stopped", "interrupted"),
     ]
     assert (record["best"]["key"], record["best"]["budget"], record["best"]["epoch_rate"]) == ("k", 2.0, 100)
     assert json.loads(json.dumps(record))["best"]["scenario"]["num_workers"] == 1
-
-
-def test_the_latest_row_of_a_setting_is_the_one_with_a_verdict():
-    """Of rows with a verdict the longest counts, and one without never hides it."""
-    short, long = row(1, 100, budget=0.5), row(1, 90, budget=1.0)
-    unjudged = row(1, 120, budget=9.0, verdict=None)
-    assert latest([long, short, unjudged]) == [long]
-    assert latest([unjudged]) == [unjudged]

@@ -34,13 +34,33 @@ def test_no_values_have_no_percentiles():
 
 def test_whole_epochs_count_where_there_is_no_steady_state():
     """40 samples in 4 + 3 x 1 + 1 s, twice."""
-    assert not analysis.has_steady_state(TRACE, fill=2)
+    assert not analysis.has_steady_state(TRACE, fill=2, workers=1)
     assert analysis.rates(TRACE, fill=2, workers=1) == (5.0, 5.0)
+
+
+def test_workers_that_are_kept_are_not_started_again():
+    """The first epoch, which starts them, is no whole epoch like the later ones."""
+    later = {**TRACE, "wait": [9.0, 1.0, 1.0, 1.0, 4.0, 1.0, 1.0, 1.0]}
+    assert analysis.rates(later, fill=9, workers=1, keep=True) == (5.0,)
+
+
+@pytest.mark.parametrize("batches", [12, 16, 18])
+@pytest.mark.parametrize("fill", [4, 8, 9])
+def test_batches_that_come_in_bursts_are_counted_by_rounds(batches, fill):
+    """Four workers in step: four batches of 10 samples each 2 s, wherever the queue's fill cuts; 20 samples/s."""
+    waits = [2.0 if number % 4 == 0 else 0.0 for number in range(batches)]
+    trace = {"wait": waits * 2, "step": [0.0] * 2 * batches, "samples": [10] * 2 * batches}
+    trace |= {"epoch": [0] * batches + [1] * batches, "openings": [(0, 0.0), (1, 0.0)], "tails": [(0, 0.0), (1, 0.0)]}
+    if analysis.has_steady_state(trace, fill, 4):
+        assert set(analysis.rates(trace, fill, 4)) == {20.0}
+    start = analysis.restart(trace, False, 4)
+    assert (start.first, start.round) == (2.0, 2.0)
+    assert analysis.epoch_rate(20.0, start.round, 10 * batches, 40) == pytest.approx(20.0)
 
 
 def test_the_steady_state_leaves_out_the_start_of_each_epoch():
     """With an empty queue three batches per epoch are left, 10 samples in 1 s each."""
-    assert analysis.has_steady_state(TRACE, fill=0)
+    assert analysis.has_steady_state(TRACE, fill=0, workers=0)
     assert set(analysis.rates(TRACE, fill=0, workers=0)) == {10.0}
 
 
@@ -48,7 +68,8 @@ def test_the_steady_state_leaves_out_the_start_of_each_epoch():
 def test_restart_is_the_wait_at_the_start_of_a_later_epoch(persistent, openings, seconds):
     """Of one epoch alone, its own start, unless its workers would have been kept."""
     trace = {**TRACE, "openings": TRACE["openings"][:openings]}
-    assert analysis.restart_seconds(trace, persistent) == seconds
+    found = analysis.restart(trace, persistent, workers=0)
+    assert (found and found.first) == seconds
 
 
 def test_an_epoch_is_its_start_and_the_rest_at_the_steady_rate():
