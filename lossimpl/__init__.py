@@ -11,9 +11,14 @@ Everything public is here by name, and imported on first use: torch takes second
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import sys
 
+TYPE_CHECKING = False  # as type checkers know it; importing `typing` would take longer than all the rest
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.machinery import ModuleSpec
+    from typing import Any
+
     from lossimpl import nn
     from lossimpl.comparison import Comparison, compare
     from lossimpl.dispatch import Choice, choose, compute
@@ -119,3 +124,37 @@ def unknown(name: str) -> str:
 def __dir__() -> list[str]:
     """The public names, imported or not."""
     return sorted({*globals(), *__all__})
+
+
+class _WithTorch:
+    """An import hook: registers the operators at the end of the import of torch, so that saved programs load.
+
+    `import lossimpl` imports no torch, which takes seconds, and torch may be imported after it. The hook finds torch as
+    the other finders do and adds one step to its loader; it is there until torch is imported.
+    """
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """The spec of torch that the other finders give, its loader told to import the operators after torch."""
+        if name != "torch":
+            return None
+        others = (one for one in sys.meta_path if one is not self)
+        found: Any = next(filter(None, (one.find_spec(name, path, target) for one in others)), None)
+        if found is not None and found.loader is not None:
+            found.loader.exec_module = self.then_register(found.loader.exec_module)
+        return found  # type: ignore[no-any-return]  # whatever the other finders gave
+
+    def then_register(self, execute: Callable[[object], None]) -> Callable[[object], None]:
+        """The execution of torch's module, then the registration."""
+
+        def exec_module(module: object) -> None:
+            execute(module)
+            sys.meta_path.remove(self)
+            importlib.import_module("lossimpl.operators")
+
+        return exec_module
+
+
+if "torch" in sys.modules:
+    importlib.import_module("lossimpl.operators")
+else:
+    sys.meta_path.insert(0, _WithTorch())

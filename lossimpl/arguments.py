@@ -93,6 +93,19 @@ def described(value: Any) -> str:
     return f"{line}{' ...' if rest else ''} ({type(value).__name__})"
 
 
+def is_transformed(tensor: Tensor) -> bool:
+    """Whether a tensor belongs to a transform of `torch.func`, or has a tangent of forward-mode differentiation."""
+    return torch._C._functorch.is_functorch_wrapped_tensor(tensor) or has_tangent(tensor)
+
+
+def has_tangent(value: Any) -> bool:
+    """Whether a value is a tensor with a tangent of forward-mode differentiation."""
+    if not isinstance(value, Tensor) or torch.autograd.forward_ad._current_level < 0:
+        return False
+    dual = torch.autograd.forward_ad.unpack_dual(value)  # type: ignore[no-untyped-call]  # torch's is untyped
+    return dual.tangent is not None
+
+
 def supported(dtypes: Dtypes, arguments: tuple[Any, ...]) -> bool:
     """Whether a kernel may check the arguments itself: tensors of the expected dtypes, and no gradient for an option.
 

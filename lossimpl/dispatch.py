@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function
 
 from lossimpl import registry
 from lossimpl.arguments import Dtypes, Option, described, options_of, plain, supported, supported_dtypes
@@ -122,6 +123,11 @@ def compute(name: str, *tensors: Tensor, implementation: str = "auto", **options
     return call(name, implementation, *arguments.args)
 
 
+def overriding(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments that stand for tensors and take calls over by `__torch_function__`, as the proxies of torch.fx."""
+    return tuple(one for one in arguments if not isinstance(one, Tensor) and hasattr(type(one), "__torch_function__"))
+
+
 def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     """Check the arguments, then compute. `arguments` are the loss's own, all of them, in order.
 
@@ -133,13 +139,16 @@ def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     chosen = resolved(name, implementation, device)
     options, dtypes = KNOWN[name]
     arguments = plain(options, arguments)
-    if torch.is_autocast_enabled(device):
+    if not isinstance(first, Tensor) and (stand_ins := overriding(arguments)):
+        result: Tensor = handle_torch_function(call, stand_ins, name, implementation, *arguments)
+        return result
+    if (device in registry.KERNELS or torch.amp.is_autocast_available(device)) and torch.is_autocast_enabled(device):
         arguments = tuple(map(widened, arguments))
     if chosen == "native":
         if not supported(dtypes, arguments):
             registry.get(name).check(*arguments)
         try:
-            result: Tensor = FUNCTIONS[name, "native", device](*arguments)
+            result = FUNCTIONS[name, "native", device](*arguments)
             return result
         except Unavailable:  # raised only after the check has accepted the arguments
             if implementation == "native":

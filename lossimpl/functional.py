@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lossimpl.dispatch import call
@@ -20,8 +21,12 @@ from lossimpl.spec import Name, Reduction
 
 
 def warn_of_broadcast(input: Any, target: Any) -> None:
-    """Warn as torch does: a target of another shape broadcasts, which is rarely intended."""
-    if isinstance(input, Tensor) and isinstance(target, Tensor) and input.shape != target.shape:
+    """Warn as torch does: a target of another shape broadcasts, which is rarely intended. A compiler cannot warn."""
+    try:
+        differ = isinstance(input, Tensor) and isinstance(target, Tensor) and input.shape != target.shape
+    except RuntimeError:  # a nested tensor has no shape; the loss refuses it by name
+        return
+    if differ and not torch.compiler.is_compiling():
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
             "This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",

@@ -121,9 +121,7 @@ def add_maker(loss: str, name: str, maker: Function) -> None:
 
 
 def torch_runs_on(device: str) -> str | None:
-    """Why torch cannot use this device type here, or None."""
-    if device not in DEVICES:
-        return f"device type {device!r} is not served: it must be one of {', '.join(DEVICES)}"
+    """Why torch cannot use this device type here, or None; other devices than CUDA have tensors only where it can."""
     if device == "cuda" and not torch.cuda.is_available():
         return "torch sees no CUDA device"
     return None
@@ -139,6 +137,8 @@ def naive_serves(case: Case) -> str | None:
 
 def native_available(device: str) -> str | None:
     """Why the fused kernels cannot run on this device type here, or None."""
+    if device not in KERNELS:
+        return f"native has kernels for {' and '.join(KERNELS)} only, not for {device}"
     reason = torch_runs_on(device)
     if reason is not None:
         return reason

@@ -17,6 +17,7 @@ from lossimpl.agreement.uses import REFERENCE, call
 from lossimpl.spec import OURS, Function, Loss, Unavailable
 
 Produce = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+View = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 ASSERTED = "device-side assert"  # how CUDA reports, at the next synchronisation, that a kernel refused a value
 RECENT = 4  # the implementations of one check follow each other; more would keep the tensors of large cases alive
 _recent: dict[tuple[Check, str, str], dict[str, Tensor]] = {}
@@ -58,8 +59,10 @@ def run_check(loss: Loss, name: str, function: Function, check: Check, dtype: st
     return judged(loss, name, produce, check, dtype, device)
 
 
-def judged(loss: Loss, name: str, produce: Produce, check: Check, dtype: str, device: str = "cpu") -> Result:
-    """The result of a check, from what `produce` computes from its tensors."""
+def judged(
+    loss: Loss, name: str, produce: Produce, check: Check, dtype: str, device: str = "cpu", view: View = dict
+) -> Result:
+    """The result of a check, from what `produce` computes from its tensors; `view` is what it computes of them."""
     tensors = check.tensors(dtype, device)
     expected: dict[str, Tensor] = {}
 
@@ -74,7 +77,7 @@ def judged(loss: Loss, name: str, produce: Produce, check: Check, dtype: str, de
         return Result(loss.name, check.name, name, device, dtype, status, *described)
 
     try:
-        expected = {} if check.raises else expectation(loss, check, dtype, device)
+        expected = {} if check.raises else view(expectation(loss, check, dtype, device))
     except Exception as error:
         return result("error", reason=f"the oracle failed: {type(error).__name__}: {error}")
     try:

@@ -42,7 +42,7 @@ class Backward:
     def differentiate(self, value: Tensor, inputs: Tensors, names: tuple[str, ...]) -> Tensors:
         """The backward pass of a value computed from these inputs."""
         gradients = torch.autograd.grad(value, [inputs[name] for name in names], self.incoming(value.detach()))
-        return {"value": value.detach()} | _named(names, gradients)
+        return {"value": value.detach()} | named(names, gradients)
 
 
 once = Backward()
@@ -98,7 +98,7 @@ def backward_twice(function: Function, tensors: Tensors, options: Mapping[str, A
     wanted = [inputs[name] for name in names]
     first = torch.autograd.grad(value, wanted, torch.ones_like(value), retain_graph=True)
     second = torch.autograd.grad(value, wanted, scaled(value))
-    return {"value": value.detach()} | _named(names, first) | _named(names, second, "second gradient of")
+    return {"value": value.detach()} | named(names, first) | named(names, second, "second gradient of")
 
 
 def inputs_again(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
@@ -108,7 +108,7 @@ def inputs_again(function: Function, tensors: Tensors, options: Mapping[str, Any
     value = function(**(inputs | copies), **options)
     others = [copies[name].square().sum() for name in names]
     gradients = torch.autograd.grad(value.sum() + sum(others), [inputs[name] for name in names])
-    return _named(names, gradients) | {f"{name} afterwards": copies[name].detach() for name in names}
+    return named(names, gradients) | {f"{name} afterwards": copies[name].detach() for name in names}
 
 
 def second_derivative(
@@ -125,7 +125,7 @@ def second_derivative(
     second = torch.autograd.grad(total, wanted, allow_unused=True)
     if any(one is None for one in second):
         raise Unavailable("its gradient leads back to no input: it cannot be differentiated again")
-    return _named(names, second, "second derivative by")
+    return named(names, second, "second derivative by")
 
 
 def functional_grad(
@@ -138,7 +138,7 @@ def functional_grad(
         return result
 
     gradients = torch.func.grad(total)({name: tensors[name] for name in names})
-    return _named(names, [gradients[name] for name in names])
+    return named(names, [gradients[name] for name in names])
 
 
 def vmapped(function: Function, tensors: Tensors, options: Mapping[str, Any], names: tuple[str, ...]) -> Tensors:
@@ -166,10 +166,14 @@ def under_autocast(function: Function, tensors: Tensors, options: Mapping[str, A
 
 def leaves(tensors: Tensors, names: tuple[str, ...]) -> Tensors:
     """The tensors as a training step has them: those named want a gradient."""
-    return {name: one.detach().requires_grad_(name in names) for name, one in tensors.items()}
+    return {
+        name: one.detach().requires_grad_(name in names) if isinstance(one, Tensor) else one
+        for name, one in tensors.items()
+    }
 
 
-def _named(names: tuple[str, ...], gradients: Any, what: str = "gradient of") -> Tensors:
+def named(names: tuple[str, ...], gradients: Any, what: str = "gradient of") -> Tensors:
+    """Gradients by the names of their arguments."""
     return {f"{what} {name}": one.detach().clone() for name, one in zip(names, gradients, strict=True)}
 
 

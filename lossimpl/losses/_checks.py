@@ -1,27 +1,53 @@
 """Argument checks that several losses share.
 
 Each raises the type of error that torch raises, names the argument, shows the value and says what is allowed. Checks
-of values read the data, so they run on CPU tensors only, and never while torch.compile traces.
+of values read the data, so they run on CPU tensors only, and never while a graph is traced.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from lossimpl.arguments import number
 from lossimpl.spec import REDUCTIONS
 
-SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+
+def values(tensor: Tensor) -> Tensor | None:
+    """The CPU tensor that holds the values, out of the wrappers of `torch.func`; None where they must not be read.
+
+    That is on other devices, where reading waits for the device, and while a graph is traced, where there are none.
+    """
+    if torch._C._get_tracing_state() is not None:
+        return None
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    wrapped = torch._C._dispatch_keys(tensor).has(torch._C.DispatchKey.Python)
+    return None if wrapped or tensor.device.type != "cpu" else tensor.detach()
 
 
-def readable(tensor: Tensor) -> bool:
-    """Whether values may be read here: plain CPU data, outside tracing and functional transforms."""
-    if torch.compiler.is_compiling() or tensor.device.type != "cpu":
-        return False
-    return not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+def invalid_value(tensor: Tensor, valid: Callable[[Tensor], Tensor]) -> float | int | None:
+    """A value of the tensor that is not valid; None if there is none, or none may be read.
+
+    The look is not part of what is computed: no mode and no transform sees it.
+    """
+    if torch.compiler.is_compiling():
+        return None
+    with torch._C.DisableTorchFunction(), torch._C._DisableFuncTorch(), without_modes():
+        held = values(tensor)
+        if held is None or bool((right := valid(held)).all()):
+            return None
+        return held[~right].flatten()[0].item()
+
+
+def without_modes() -> AbstractContextManager[object]:
+    """A context in which no dispatch mode is active; entering it costs nothing where none is."""
+    return _disable_current_modes() if torch._C._len_torch_dispatch_stack() else nullcontext()
 
 
 def require_reduction(reduction: Any) -> None:
@@ -30,13 +56,25 @@ def require_reduction(reduction: Any) -> None:
         raise ValueError(f"{reduction} is not a valid value for reduction: it must be 'none', 'mean' or 'sum'")
 
 
+def is_dense(tensor: Tensor) -> bool:
+    """Whether every element of a tensor stands in memory as a number: not sparse, nested or quantized."""
+    return tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_quantized
+
+
+def kind_of(tensor: Tensor) -> str:
+    """What makes a tensor not dense, for a message."""
+    if tensor.is_nested:
+        return "nested rows of several lengths"
+    return f"dtype {tensor.dtype}" if tensor.is_quantized else f"layout {tensor.layout}"
+
+
 def require_tensors(**tensors: Any) -> None:
     """Raise TypeError unless every argument is a tensor, RuntimeError unless all are dense and on one device."""
     for name, value in tensors.items():
         if not isinstance(value, Tensor):
             raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
-        if value.layout in SPARSE:
-            raise NotImplementedError(f"{name} has layout {value.layout}, not implemented: it must be dense")
+        if not is_dense(value):
+            raise NotImplementedError(f"{name} has {kind_of(value)}, not implemented: it must be dense")
     (first, one), *others = tensors.items()
     for name, other in others:
         if other.device != one.device:
@@ -130,11 +168,8 @@ def require_whole(**values: Any) -> None:
 def require_unit_interval(**tensors: Tensor) -> None:
     """Raise RuntimeError unless every element lies in [0, 1]; NaN does not."""
     for name, tensor in tensors.items():
-        if not readable(tensor):
-            continue
-        inside = (tensor >= 0) & (tensor <= 1)
-        if not bool(inside.all()):
-            worst = tensor.detach()[~inside].flatten()[0].item()
+        worst = invalid_value(tensor, lambda one: (one >= 0) & (one <= 1))
+        if worst is not None:
             raise RuntimeError(f"all elements of {name} should be between 0 and 1, got {worst}")
 
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossimpl.losses._checks import readable, require_tensors
+from lossimpl.losses._checks import invalid_value, require_tensors
 from lossimpl.losses._common import ITEM_BYTES, result_elements
 from lossimpl.spec import Case
 
@@ -99,15 +99,17 @@ def check_labels(input: Tensor, target: Tensor, ignore_index: int) -> None:
             f"expected target dtype to be Long or Byte, but got {target.dtype}: class indices must be torch.int64 or "
             "torch.uint8, and class probabilities must be floating point and have input's shape"
         )
-    if not readable(target):
-        return
-    classes, target = input.shape[class_dim(input)], target.long()  # a byte is compared modulo 256
-    outside = ((target < 0) | (target >= classes)) & (target != ignore_index)
-    if bool(outside.any()):
-        worst = target[outside].flatten()[0].item()
+    classes = input.shape[class_dim(input)]
+    worst = invalid_value(target, lambda one: labels_are_valid(one.long(), classes, ignore_index))
+    if worst is not None:
         raise IndexError(
             f"Target {worst} is out of bounds: target must lie in 0..{classes - 1} or be ignore_index={ignore_index}"
         )
+
+
+def labels_are_valid(labels: Tensor, classes: int, ignore_index: int) -> Tensor:
+    """Which labels are a class or ignored. They are int64: a byte would be compared modulo 256."""
+    return ((labels >= 0) & (labels < classes)) | (labels == ignore_index)
 
 
 def check_class_weight(input: Tensor, **weights: Tensor | None) -> None:

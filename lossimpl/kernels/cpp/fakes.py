@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lossimpl.kernels.contract import MARK
+from lossimpl.losses._classes import check_class_shapes, check_class_weight
 
 NONE = 0  # reduction "none"; kNone in csrc/call.h
 
@@ -37,7 +38,10 @@ def elementwise_step(*arguments: Any) -> tuple[Tensor, ...]:
 
 def classes(*arguments: Any) -> Tensor:
     """A scalar, or input's shape without the classes."""
-    input, reduction = arguments[0], arguments[8]
+    input, target, weight, focal, reduction = *arguments[:3], *arguments[7:9]
+    check_class_weight(input, **{"alpha" if focal else "weight": weight})
+    if not (target.is_floating_point() and target.shape == input.shape):
+        check_class_shapes(input, target)
     rows = input.shape[:1] + input.shape[2:] if input.dim() > 1 else ()
     result: Tensor = input.new_empty(rows if reduction == NONE else ())
     return result
@@ -79,4 +83,7 @@ def on_one_device(fake: Callable[..., Any]) -> Callable[..., Any]:
 def register() -> None:
     """Register all fake kernels; once, after the library is loaded."""
     for fake in (elementwise, elementwise_step, classes, classes_step, triplet, triplet_step):
-        torch.library.register_fake(f"lossimpl::_{fake.__name__}", on_one_device(fake))
+        guarded = on_one_device(fake)
+        torch.library.register_fake(f"lossimpl::_{fake.__name__}", guarded)
+        operator = getattr(torch.ops.lossimpl, f"_{fake.__name__}").default
+        torch._decomp.meta_table[operator] = guarded  # else shapes would come from a decomposition, which adds guards

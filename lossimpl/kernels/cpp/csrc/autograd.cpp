@@ -4,8 +4,8 @@
 //   and otherwise scales it. In float16 and bfloat16 it recomputes it with the incoming gradient instead, so that the
 //   result is rounded once and a gradient scaler can prevent underflow.
 // Reduction none: nothing is stored; backward computes the gradient in one pass with the incoming one.
-// A retained graph keeps its gradients and returns copies. Under create_graph the formula in torch operations is
-// differentiated.
+// A retained graph keeps its gradients and returns copies. Under create_graph the family's formula in torch
+// operations is differentiated.
 #include <ATen/TensorSubclassLikeUtils.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
@@ -116,7 +116,7 @@ struct LossBackward : torch::autograd::Node {
       inputs.push_back(own[i]);
       indices.push_back(i);
     }
-    auto found = torch::autograd::grad({call->formula(own)}, inputs, {upstream}, true, true, true);
+    auto found = torch::autograd::grad({call->value(own)}, inputs, {upstream}, true, true, true);
     for (size_t i = 0; i < indices.size(); i++) out[indices[i]] = found[i];
     return out;
   }
@@ -145,10 +145,10 @@ Tensor differentiate(std::unique_ptr<Call> call) {
       needs_formula |= gradient;
     needs_formula |= has_tangent(tensors[i]) || transformed(tensors[i]);
   }
-  if (needs_formula) return call->formula(tensors);
+  if (needs_formula) return call->value(tensors);
   if (!wants) {
     at::AutoDispatchBelowADInplaceOrView below;
-    return call->forward();
+    return call->value(tensors);
   }
   auto node = make_node<LossBackward>();
   Step step;
@@ -158,7 +158,7 @@ Tensor differentiate(std::unique_ptr<Call> call) {
     if (node->stored)
       step = call->step(tensors, wanted, {});
     else
-      step.loss = call->forward();
+      step.loss = call->value(tensors);
   }
   torch::autograd::edge_list edges;
   for (size_t i = 0; i < call->differentiable; i++)

@@ -51,30 +51,14 @@ struct Call {
   std::optional<at::ScalarType> result_dtype;  // if it differs from the promoted dtype of the tensors
 
   virtual ~Call() = default;
-  // The loss alone.
-  virtual Tensor forward() const = 0;
+  // The loss alone, by the family's operator: its kernel below autograd, and above, where a derivative is asked for, its
+  // formula in torch's differentiable operations (lossimpl/kernels/cpp/formulas.py).
+  virtual Tensor value(const std::vector<Tensor>& tensors) const = 0;
   // Loss and gradients in one pass; the gradients are multiplied by `upstream`, which has the loss's shape, if defined.
   virtual Step step(const std::vector<Tensor>& tensors, Wanted wanted, const Tensor& upstream) const = 0;
-  // The same loss in torch's differentiable operations, for derivatives that the kernels lack.
-  virtual Tensor wide_formula(const std::vector<Tensor>& tensors) const = 0;
-
-  // The same, with half precision computed in float and rounded once, as in the kernels.
-  Tensor formula(const std::vector<Tensor>& tensors) const {
-    auto dtype = tensors[0].scalar_type();
-    if (!c10::isReducedFloatingType(dtype)) return wide_formula(tensors);
-    std::vector<Tensor> wide(tensors);
-    for (auto& one : wide)
-      if (one.defined() && one.is_floating_point()) one = one.to(at::kFloat);
-    return wide_formula(wide).to(dtype);
-  }
 };
 
 // The loss, with its autograd node if a gradient is required.
 Tensor differentiate(std::unique_ptr<Call> call);
-
-// The losses per element, reduced by torch's operations.
-inline Tensor reduce(const Tensor& loss, int64_t reduction) {
-  return reduction == kNone ? loss : reduction == kMean ? loss.mean() : loss.sum();
-}
 
 }  // namespace lossimpl

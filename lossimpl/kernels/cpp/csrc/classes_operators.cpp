@@ -4,7 +4,6 @@
 // contiguous classes: an input (N, C, d1, ...) is rearranged to (N, d1, ..., C), which is free if it is channels-last.
 #include "buffers.h"
 #include "register.h"
-#include "torch_formulas.h"
 
 namespace lossimpl {
 namespace {
@@ -175,11 +174,10 @@ struct ClassesCall : Call {
 
   static OptionalTensor optional(const Tensor& t) { return t.defined() ? OptionalTensor(t) : OptionalTensor(); }
 
-  Tensor forward() const override {
+  Tensor value(const std::vector<Tensor>& t) const override {
     static auto op =
         c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_classes", "").typed<decltype(forward_kernel)>();
-    return op.call(tensors[0], tensors[1], optional(tensors[2]), p.ignore_index, p.smoothing, p.alpha, p.gamma, p.focal,
-                   p.reduction);
+    return op.call(t[0], t[1], optional(t[2]), p.ignore_index, p.smoothing, p.alpha, p.gamma, p.focal, p.reduction);
   }
 
   Step step(const std::vector<Tensor>& t, Wanted wanted, const Tensor& upstream) const override {
@@ -188,11 +186,6 @@ struct ClassesCall : Call {
     auto [loss, first, second] = op.call(t[0], t[1], optional(t[2]), p.ignore_index, p.smoothing, p.alpha, p.gamma,
                                          p.focal, p.reduction, wanted[0], wanted[1], optional(upstream));
     return {loss, {first, second, Tensor()}};
-  }
-
-  Tensor wide_formula(const std::vector<Tensor>& t) const override {
-    if (p.focal) return softmax_focal(t[0], t[1], t[2], p.alpha, p.gamma, p.ignore_index, p.reduction);
-    return at::cross_entropy_loss(t[0], t[1], optional(t[2]), p.reduction, p.ignore_index, p.smoothing);
   }
 };
 
@@ -225,16 +218,6 @@ struct SoftmaxFocalLoss {
 }  // namespace
 }  // namespace lossimpl
 
-TORCH_LIBRARY_FRAGMENT(lossimpl, m) {
-  m.def(
-      "_classes(Tensor input, Tensor target, Tensor? weight, int ignore_index, float smoothing, float alpha, float "
-      "gamma, "
-      "bool focal, int reduction) -> Tensor");
-  m.def(
-      "_classes_step(Tensor input, Tensor target, Tensor? weight, int ignore_index, float smoothing, float alpha, "
-      "float gamma, "
-      "bool focal, int reduction, bool want_input, bool want_target, Tensor? upstream) -> (Tensor, Tensor, Tensor)");
-}
 TORCH_LIBRARY_IMPL(lossimpl, CPU, m) {
   m.impl("_classes", &lossimpl::forward_kernel);
   m.impl("_classes_step", &lossimpl::step_kernel);

@@ -1,7 +1,6 @@
 // The elementwise losses as torch operators.
 #include "elementwise_run.h"
 #include "register.h"
-#include "torch_formulas.h"
 
 namespace lossimpl {
 namespace {
@@ -39,12 +38,11 @@ struct ElementwiseCall : Call {
 
   static OptionalTensor optional(const Tensor& t) { return t.defined() ? OptionalTensor(t) : OptionalTensor(); }
 
-  Tensor forward() const override {
+  Tensor value(const std::vector<Tensor>& t) const override {
     static auto op = c10::Dispatcher::singleton()
                          .findSchemaOrThrow("lossimpl::_elementwise", "")
                          .typed<decltype(elementwise_forward)>();
-    return op.call((int64_t)p.loss, tensors[0], tensors[1], optional(tensors[2]), optional(tensors[3]), p.alpha, p.beta,
-                   p.reduction);
+    return op.call((int64_t)p.loss, t[0], t[1], optional(t[2]), optional(t[3]), p.alpha, p.beta, p.reduction);
   }
 
   Step step(const std::vector<Tensor>& t, Wanted wanted, const Tensor& upstream) const override {
@@ -54,35 +52,6 @@ struct ElementwiseCall : Call {
     auto [loss, first, second] = op.call((int64_t)p.loss, t[0], t[1], optional(t[2]), optional(t[3]), p.alpha, p.beta,
                                          p.reduction, wanted[0], wanted[1], optional(upstream));
     return {loss, {first, second, Tensor()}};
-  }
-
-  Tensor unreduced(const Tensor& x, const Tensor& y, const Tensor& pos_weight) const {
-    switch (p.loss) {
-      case PairLoss::l1:
-        return (x - y).abs();
-      case PairLoss::mse:
-        return (x - y).square();
-      case PairLoss::smooth_l1:
-        return at::smooth_l1_loss(x, y, kNone, p.beta);
-      case PairLoss::huber:
-        return at::huber_loss(x, y, kNone, p.beta);
-      case PairLoss::log_cosh:
-        return log_cosh(x - y);
-      case PairLoss::bce:
-        return clamped_entropy(x, y);
-      case PairLoss::focal:
-        return focal(x, y, p.alpha, p.beta);
-      default:
-        return at::binary_cross_entropy_with_logits(x, y, {}, optional(pos_weight), kNone);
-    }
-  }
-
-  Tensor wide_formula(const std::vector<Tensor>& t) const override {
-    Tensor loss = unreduced(t[0], t[1], t[3]);
-    if (!t[2].defined()) return reduce(loss, p.reduction);
-    loss = loss * t[2];
-    bool by_weight = p.reduction == kMean && (p.loss == PairLoss::l1 || p.loss == PairLoss::mse);
-    return by_weight ? loss.sum() / t[2].sum() : reduce(loss, p.reduction);
   }
 };
 
@@ -112,7 +81,14 @@ void require_same(const Tensor& input, const OptionalTensor& other) {
 }
 // Refuses a weight that does not broadcast to the input's shape.
 void require_expandable(const Tensor& input, const OptionalTensor& weight) {
-  if (has_value(weight)) (void)weight->expand_symint(input.sym_sizes());
+  if (!has_value(weight)) return;
+  auto wanted = input.sym_sizes(), given = weight->sym_sizes();
+  bool fits = given.size() <= wanted.size();
+  for (size_t back = 1; fits && back <= given.size(); back++) {
+    auto& size = given[given.size() - back];
+    fits = size == 1 || size == wanted[wanted.size() - back];
+  }
+  TORCH_CHECK(fits, "a weight of shape ", given, " does not broadcast to input's ", wanted);
 }
 
 struct L1Loss {
@@ -203,14 +179,6 @@ struct SigmoidFocalLoss {
 }  // namespace
 }  // namespace lossimpl
 
-TORCH_LIBRARY_FRAGMENT(lossimpl, m) {
-  m.def(
-      "_elementwise(int loss, Tensor input, Tensor target, Tensor? weight, Tensor? pos_weight, float alpha, "
-      "float beta, int reduction) -> Tensor");
-  m.def(
-      "_elementwise_step(int loss, Tensor input, Tensor target, Tensor? weight, Tensor? pos_weight, float alpha, "
-      "float beta, int reduction, bool want_input, bool want_target, Tensor? upstream) -> (Tensor, Tensor, Tensor)");
-}
 TORCH_LIBRARY_IMPL(lossimpl, CPU, m) {
   m.impl("_elementwise", &lossimpl::elementwise_forward);
   m.impl("_elementwise_step", &lossimpl::elementwise_step);

@@ -18,8 +18,9 @@ struct ElementwiseParameters {
 
 inline void check_unit_interval(const ElementwiseArguments& a, const Tensor& x, const Tensor& y, double sum) {
   if (a.loss != PairLoss::bce || !std::isnan(sum)) return;
-  for (auto& t : {x, y})
-    TORCH_CHECK(((t >= 0) & (t <= 1)).all().item<bool>(), "all elements should be between 0 and 1");
+  auto inside = [](const Tensor& t) { return ((t >= 0) & (t <= 1)).all().item<bool>(); };
+  TORCH_CHECK(inside(x), "all elements of input should be between 0 and 1");
+  TORCH_CHECK(inside(y), "all elements of target should be between 0 and 1");
 }
 
 inline double mean_divisor(const ElementwiseParameters& p, const PeriodicWeight& weight, int64_t n) {

@@ -1,4 +1,4 @@
-// Registration of a loss's operator: autograd, plain, vmap and autocast kernels from one function that makes a Call.
+// Registration of a loss's operator on CPU: autograd, plain and autocast kernels from one function that makes a Call.
 #pragma once
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
@@ -22,7 +22,7 @@ T to_float(const T& other) {
 }
 
 // `Loss` has a name and make(arguments...) -> std::unique_ptr<Call>, with the arguments of the operator's schema, which
-// lossimpl/kernels/cpp/functions.py derives from the loss's signature.
+// lossimpl/operators.py defines.
 template <class Loss, class Make = decltype(&Loss::make)>
 struct Operator;
 
@@ -40,10 +40,7 @@ struct Operator<Loss, std::unique_ptr<Call> (*)(A...)> {
   }
   static Tensor autograd(A... a) { return run(differentiate, a...); }
   static Tensor plain(A... a) {
-    return run([](std::unique_ptr<Call> call) { return call->forward(); }, a...);
-  }
-  static Tensor formula(A... a) {
-    return run([](std::unique_ptr<Call> call) { return call->formula(call->tensors); }, a...);
+    return run([](std::unique_ptr<Call> call) { return call->value(call->tensors); }, a...);
   }
 
   // Losses run in float32 under autocast, as torch's do.
@@ -63,10 +60,6 @@ void implement_plain(torch::Library& m) {
   (m.impl(Losses::name, &Operator<Losses>::plain), ...);
 }
 template <class... Losses>
-void implement_batched(torch::Library& m) {
-  (m.impl(Losses::name, &Operator<Losses>::formula), ...);
-}
-template <class... Losses>
 void implement_autocast(torch::Library& m) {
   (m.impl(Losses::name, &Operator<Losses>::autocast), ...);
 }
@@ -74,10 +67,9 @@ void implement_autocast(torch::Library& m) {
 }  // namespace lossimpl
 
 // The losses of one file: LOSSIMPL_FAMILY(losses...).
-#define LOSSIMPL_FAMILY(...)                                                                                      \
-  TORCH_LIBRARY_IMPL(lossimpl, Autograd, m) { lossimpl::implement_autograd<__VA_ARGS__>(m); }                     \
-  TORCH_LIBRARY_IMPL(lossimpl, CompositeExplicitAutograd, m) { lossimpl::implement_plain<__VA_ARGS__>(m); }       \
-  TORCH_LIBRARY_IMPL(lossimpl, FuncTorchBatchedDecomposition, m) { lossimpl::implement_batched<__VA_ARGS__>(m); } \
+#define LOSSIMPL_FAMILY(...)                                                                     \
+  TORCH_LIBRARY_IMPL(lossimpl, AutogradCPU, m) { lossimpl::implement_autograd<__VA_ARGS__>(m); } \
+  TORCH_LIBRARY_IMPL(lossimpl, CPU, m) { lossimpl::implement_plain<__VA_ARGS__>(m); }            \
   TORCH_LIBRARY_IMPL(lossimpl, AutocastCPU, m) { lossimpl::implement_autocast<__VA_ARGS__>(m); }
 
 #define LOSSIMPL_LOSS(loss)                  \

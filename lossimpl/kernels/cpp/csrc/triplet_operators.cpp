@@ -101,10 +101,10 @@ struct TripletCall : Call {
       if (one.scalar_type() != dtype) one = one.to(dtype);
   }
 
-  Tensor forward() const override {
+  Tensor value(const std::vector<Tensor>& t) const override {
     static auto op =
         c10::Dispatcher::singleton().findSchemaOrThrow("lossimpl::_triplet", "").typed<decltype(forward_kernel)>();
-    return op.call(tensors[0], tensors[1], tensors[2], p.margin, p.p, p.eps, p.swap, p.reduction);
+    return op.call(t[0], t[1], t[2], p.margin, p.p, p.eps, p.swap, p.reduction);
   }
 
   Step step(const std::vector<Tensor>& t, Wanted wanted, const Tensor& upstream) const override {
@@ -113,10 +113,6 @@ struct TripletCall : Call {
     auto [loss, a, b, c] = op.call(t[0], t[1], t[2], p.margin, p.p, p.eps, p.swap, p.reduction, wanted[0], wanted[1],
                                    wanted[2], upstream.defined() ? OptionalTensor(upstream) : OptionalTensor());
     return {loss, {a, b, c}};
-  }
-
-  Tensor wide_formula(const std::vector<Tensor>& t) const override {
-    return at::triplet_margin_loss(t[0], t[1], t[2], p.margin, p.p, p.eps, p.swap, p.reduction);
   }
 };
 
@@ -133,16 +129,6 @@ struct TripletMarginLoss {
 }  // namespace
 }  // namespace lossimpl
 
-TORCH_LIBRARY_FRAGMENT(lossimpl, m) {
-  m.def(
-      "_triplet(Tensor anchor, Tensor positive, Tensor negative, float margin, float p, float eps, bool swap, int "
-      "reduction) -> Tensor");
-  m.def(
-      "_triplet_step(Tensor anchor, Tensor positive, Tensor negative, float margin, float p, float eps, bool swap, int "
-      "reduction, "
-      "bool want_anchor, bool want_positive, bool want_negative, Tensor? upstream) -> (Tensor, Tensor, Tensor, "
-      "Tensor)");
-}
 TORCH_LIBRARY_IMPL(lossimpl, CPU, m) {
   m.impl("_triplet", &lossimpl::forward_kernel);
   m.impl("_triplet_step", &lossimpl::step_kernel);
