@@ -248,7 +248,7 @@ def failure(case: Case, name: str, outcome: Outcome, times: Mapping[str, float] 
     if late and outcome.calling and name not in COMPILING:
         least = outcome.calling / CALLS_OF_A_TRIAL
         fastest = min(times, key=lambda one: times[one], default="")
-        slower = f", at least {least / times[fastest]:.2g} times as long as {fastest}" if fastest else ""
+        slower = f", at least {multiple(least / times[fastest])} times as long as {fastest}" if fastest else ""
         return replace(row, reason=f"{row.reason}: a call takes at least {least:.2g} s{slower}")
     return row
 
@@ -290,5 +290,16 @@ def bounded_below(row: Row, rows: Any) -> Row:
     fastest = timed[0].row
     least = min(one.samples) / max(fastest.times.values())
     beside = f", while {one.busy}" if one.busy else ""
-    reason = f"at least {least:.2g} times as slow as {fastest.implementation} ({one.seconds:.2g} s per call{beside})"
+    reason = (
+        f"at least {multiple(least)} times as slow as {fastest.implementation} ({one.seconds:.2g} s per call{beside})"
+    )
     return replace(row, reason=reason)
+
+
+def multiple(ratio: float) -> str:
+    """How many times, to two digits.
+
+    >>> multiple(3.456), multiple(153.2)
+    ('3.5', '153')
+    """
+    return f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from lossimpl import wording
 from lossimpl.row import Row
@@ -30,7 +30,9 @@ def shown(session: Session, console: Console) -> Iterator[Callable[[Case], None]
         BarColumn(bar_width=20),
         TextColumn("{task.completed} of {task.total} rounds,"),
         TimeElapsedColumn(),
-        TextColumn(f"of {session.effort.seconds / 60:.0f} min"),
+        TextColumn("so far,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
         console=console,
     )
     with progress:
