@@ -13,7 +13,7 @@ from lossimpl.loading.search.search import Measured
 from lossimpl.loading.settings import Settings
 
 STORED = sorted(Path(__file__).parents[2].glob("results/*/*.rows.jsonl"))
-STARTED = {"benchmark", "params", "manifest", "started_at"}  # what benchmarks/common.py adds to each row
+STARTED = {"benchmark", "params", "manifest", "started_at", "session"}  # what benchmarks and sweeps add to each row
 
 
 def stored_rows():
