@@ -4,11 +4,13 @@ Light on purpose: the gate starts a process for each measurement, and what this 
 """
 
 from collections.abc import Callable
+from itertools import islice
 
 from lossimpl import registry
 from lossimpl.measure import threads, workload
 from lossimpl.spec import Case
 
+SAMPLES = 128  # of a loader that are timed together
 OPTIONS = {"sigmoid_focal_loss": (("reduction", "mean"),)}  # its default, none, is not what training uses
 
 
@@ -26,9 +28,40 @@ def refusal(loss: str, implementation: str, *params: str) -> str | None:
     return chosen.available(case.device) or chosen.serves(case)
 
 
-def ready(loss: str, implementation: str, *params: str) -> Callable[[], object]:
-    """The call without arguments that this row times, unchecked."""
+def ready(benchmark: str, *params: object) -> Callable[[], object]:
+    """The call without arguments that the gate times for a row, unchecked."""
+    return batches(*params) if benchmark == "loading" else calculation(benchmark, *params)
+
+
+def calculation(loss: str, implementation: str, *params: str) -> Callable[[], object]:
+    """One call of a loss."""
     threads.fix()
     case, known = case_of(loss, *params), registry.get(loss)
     function = known.implementations[implementation].load(case.device)
     return workload.prepare(function, workload.inputs_of(known, case), case.mode)
+
+
+def batches(dataset: str, num_workers: int, pin_memory: bool, batch_size: int) -> Callable[[], object]:
+    """The first batches of an epoch, with the start of the workers if there are any."""
+    from torch.utils.data import DataLoader
+
+    from lossimpl.loading import datasets
+    from lossimpl.loading.workload import make
+
+    made = make(datasets.resolve(dataset))
+    loader = DataLoader(
+        made.dataset, batch_size, num_workers=num_workers, pin_memory=pin_memory, collate_fn=made.collate_fn
+    )
+
+    def some() -> None:
+        for _ in islice(loader, max(1, SAMPLES // batch_size)):
+            pass
+
+    return some
+
+
+def import_compiler() -> None:
+    """Import what torch.compile needs, for processes that are forked afterwards."""
+    from . import common
+
+    common.import_compiler()

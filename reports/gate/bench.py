@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,10 +13,9 @@ from pathlib import Path
 from lossimpl.measure import wall
 from reports.gate import instructions
 from reports.gate.design import RATE, Design, Verdict
+from reports.gate.draft import EFFECT
 from reports.gate.outcome import Fault
 from reports.gate.processes import say
-from reports.gate.run import EFFECT
-from reports.gate.selection import spread_out
 from reports.gate.session import Session
 from reports.gate.sides import Side, build, commit_of
 from reports.record.rows import Row
@@ -47,9 +47,11 @@ class Bench:
         self.runs = 0
 
     def rows(self) -> list[Row]:
-        """CPU rows that take a fraction of a second; the first of them cover losses and implementations."""
+        """CPU rows that take a fraction of a second, shuffled in the same way every time."""
         names = Session(self.base, self.head, 300.0, 0).names(self.head)
-        return spread_out(row for row, refusal in names.items() if refusal is None and _is_small(row))
+        rows = [row for row, refusal in names.items() if refusal is None and _is_small(row)]
+        random.Random(0).shuffle(rows)
+        return rows
 
     def planted(self, side: Side, plants: Plants) -> Side:
         """A side with plants."""

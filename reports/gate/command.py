@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 from reports.gate import render
+from reports.gate.draft import Plan
 from reports.gate.outcome import UNMEASURED, Outcome
-from reports.gate.run import Plan, compare
+from reports.gate.run import compare
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -24,17 +25,16 @@ def gate(
     head: Annotated[str, typer.Option(help="The revision to judge; uncommitted changes are not measured.")] = "HEAD",
     budget: Annotated[
         str,
-        typer.Option(help="Measuring time, such as 90s, 15m or 1h; a self-test takes 2.5 times as long."),
+        typer.Option(help="Measuring time, such as 90s, 15m or 1h, after building."),
     ] = "15m",
     everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot affect.")] = False,
-    strict: Annotated[bool, typer.Option(help="Exit with 3 if a row is undecided.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a row counts as hanging.")] = 600.0,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a row counts as hanging.")] = 180.0,
     as_json: Annotated[Path | None, typer.Option("--json", help="File for everything that was measured.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="File for the comment on a pull request.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for gate.html.")] = None,
     self_test: Annotated[bool, typer.Option("--self-test", help="Measure the gate's own error rates.")] = False,
 ) -> None:
-    """Compare two revisions: exit 0 no regression, 1 a regression, 2 not measured, 3 (with --strict) undecided."""
+    """Compare two revisions: exit 0 all decided and nothing worse, 1 a regression, 2 not measured, 3 undecided."""
     if self_test:
         from reports.gate.selftest import self_test as run_self_test
 
@@ -48,7 +48,7 @@ def gate(
         outcome = compare(plan, Path(folder))
     print(render.markdown(outcome))
     written = _write(outcome, as_json, markdown, out)
-    code = outcome.exit_code(strict)
+    code = outcome.exit_code
     raise typer.Exit(code if written or code else UNMEASURED)
 
 

@@ -6,7 +6,7 @@ pairs show how large it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,30 +73,11 @@ def _moves(base: Mapping[str, list[float]], head: Mapping[str, list[float]]) -> 
         }
 
 
-def explained(
-    session: Session, known: Sequence[Mapping[Row, Mapping[str, Any]]], rows: list[Row]
-) -> dict[Row, dict[str, Any]]:
-    """The explanation of every row that both sides could profile, or that measures its own parts."""
-    calls = [row for row in rows if not row.measures_itself]
-    found = [session.ask(side, "profile", calls).rows() for side in session.sides.values()] if calls else [{}, {}]
-    profiled = {row: why(found[0][row], found[1][row]) for row in calls if all(row in one for one in found)}
-    return profiled | {row: why_waiting(known[0][row], known[1][row]) for row in rows if row.measures_itself}
-
-
-def why_waiting(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
-    """The stages of a loader, for all of which its consumer waits, in seconds per batch.
-
-    >>> found = why_waiting({"attribution": {"dataset": 1e-3}}, {"attribution": {"dataset": 3e-3, "pin": None}})
-    >>> [(one["operator"], one["seconds"]) for one in found["operators"]]
-    [('dataset', 0.002)]
-    """
-    before, after = ({k: v for k, v in (one.get("attribution") or {}).items() if v} for one in (base, head))
-    moves = [
-        {"operator": stage, "seconds": after.get(stage, 0.0) - before.get(stage, 0.0), "calls": 0.0, "bytes": 0.0}
-        for stage in {**before, **after}
-    ]
-    waits = {"part": "data wait", "base": sum(before.values()), "head": sum(after.values())}
-    return {"parts": [waits], "operators": sorted(moves, key=lambda move: -abs(move["seconds"]))}
+def explained(session: Session, rows: list[Row], until: float) -> dict[Row, dict[str, Any]]:
+    """The explanation of every row that both sides could profile in time."""
+    base, head = (session.ask(side, "profile", rows, until).rows() for side in session.sides.values())
+    profiled = [row for row in rows if all("operators" in one.get(row, {}) for one in (base, head))]
+    return {row: why(base[row], head[row]) for row in profiled}
 
 
 def environment(session: Session) -> list[str]:

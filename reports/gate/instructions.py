@@ -23,21 +23,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lossimpl import wording
 from lossimpl.measure import wall
 from reports.gate.outcome import Change
 from reports.gate.processes import Answers, ask, row_of, side_by_side
+from reports.gate.representatives import regime_of
 from reports.gate.sides import Side, first_lines, run
 from reports.record.rows import Row
 
-MOST_SECONDS = 2e-3  # a slower call is mostly memory traffic, and takes long to count
 WARMUP = 12  # calls; CPython specialises a function's code at its eighth
 REPEATS = (1, 16)
 FLOOR = 0.01  # smaller changes of the instructions are not reported
 SAME = FLOOR / 20  # a pair that differs by less ran the same code; in others, noise can hide a change
 CLEAR = FLOOR / 2  # smallest distance from the floor; two pairs may agree on less by chance
 MOST_PAIRS = 6
+LARGEST = 3  # changes of functions in an explanation
 SILENCE = 240.0
 RESTARTS = 3  # after rows that die under Valgrind, each with another import of torch
 EMULATED = {
@@ -49,6 +51,7 @@ EMULATED = {
 }
 
 Counts = dict[Row, float]
+Functions = dict[str, float]  # instructions per call, by the name of the function
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,15 @@ def unavailable() -> str | None:
 
 
 def countable(rows: Iterable[Row]) -> list[Row]:
-    """The rows whose instructions are meaningful under Valgrind."""
-    return [row for row in rows if row.device == "cpu" and row.implementation != "compiled" and not row.measures_itself]
+    """The rows whose instructions are meaningful under Valgrind, and few enough to count."""
+    return [
+        row
+        for row in rows
+        if row.device == "cpu"
+        and "compiled" not in row.implementation
+        and not row.measures_itself
+        and regime_of(row) != "memory"
+    ]
 
 
 def count_sides(
@@ -148,6 +158,51 @@ def read_dumps(folder: Path) -> Counts:
     return {row: (one[many] - one[few]) / (many - few) for row, one in totals.items() if {few, many} <= set(one)}
 
 
+def functions(folder: Path, row: Row) -> Functions:
+    """The instructions that each function itself takes per call of a row, from the dumps below `folder`."""
+    found: dict[int, Functions] = {}
+    for path in folder.rglob("out.*"):
+        text = path.read_text(errors="replace")
+        label = re.search(r"^desc: Trigger: Client Request: (\[.*\])$", text, re.MULTILINE)
+        if label and row_of(json.loads(label[1])[:2]) == row:
+            found[json.loads(label[1])[2]] = own_costs(text)
+    few, many = (found.get(repeats, {}) for repeats in REPEATS)
+    return {name: (many[name] - few.get(name, 0.0)) / (REPEATS[1] - REPEATS[0]) for name in many}
+
+
+def own_costs(text: str) -> Functions:
+    """The cost of each function in a dump, without that of what it calls.
+
+    >>> own_costs("fn=(1) f\\n1 10\\ncalls=1 0\\n1 500\\nfn=(2) g\\n+2 5\\nfn=(1)\\n* 1\\n")
+    {'f': 11.0, 'g': 5.0}
+    """
+    names: dict[str, str] = {}
+    costs: Functions = defaultdict(float)
+    name, inclusive = "", False
+    for line in text.splitlines():
+        if found := re.match(r"fn=(\(\d+\))(?: (.*))?", line):
+            names.setdefault(found[1], found[2] or "")
+            name = names[found[1]]
+        elif line.startswith("calls="):
+            inclusive = True  # the next line has the cost of the called function
+        elif name and re.match(r"[+\-*\d]", line):
+            costs[name] += 0 if inclusive else float(line.split()[-1]) if " " in line else 0
+            inclusive = False
+    return dict(costs)
+
+
+def moved(base: Path, head: Path, row: Row) -> list[dict[str, Any]]:
+    """The functions whose instructions changed most between the dumps of both sides."""
+    before, after = functions(base, row), functions(head, row)
+    changes = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in {**before, **after}}
+    largest = sorted(changes, key=lambda name: -abs(changes[name]))[:LARGEST]
+    return [
+        {"function": name, "base": before.get(name, 0.0), "head": after.get(name, 0.0)}
+        for name in largest
+        if abs(changes[name]) >= 1
+    ]
+
+
 def compared(row: Row, runs: list[Counts]) -> dict[str, float]:
     """The comparison of one row over runs of base, head, base, head, ...; empty if no pair counted it.
 
@@ -192,6 +247,20 @@ def is_open(counted: dict[str, float]) -> bool:
     if counted["pairs"] == 1:
         return size > SAME
     return abs(size - FLOOR) <= max(CLEAR, counted["disagreement"])
+
+
+def settles(counted: dict[str, float]) -> bool:
+    """Whether the counts alone decide that a row takes the same number of instructions, within the floor.
+
+    >>> settles({"ratio": 1.001, "pairs": 2, "disagreement": 0.002, "tolerance": 0.01}), settles({})
+    (True, False)
+    """
+    return bool(counted) and not is_open(counted) and not change(counted)
+
+
+def identical(counted: dict[str, float]) -> bool:
+    """Whether both sides take so nearly the same number of instructions that they ran the same code."""
+    return bool(counted) and abs(math.log(counted["ratio"])) <= SAME
 
 
 def change(counted: dict[str, float]) -> tuple[Change, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from reports.record.rows import Row
 
 FINE, REGRESSION, UNMEASURED, UNDECIDED = 0, 1, 2, 3
+RANKS = ("data", "agreement", "errors", "peak_bytes", "saved_bytes", "instructions", "time")  # the gravest first
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class RowOutcome:
-    """One row: its verdict by time with everything that it is based on, its other changes, and why it became slower.
+    """One row: its verdict with everything that it is based on, its other changes, and why it became slower.
+
+    `decided` says by what the row was decided: identical code, instructions or time; it is empty if it was not.
 
     `base_seconds` and `head_seconds` are the times of the processes, pair by pair in chronological order, and
     `base_first` tells whether base ran first. `reasons` are the codes of `reports.gate.reasons`.
@@ -49,6 +52,7 @@ class RowOutcome:
     pairs: int
     detectable: float
     pairs_needed: int
+    decided: str = ""
     reasons: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     instructions: dict[str, float] = field(default_factory=dict)
@@ -68,10 +72,35 @@ class RowOutcome:
         """Whether the row is slower or worse in any other respect."""
         return self.verdict == "slower" or any(change.worse for change in self.changes)
 
+    @property
+    def rank(self) -> int:
+        """The place of its gravest regression in `RANKS`; a row without one comes last."""
+        kinds = [change.what if change.what in RANKS else "errors" for change in self.changes if change.worse]
+        kinds += ["time"] if self.verdict == "slower" else []
+        return min(map(RANKS.index, kinds), default=len(RANKS))
+
+
+@dataclass(frozen=True)
+class Covered:
+    """A group of rows that execute the same code: its name, the row measured for it, how many rows it stands for.
+
+    `decided` is by what its representative was decided, empty if it was not; `missing` why it was not even measured.
+    """
+
+    name: str
+    representative: str
+    rows: int
+    decided: str = ""
+    missing: str = ""
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run of the gate. `one_sided` are rows that only one revision has, `left_out` those beyond the budget."""
+    """One run of the gate.
+
+    `groups` are all groups of rows in reach of the change, `removed` rows that only base has, `build_seconds` what
+    building took before the budget began, `reachable` the smallest change of time that the budget can show.
+    """
 
     base: str
     head: str
@@ -79,22 +108,39 @@ class Outcome:
     rate: float
     budget_seconds: float
     spent_seconds: float
+    build_seconds: float = 0.0
+    reachable: float | None = None
     rows: tuple[RowOutcome, ...] = ()
+    groups: tuple[Covered, ...] = ()
     faults: tuple[Fault, ...] = ()
-    one_sided: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def exit_code(self, strict: bool = False) -> int:
-        """1 if a row regressed, 2 if something could not be measured, 3 (strict) if a row is undecided, else 0."""
+    @property
+    def missing(self) -> tuple[Covered, ...]:
+        """The groups whose representative was not measured."""
+        return tuple(group for group in self.groups if group.missing)
+
+    @property
+    def undecided(self) -> tuple[Covered, ...]:
+        """The groups whose representative was measured and is not decided."""
+        return tuple(group for group in self.groups if not group.decided and not group.missing)
+
+    @property
+    def coverage(self) -> float:
+        """The share of the groups in reach that are decided; 1 if no row is in reach."""
+        return sum(bool(group.decided) for group in self.groups) / len(self.groups) if self.groups else 1.0
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a row regressed, 2 if something in reach was not measured, 3 if something is undecided, else 0."""
         if any(row.regressed for row in self.rows):
             return REGRESSION
-        if self.faults:
+        if self.faults or self.removed or self.missing:
             return UNMEASURED
-        undecided = self.left_out or any(row.verdict == "inconclusive" for row in self.rows)
-        return UNDECIDED if strict and undecided else FINE
+        return UNDECIDED if self.undecided else FINE
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; numbers that are not finite (no interval yet) are null."""

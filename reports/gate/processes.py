@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 from lossimpl.measure import wall
 from reports.gate import family
@@ -27,7 +27,7 @@ WORKER = Path(__file__).with_name("worker")
 LAST_LINES = 40  # of stderr, which are kept
 POLL_SECONDS = 0.2
 EXIT_SECONDS = 5.0  # for a worker that has given all its answers
-OWN_SILENCE = 90.0  # seconds for a row that starts its own processes, which gives up a hanging loader after 60
+LATE_SILENCE = 20.0  # seconds for a row to answer when the budget is used up
 Answer = dict[str, Any]
 Result = TypeVar("Result")
 
@@ -51,12 +51,11 @@ class Patience:
     """How many seconds without an answer are a failure, and when to stop waiting in any case."""
 
     silence: float
-    until: float
+    until: float = math.inf
 
-    def is_over(self, silent: float, started: Row | None) -> bool:
-        """Whether a row hangs; after `until` the shorter limit of loaders applies to every row."""
-        own = started is not None and (started.measures_itself or wall.now() > self.until)
-        return silent > (min(self.silence, OWN_SILENCE) if own else self.silence)
+    def is_over(self, silent: float) -> bool:
+        """Whether a row hangs; once the time is up, no row may be silent for longer than a loader."""
+        return silent > (min(self.silence, LATE_SILENCE) if wall.now() > self.until else self.silence)
 
 
 @dataclass
@@ -81,6 +80,82 @@ def row_of(pair: list[Any]) -> Row:
     return Row(pair[0], tuple(pair[1]))
 
 
+class Worker:
+    """A worker process: send it lines of JSON, receive its answers. No descendant of it outlives `end`."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        variable, self._mark = family.marked()
+        self._child = subprocess.Popen(
+            [*command, "-P", str(WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**environment, **variable},
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        streams = ((_forward, self._child.stdout, self._lines), (_keep, self._child.stderr, self._last_lines))
+        self._readers = [threading.Thread(target=read, args=(a, b), daemon=True) for read, a, b in streams]
+        for reader in self._readers:
+            reader.start()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a line; if the process has died, its exit says why."""
+        assert self._child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.write(json.dumps(message) + "\n")
+            self._child.stdin.flush()
+
+    def receive(self, patience: Patience, row: Row | None = None) -> Answer | Failure | None:
+        """The next answer, or the failure that prevents one; None if the time is up or the run was interrupted."""
+        heard = wall.now()
+        while True:
+            try:
+                line = self._lines.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                silent = wall.now() - heard
+                if self._child.poll() is not None:  # its own children may keep the pipe open
+                    return self._failure(row)
+                if patience.is_over(silent):
+                    return Failure("timeout", f"no answer for {silent:.0f} s", row)
+                if stopping.is_set() or wall.now() > patience.until:
+                    return None
+                continue
+            return self._failure(row) if line is None else cast(Answer, json.loads(line))
+
+    def finish(self) -> None:
+        """Give a process that has given all its answers the time to exit; it may wait for its children forever."""
+        assert self._child.stdin is not None
+        with contextlib.suppress(subprocess.TimeoutExpired, BrokenPipeError):
+            self._child.stdin.close()
+            self._child.wait(EXIT_SECONDS)
+
+    def end(self) -> None:
+        """Kill the process first, so that it starts nothing more; the others are asked to end, since some clean up."""
+        self._child.kill()
+        self._child.wait()
+        family.end(self._mark)
+
+    def death(self, code: int, row: Row | None) -> Failure:
+        """How the process, or a fork of it, ended: a Python error by its last line, a killed process by its signal."""
+        printed = [line.strip() for line in self._last_lines]
+        printed = [line for line in printed if line and not line.startswith("==")]  # Valgrind's lines
+        signals = {one.value for one in signal.Signals}
+        number = -code if code < 0 else code - 128 if code - 128 in signals else 0
+        if number:
+            after = f"; last line: {printed[-1]}" if printed else ""
+            return Failure("crashed", f"killed by {signal.Signals(number).name}{after}", row)
+        return Failure("error" if printed else "crashed", printed[-1] if printed else f"ended with code {code}", row)
+
+    def _failure(self, row: Row | None) -> Failure:
+        code = self._child.wait()
+        self._readers[1].join(timeout=1)
+        return self.death(code, row)
+
+
 def ask(
     command: list[str],
     job: Mapping[str, Any],
@@ -88,43 +163,28 @@ def ask(
     silence: float = 300.0,
     until: float = math.inf,
 ) -> Answers:
-    """Run a worker and collect its answers; more than `silence` seconds without one is a timeout.
+    """Run a worker on one job and collect its answers; more than `silence` seconds without one is a timeout.
 
-    At the time `until` it is ended without a failure, with the answers so far. No descendant of the child outlives this
-    call, not even after Ctrl-C.
+    At the time `until` it is ended without a failure, with the answers so far.
     """
-    variable, mark = family.marked()
-    child = subprocess.Popen(
-        [*command, "-P", str(WORKER)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**environment, **variable},
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    assert child.stderr is not None
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    last_lines: deque[str] = deque(maxlen=LAST_LINES)
-    readers = [
-        threading.Thread(target=_forward, args=(child.stdout, lines), daemon=True),
-        threading.Thread(target=last_lines.extend, args=(child.stderr,), daemon=True),
-    ]
+    worker = Worker(command, environment)
+    answers, started = Answers(), None
     try:
-        for reader in readers:
-            reader.start()
-        _send(child.stdin, job)
-        return _collect(child, lines, last_lines, readers, Patience(silence, until))
+        worker.send(job)
+        while True:
+            answer = worker.receive(Patience(silence, until), started)
+            if answer is None:
+                return answers
+            if isinstance(answer, Failure):
+                answers.failure = answer
+                return answers
+            started = row_of(answer["start"]) if "start" in answer else started
+            answers.received.append(answer)
+            if answer.get("done"):
+                worker.finish()
+                return answers
     finally:
-        _end(child, mark)
-
-
-def _send(stdin: IO[str], job: Mapping[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError), stdin:  # if it died at once, its exit says why
-        json.dump(job, stdin)
+        worker.end()
 
 
 def _forward(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
@@ -133,40 +193,8 @@ def _forward(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
     lines.put(None)
 
 
-def _collect(
-    child: subprocess.Popen[str],
-    lines: queue.SimpleQueue[str | None],
-    last_lines: deque[str],
-    readers: list[threading.Thread],
-    patience: Patience,
-) -> Answers:
-    answers, started = Answers(), None
-    heard = wall.now()
-    while True:
-        try:
-            line = lines.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            if child.poll() is not None:  # its own children may keep the pipe open
-                break
-            silent = wall.now() - heard
-            if patience.is_over(silent, started):
-                answers.failure = Failure("timeout", f"no answer for {silent:.0f} s", started)
-            if answers.failure or stopping.is_set() or wall.now() > patience.until:
-                return answers
-            continue
-        if line is None:
-            break
-        heard, answer = wall.now(), json.loads(line)
-        started = row_of(answer["start"]) if "start" in answer else started
-        answers.received.append(answer)
-        if answer.get("done"):
-            with contextlib.suppress(subprocess.TimeoutExpired):  # it may wait for its children forever
-                child.wait(EXIT_SECONDS)
-            return answers
-    code = child.wait()
-    readers[1].join(timeout=1)
-    answers.failure = _failure(code, last_lines, started)
-    return answers
+def _keep(stream: IO[str], last_lines: deque[str]) -> None:
+    last_lines.extend(stream)
 
 
 def side_by_side(*jobs: Callable[[], Result]) -> list[Result]:
@@ -181,27 +209,6 @@ def side_by_side(*jobs: Callable[[], Result]) -> list[Result]:
         finally:
             lanes.shutdown()
             stopping.clear()
-
-
-def _failure(code: int, last_lines: deque[str], row: Row | None) -> Failure:
-    """A Python error by its last line, a killed process by its signal."""
-    printed = [line.strip() for line in last_lines if line.strip() and not line.startswith("==")]  # Valgrind's lines
-    if code < 0:
-        return Failure("crashed", f"killed by {signal.Signals(-code).name}" + _after(printed), row)
-    if code > 128 and code - 128 in {one.value for one in signal.Signals}:
-        return Failure("crashed", f"killed by {signal.Signals(code - 128).name}" + _after(printed), row)
-    return Failure("error" if printed else "crashed", printed[-1] if printed else f"ended with code {code}", row)
-
-
-def _after(printed: list[str]) -> str:
-    return f"; last line: {printed[-1]}" if printed else ""
-
-
-def _end(child: subprocess.Popen[str], mark: bytes) -> None:
-    """Kill the child first, so that it starts nothing more; the others are asked to end, since some clean up."""
-    child.kill()
-    child.wait()
-    family.end(mark)
 
 
 def side_environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -10,10 +10,11 @@ from typing import Any
 import jinja2
 
 from lossimpl import wording
-from reports.gate.outcome import Outcome, RowOutcome
+from reports.gate.outcome import FINE, REGRESSION, UNDECIDED, UNMEASURED, Outcome, RowOutcome
 from reports.gate.reasons import TEXTS
 
 HERE = Path(__file__).parent
+MOST_LINES, MOST_NAME = 12, 100  # of a hunk, and characters of a function's name
 NOISE_KNOWN = 8  # pairs; with fewer, a row's noise is hardly known
 ORDER = ("slower", "inconclusive", "faster", "same")
 WIDTH, HEIGHT, MARGIN = 360, 44, 6  # of a drawing, in pixels
@@ -32,48 +33,89 @@ def needs(row: RowOutcome) -> str:
 
 
 def notes(row: RowOutcome) -> list[str]:
-    """Further remarks on a row: other changes, what prevented a verdict, what it needs."""
-    found = [*(change.text for change in row.changes), *(TEXTS[code] for code in row.reasons), needs(row)]
+    """Further remarks on a row: other changes, by what it was decided or what prevented that, what it needs."""
+    by = f"by {row.decided}" if row.decided else ""
+    found = [*(change.text for change in row.changes), by, *(TEXTS[code] for code in row.reasons), needs(row)]
     return [one for one in found if one]
 
 
+RESULTS = {
+    FINE: "no regression: everything in reach was decided",
+    REGRESSION: "regression",
+    UNMEASURED: "not measured completely",
+    UNDECIDED: "undecided",
+}
+
+
 def headline(outcome: Outcome) -> str:
-    """How many rows have which verdict, and how many could not be measured."""
+    """The result in words, then how many rows have which verdict."""
+    if not outcome.groups and outcome.exit_code == FINE:
+        return "no regression: the change reaches no benchmark"
     counts = {verdict: sum(row.verdict == verdict for row in outcome.rows) for verdict in ORDER}
     words = [f"{number} {verdict}" for verdict, number in counts.items() if number]
     worse = sum(any(change.worse for change in row.changes) for row in outcome.rows)
     words += [f"{worse} worse in agreement, memory or instructions"] if worse else []
-    words += [f"{len(outcome.faults)} not measured"] if outcome.faults else []
-    words += [f"{len(outcome.left_out)} beyond the budget"] if outcome.left_out else []
-    return ", ".join(words) or "nothing to measure: this change affects no benchmark"
+    return f"{RESULTS[outcome.exit_code]}{' (' + ', '.join(words) + ')' if words else ''}"
+
+
+def coverage(outcome: Outcome) -> str:
+    """How many groups are decided, by what, and how many are not."""
+    if not outcome.groups:
+        return ""
+    by = Counter(group.decided for group in outcome.groups if group.decided)
+    parts = ", ".join(f"{number} by {how}" for how, number in by.most_common())
+    decided = sum(by.values())
+    text = f"Coverage {math.floor(100 * outcome.coverage)} %: {decided} of {len(outcome.groups)} groups of rows decided"
+    text += f" ({parts})" if parts else ""
+    text += f"; {len(outcome.undecided)} undecided" if outcome.undecided else ""
+    return text + (f"; {len(outcome.missing)} not measured" if outcome.missing else "") + "."
 
 
 def ordered(outcome: Outcome) -> list[RowOutcome]:
-    """Regressions first, then by verdict, then the largest change first."""
+    """The gravest regressions first, then by verdict, then the largest change first."""
 
-    def place(row: RowOutcome) -> tuple[bool, int, float]:
+    def place(row: RowOutcome) -> tuple[int, int, float]:
         size = abs(math.log(row.ratio)) if math.isfinite(row.ratio) else 0.0
-        return not row.regressed, ORDER.index(row.verdict), -size
+        return row.rank, ORDER.index(row.verdict), -size
 
     return sorted(outcome.rows, key=place)
 
 
+def shown(outcome: Outcome) -> list[RowOutcome]:
+    """The rows of the comment's table: those that changed or are undecided; those that are the same are counted."""
+    return [row for row in ordered(outcome) if row.changes or row.verdict != "same"]
+
+
 def explanation(row: RowOutcome) -> list[str]:
-    """Where the time is spent: the parts that grew, then the operators that changed most."""
-    if not row.why:
-        return []
-    grew = sorted(row.why["parts"], key=lambda part: part["base"] - part["head"])
+    """Where the time is spent: the parts that grew, then the operators and functions that changed most."""
+    grew = sorted(row.why.get("parts", ()), key=lambda part: part["base"] - part["head"])
     lines = [
         f"{part['part']}: {wording.seconds(part['base'])} -> {wording.seconds(part['head'])}"
         for part in grew
         if part["head"] - part["base"] > 0.02 * sum(one["base"] for one in grew)
     ]
-    return lines + [
+    lines += [
         f"{move['operator']}: {wording.seconds(move['seconds'])} more, "
         f"{move['calls']:+.3g} calls, {move['bytes']:+,.0f} bytes"
-        for move in row.why["operators"]
+        for move in row.why.get("operators", ())
         if move["seconds"] > 0
     ]
+    return lines + [
+        f"instructions of `{one['function'][:MOST_NAME]}`: "
+        f"{wording.count(one['base'])} -> {wording.count(one['head'])} per call"
+        for one in row.why.get("functions", ())
+    ]
+
+
+def hunks(row: RowOutcome) -> list[tuple[str, str]]:
+    """The path and the first lines of each hunk that most likely causes a change."""
+    found = (text.partition("\n") for text in row.why.get("hunks", ()))
+    return [(path, "\n".join(text.splitlines()[:MOST_LINES])) for path, _, text in found]
+
+
+def replay(outcome: Outcome) -> str:
+    """The command that repeats the comparison."""
+    return f"make gate BASE={outcome.base[:8]} HEAD={outcome.head[:8]}"
 
 
 def markdown(outcome: Outcome) -> str:
@@ -103,7 +145,10 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "outcome": outcome,
         "headline": headline(outcome),
         "rows": ordered(outcome),
-        "left_out": Counter(name.partition("(")[0] for name in outcome.left_out),
+        "shown": shown(outcome),
+        "coverage": coverage(outcome),
+        "hunks": hunks,
+        "replay": replay(outcome),
         "w": wording,
         "interval": interval,
         "notes": notes,

@@ -1,4 +1,4 @@
-"""Workers on both sides: which rows they can run, one check of each row, and times in pairs of processes.
+"""Workers on both sides: which rows they can run, one check of each row, times in pairs of processes.
 
 What fails becomes a `Fault` and the rest continues.
 """
@@ -9,23 +9,22 @@ import math
 import random
 import statistics
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from lossimpl.measure import wall
-from reports.gate import quality
+from reports.gate import machine, quality
+from reports.gate.alternating import Alternation, Times
 from reports.gate.design import Design
 from reports.gate.outcome import Fault
-from reports.gate.processes import Answer, Answers, Failure, ask, say
+from reports.gate.processes import Answer, Answers, Failure, Patience, ask, say
 from reports.gate.sides import Side
 from reports.record.rows import Row
 from reports.statistics.paired import log_ratios
 
 CHECK_SECONDS = "0.02"  # per row for samples: the check is about agreement and memory, the pairs about time
-OWN_SECONDS = "0.3"  # that a loader's row measures in each process of a pair
 MOST_FAILURES = 2  # a single failure of a row may be a passing disturbance
-
-Machine = dict[str, float]
 
 
 @dataclass
@@ -41,6 +40,25 @@ class Pairs:
         """The medians of device seconds and cycles of each side, on a GPU."""
         return {name: statistics.median(values) for name, values in self.device.items() if values}
 
+    def add(self, base: Times, head: Times, base_first: bool) -> float:
+        """Store the times of a pair, and return its log ratio."""
+        self.base.append(base.seconds)
+        self.head.append(head.seconds)
+        self.base_first.append(base_first)
+        for name, one in (("base", base), ("head", head)):
+            for kind, value in one.device.items():
+                self.device[f"{name}_{kind}"].append(value)
+        return float(log_ratios([base.seconds], [head.seconds])[0])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one side answered about a row: its record and the functions that its call executes, or why it refused."""
+
+    record: quality.Record = field(default_factory=dict)
+    executed: frozenset[tuple[str, str]] = frozenset()
+    refusal: str = ""
+
 
 class Session:
     """One run over two sides; `silence` is how many seconds a worker may take to answer, `seed` that of the coins."""
@@ -51,28 +69,29 @@ class Session:
         self.coin = random.Random(seed)
         self.faults: list[Fault] = []
         self.pairs: dict[Row, Pairs] = defaultdict(Pairs)
-        self.machine: list[Machine] = []
+        self.machine: list[dict[str, float]] = []
         self.failures: dict[Row, list[Fault]] = defaultdict(list)
 
     def ask(
         self, side: Side, task: str, rows: list[Row] | None = None, until: float = math.inf, **variables: str
     ) -> Answers:
         """Run one worker on one side, at most until a point in time."""
-        job: dict[str, Any] = {"task": task, "suite": str(side.suite)}
+        job: dict[str, Any] = {"task": task, "suite": str(side.suite), "roots": side.roots}
         job["rows"] = [[row.benchmark, row.params] for row in rows or []]
         return ask(side.python, job, {**side.environment, **variables}, self.silence, until)
 
     def names(self, side: Side) -> dict[Row, str | None]:
         """Every row of the suite with the reason why this side cannot run it, or None."""
         answers = self.ask(side, "names")
-        for row, answer in answers.rows().items():
-            if "error" in answer:
-                self.faults.append(Fault(row.benchmark, side.name, answer["error"]))
+        errors = {row.benchmark: answer["error"] for row, answer in answers.rows().items() if "error" in answer}
+        if len(errors) > 1 and len(set(errors.values())) == 1:
+            errors = {"": next(iter(errors.values()))}  # one cause, such as a package that cannot be imported
+        self.faults += [Fault(name, side.name, error) for name, error in errors.items()]
         if answers.failure:
-            self._fault(side, answers.failure)
+            self.fault(side.name, answers.failure)
         return {row: answer["refusal"] for row, answer in answers.rows().items() if "refusal" in answer}
 
-    def check(self, side: Side, rows: list[Row], until: float) -> dict[Row, quality.Record]:
+    def check(self, side: Side, rows: list[Row], until: float) -> dict[Row, Checked]:
         """Run every row once on one side; what fails is a fault, what runs has a record (empty without a side-car).
 
         A process that dies loses one row, and the next process continues after it. Rows that are not reached in time
@@ -86,71 +105,70 @@ class Session:
             answered |= answers.rows()
             if answers.failure is None:
                 break
-            self._fault(side, answers.failure)
+            self.fault(side.name, answers.failure)
             if answers.failure.row is None:
                 break
             waiting = [row for row in waiting if row not in answered and row != answers.failure.row]
         return self._checked(side, answered, quality.records(cars))
 
-    def _checked(
-        self, side: Side, answered: dict[Row, Answer], known: dict[Row, quality.Record]
-    ) -> dict[Row, quality.Record]:
-        """The records of rows that ran or whose result is wrong; any other error is a fault."""
+    def _checked(self, side: Side, answered: dict[Row, Answer], known: dict[Row, quality.Record]) -> dict[Row, Checked]:
+        """The answers on rows that ran or whose result is wrong; any other error is a fault."""
         found = {}
         for row, answer in answered.items():
             record = known.get(row, {})
             if "error" in answer and record.get("status") not in quality.WRONG:
                 self.faults.append(Fault(str(row), side.name, answer["error"]))
-            elif "refusal" not in answer:
-                found[row] = record
+            else:
+                names = frozenset((file, name.partition(".<locals>")[0]) for file, name in answer.get("executed", ()))
+                found[row] = Checked(record, names, answer.get("refusal", ""))
         return found
 
-    def measure(self, design: Design[Row], deadline: float) -> None:
-        """Measure pairs of the rows that the design wants, until it wants none or the next pair would end too late."""
+    def measure(self, design: Design[Row], deadline: float, settled: Collection[Row] = ()) -> None:
+        """Measure pairs of the rows that the design wants, until it wants none or the next pair would end too late.
+
+        Rows in `settled` are decided by other means: they are dropped unless their first look makes them suspects.
+        """
         last = 0.0
         while design.wanted() and wall.now() + last <= deadline:
             started = wall.now()
             self.pair(design, deadline)
             design.look()
+            for row in settled:
+                if design.progress[row].looks and design.progress[row].stage == "screening":
+                    design.drop(row)
             last = wall.now() - started
             left = max(0.0, deadline - wall.now())
             say(f"{len(design.wanted())} rows to measure next, {left:.0f} s left, {last:.0f} s per pair")
         design.look(final=True)
 
     def pair(self, design: Design[Row], until: float = math.inf) -> None:
-        """Run two fresh processes in random order, both with the same rows in the same order."""
+        """Start a fresh process per side, and time the rows in forks of both, alternating between them."""
         rows = design.wanted()
         self.coin.shuffle(rows)
-        order = self.coin.choice([("base", "head"), ("head", "base")])
-        answers = {name: self._times(name, rows, until) for name in order}
-        for row in rows:
-            if all(row in found for found in answers.values()):
-                design.observe(row, self._ratio(row, {name: found[row] for name, found in answers.items()}))
-            elif len(self.failures[row]) >= MOST_FAILURES:
-                self.faults.append(self.failures[row][-1])
-                design.drop(row)
+        before = machine.state()
+        with Alternation(self.sides, rows, Patience(self.silence, until), self.coin) as processes:
+            for row in rows:
+                if processes.failure or processes.over:
+                    break
+                measured = processes.measure(row)
+                if measured is not None:
+                    design.observe(row, self.pairs[row].add(*measured))
+                elif processes.lost:
+                    self._lost(design, row, *processes.lost)
+        if processes.failure and processes.failure[1].row is None:  # a process did not start
+            for row in rows:
+                self._lost(design, row, *processes.failure)
+        self.machine.append(machine.since(before))
 
-    def _times(self, name: str, rows: list[Row], until: float) -> dict[Row, Answer]:
-        answers = self.ask(self.sides[name], "times", rows, until, LOSSIMPL_SECONDS=OWN_SECONDS)
-        self.machine += [answer["machine"] for answer in answers.received if "machine" in answer]
-        if answers.failure:
-            for row in [answers.failure.row] if answers.failure.row else rows:
-                self.failures[row].append(Fault(str(row), name, str(answers.failure)))
-        return {row: answer for row, answer in answers.rows().items() if "seconds" in answer}
+    def _lost(self, design: Design[Row], row: Row, side: str, failure: Failure) -> None:
+        """Note that a row failed on a side; if it fails again, it is a fault and no longer measured."""
+        self.failures[row].append(Fault(str(row), side, str(failure)))
+        if len(self.failures[row]) >= MOST_FAILURES:
+            self.faults.append(self.failures[row][-1])
+            design.drop(row)
 
-    def _ratio(self, row: Row, answers: dict[str, Answer]) -> float:
-        """Store the times of both sides, in the order in which they ran, and return the log ratio."""
-        base, head = (answers[name]["seconds"] for name in ("base", "head"))
-        pairs = self.pairs[row]
-        pairs.base.append(base)
-        pairs.head.append(head)
-        pairs.base_first.append(next(iter(answers)) == "base")
-        for name, answer in answers.items():
-            for kind in ("device_seconds", "cycles"):
-                pairs.device[f"{name}_{kind}"] += [answer[kind]] if kind in answer else []
-        return float(log_ratios([base], [head])[0])
-
-    def _fault(self, side: Side, failure: Failure) -> None:
-        fault = Fault(str(failure.row) if failure.row else "", side.name, str(failure))
+    def fault(self, side: str, failure: Failure) -> None:
+        """Note a failure, once."""
+        fault = Fault(str(failure.row) if failure.row else "", side, str(failure))
         if fault not in self.faults:
             self.faults.append(fault)

@@ -6,14 +6,18 @@ process's memory image, and its length alone can change a time.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from reports.gate import kernels
 from reports.gate.processes import side_environment
 from reports.sweep import overlay
 
@@ -45,6 +49,12 @@ class Side:
         """The revision's files."""
         return self.folder / "source"
 
+    @property
+    def roots(self) -> list[str]:
+        """The folders below which code of this side lies: the package, the benchmarks, what a compiler generates."""
+        (installed,) = (self.folder / "venv" / "lib").glob("python*/site-packages")
+        return [str(installed), str(self.suite), str(self.source), self.environment["TORCHINDUCTOR_CACHE_DIR"]]
+
 
 def commit_of(repository: Path, revision: str) -> str:
     """The full hash of a revision."""
@@ -63,14 +73,33 @@ def build(repository: Path, name: str, commit: str, folder: Path) -> Side:
 def install(name: str, commit: str, place: Path) -> Side:
     """Build and install the files in `place/source` into an overlay beside them."""
     source = place / "source"
-    _checked([sys.executable, "-m", "pip", *_pip("wheel"), "-w", place / "wheel", source], f"build {name}")
+    wheel = _wheel(name, source, place)
     _overlay(place / "venv", name)
-    (wheel,) = (place / "wheel").glob("*.whl")
     python = place / "venv" / "bin" / "python"
     _checked([sys.executable, "-m", "pip", "--python", python, *_pip("install"), wheel], f"install {name}")
-    # Inductor's cache is keyed by content, so both sides can share it and compile only what changed.
-    variables = {"ASV_COMMIT": commit, "TORCHINDUCTOR_CACHE_DIR": str(place.parent / "inductor")}
+    # These caches are keyed by content, so both sides and later runs share them and compile only what changed.
+    variables = {"ASV_COMMIT": commit, "TORCHINDUCTOR_CACHE_DIR": str(cache_folder() / "inductor")}
+    variables |= kernels.variables(cache_folder())
     return Side(name, commit, place, suite_of(source, place), side_environment(variables))
+
+
+def cache_folder() -> Path:
+    """Where wheels, compiled kernels and generated code are kept from run to run, by a hash of their sources."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lossimpl-gate"
+
+
+def _wheel(name: str, source: Path, place: Path) -> Path:
+    """The wheel of the files in `source`, built unless an earlier run built one of the same files."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(one for one in source.rglob("*") if one.is_file()):
+        digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
+    kept = cache_folder() / "wheels" / digest.hexdigest()[:24]
+    if not list(kept.glob("*.whl")):
+        _checked([sys.executable, "-m", "pip", *_pip("wheel"), "-w", place / "wheel", source], f"build {name}")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # another run was first, or the disk is full
+            shutil.copytree(place / "wheel", kept)
+    return next(folder for folder in (*kept.glob("*.whl"), *(place / "wheel").glob("*.whl")))
 
 
 def suite_of(source: Path, place: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Which rows a diff can affect: those whose benchmark or loss imports a changed file, directly or not.
+"""Which rows a diff can affect: those whose benchmark or loss imports a changed file, and execute what changed in it.
 
 A row runs the module of its loss, what that imports, and what the benchmarks import to make the call. It also runs what
 only its implementation needs: kernel files for `native` on its device (of one loss, if the file is named after it), and
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
 import grimp
 
+from reports.gate.diff import Changed
 from reports.gate.sides import Unmeasurable, first_lines, run
 from reports.record.rows import Row
 
@@ -27,19 +28,34 @@ print(json.dumps({name: sorted(graph.find_modules_directly_imported_by(name)) fo
 """
 
 
-def touched(rows: Iterable[Row], changed: Iterable[str], source: Path, package: str) -> list[Row]:
-    """The rows that a change of the files `changed` can affect, in the order of `rows`."""
-    files, rows = [PurePosixPath(one) for one in changed], list(rows)
-    if any(str(one) in BUILD_FILES for one in files):
-        return rows
-    graph = import_graph(source, package)
+def touched(rows: Iterable[Row], changed: Iterable[Changed], source: Path, package: str) -> dict[Row, list[Changed]]:
+    """The changed files that can affect a row, for every row that any can affect, in the order of `rows`."""
+    files, rows = list(changed), list(rows)
+    graph = import_graph(source, package) if files else grimp.ImportGraph()
     stems = {row.stem for row in rows}
     needs = {stem: needed(graph, package, stem) for stem in stems}
-    return [row for row in rows if any(_affects(file, row, package, needs[row.stem], stems) for file in files)]
+    found = {
+        row: [one for one in files if _affects(PurePosixPath(one.path), row, package, needs[row.stem], stems)]
+        for row in rows
+    }
+    return {row: affecting for row, affecting in found.items() if affecting}
+
+
+def executes(affecting: Iterable[Changed], executed: Collection[tuple[str, str]]) -> bool:
+    """Whether a call that executes these functions, by file and name, runs anything that changed.
+
+    What differs outside of functions counts, since a constant is read wherever it is imported.
+
+    >>> executes([Changed("a.py", frozenset({"f"}), more=False)], {("a.py", "g")})
+    False
+    """
+    return any(one.more or any((one.path, name) in executed for name in one.functions) for one in affecting)
 
 
 def _affects(file: PurePosixPath, row: Row, package: str, needs: set[str], stems: set[str]) -> bool:
     top, *rest = file.parts
+    if str(file) in BUILD_FILES:
+        return True
     if top == package and rest[:1] == ["kernels"]:
         return _kernel_affects(file, row, stems)
     if top == package and rest == ["compiled.py"]:

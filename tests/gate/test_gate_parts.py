@@ -12,12 +12,12 @@ import typer
 
 from reports.gate import bench, command, explain, instructions, plants, quality, reasons, render
 from reports.gate.design import Design
-from reports.gate.outcome import Change, Fault, Outcome, RowOutcome
-from reports.gate.processes import WORKER, ask, side_environment
-from reports.gate.selection import spread_out
+from reports.gate.diff import Changed
+from reports.gate.outcome import Change, Covered, Fault, Outcome, RowOutcome
+from reports.gate.processes import WORKER, Patience, Worker, side_environment
+from reports.gate.representatives import grouped
 from reports.gate.sides import Unmeasurable
-from reports.gate.touched import touched
-from reports.gate.worker import timing
+from reports.gate.touched import executes, touched
 from reports.record.rows import Row
 
 SOURCE = {
@@ -75,20 +75,22 @@ def source(tmp_path):
 )
 def test_a_change_affects_the_rows_that_run_it(source, changed, affected):
     """Modules of losses, what they import (inside functions too), kernels by implementation and device."""
-    assert {f"{row.stem} {row.implementation}" for row in touched(ROWS, [changed], source, "lossimpl")} == affected
+    assert {
+        f"{row.stem} {row.implementation}" for row in touched(ROWS, [Changed(changed)], source, "lossimpl")
+    } == affected
 
 
 @pytest.mark.parametrize("changed", ["lossimpl/registry.py", "benchmarks/calls.py", "pyproject.toml"])
 def test_what_every_row_runs_affects_every_row(source, changed):
     """What makes the call, and the build."""
-    assert touched(ROWS, [changed], source, "lossimpl") == ROWS
+    assert list(touched(ROWS, [Changed(changed)], source, "lossimpl")) == ROWS
 
 
 def test_a_revision_whose_imports_cannot_be_read_is_named(source):
     """A syntax error in the package: the error says so, instead of a traceback."""
     (source / "lossimpl" / "numbers.py").write_text("tiny = = 1\n")
     with pytest.raises(Unmeasurable, match="imports of lossimpl could not be read"):
-        touched(ROWS, ["lossimpl/numbers.py"], source, "lossimpl")
+        touched(ROWS, [Changed("lossimpl/numbers.py")], source, "lossimpl")
 
 
 def record(error=1e-6, peak=1_000_000, verdict="ok", dtype="float32"):
@@ -140,26 +142,35 @@ def test_side_car_lines_belong_to_the_rows_that_asv_names(tmp_path):
 def test_loaders_are_not_counted():
     """A loader waits for processes of its own, whose instructions are not counted."""
     assert LOADER not in instructions.countable(ROWS)
-    assert len(instructions.countable(ROWS)) == 4
+    assert len(instructions.countable(ROWS)) == 4  # native and torch; generated code is not counted
 
 
-def test_rows_are_taken_in_turn_and_the_order_repeats():
-    """The first native row of each benchmark comes before any second one, and the order is the same every time."""
+def test_a_row_is_in_reach_only_if_it_executes_what_changed():
+    """A changed function that the call does not execute is out of reach; a changed constant is not."""
+    changed = Changed("lossimpl/losses/mse_loss.py", frozenset({"naive"}), more=False)
+    assert executes([changed], {("lossimpl/losses/mse_loss.py", "naive")})
+    assert not executes([changed], {("lossimpl/losses/mse_loss.py", "vectorized")})
+    assert executes([replace(changed, more=True)], {("lossimpl/losses/mse_loss.py", "vectorized")})
+
+
+def test_every_row_of_a_loss_is_in_one_group_and_each_regime_has_a_representative():
+    """Of 72 rows: overhead, and cache and memory by type class, each for step (with reuse) and forward."""
     rows = [
-        Row(f"{stem}.A.t", (implementation, size))
-        for stem in "ab"
-        for implementation in ("torch", "native")
-        for size in ("1", "2", "3")
+        Row("a.A.track_seconds", ("native", shape, dtype, "cpu", mode))
+        for shape in ("32x10", "128x1000", "256x1000", "16384x1024", "131072x1024", "512x10")
+        for dtype in ("float64", "float32", "bfloat16", "float16")
+        for mode in ("reuse", "step", "forward")
     ]
-    ordered = spread_out(rows)
-    assert [(row.stem, row.implementation) for row in ordered[:4]] == [
-        ("a", "native"),
-        ("b", "native"),
-        ("a", "torch"),
-        ("b", "torch"),
-    ]
-    assert ordered == spread_out(rows)
-    assert sorted(ordered) == sorted(rows)
+    groups = grouped(rows)
+    assert sorted(row for group in groups for row in group.rows) == sorted(rows)
+    assert {group.name: group.representative.params[1:] for group in groups if "step" in group.name} == {
+        "a native cpu, overhead, step": ("32x10", "float32", "cpu", "step"),
+        "a native cpu, cache, float, step": ("128x1000", "float32", "cpu", "step"),
+        "a native cpu, cache, half, step": ("128x1000", "bfloat16", "cpu", "step"),
+        "a native cpu, memory, float, step": ("16384x1024", "float32", "cpu", "step"),
+        "a native cpu, memory, half, step": ("16384x1024", "bfloat16", "cpu", "step"),
+    }
+    assert len(groups) == 10
 
 
 def answer(**operators):
@@ -177,28 +188,39 @@ def test_an_explanation_names_the_part_and_the_operator():
     assert sum(part["head"] for part in why["parts"]) == pytest.approx(1.3e-3)
 
 
-ROW = RowOutcome("a.A.track_seconds", ("native", "8|8"), "same", 1.0, 0.99, 1.01, 0.9, 12, 1.04, 10)
+ROW = RowOutcome("a.A.track_seconds", ("native", "8|8"), "same", 1.0, 0.99, 1.01, 0.9, 12, 1.04, 10, "time")
+GROUP = Covered("a native", ROW.name, 3, "time")
 OUTCOME = Outcome("b" * 40, "h" * 40, 0.05, 0.01, 900.0, 60.0)
 FAULT = Fault("a.A.track_seconds('x')", "head", "crashed: killed by SIGSEGV")
 
 
 @pytest.mark.parametrize(
-    ("rows", "faults", "strict", "code"),
+    ("changes", "code"),
     [
-        ([], [], False, 0),
-        ([ROW], [], True, 0),
-        ([replace(ROW, verdict="faster")], [], True, 0),
-        ([replace(ROW, verdict="slower")], [FAULT], False, 1),
-        ([replace(ROW, changes=(Change("peak_bytes", 1, 2, True, "more"),))], [], False, 1),
-        ([replace(ROW, changes=(Change("peak_bytes", 2, 1, False, "less"),))], [], False, 0),
-        ([ROW], [FAULT], False, 2),
-        ([replace(ROW, verdict="inconclusive")], [], False, 0),
-        ([replace(ROW, verdict="inconclusive")], [], True, 3),
+        ({}, 0),
+        ({"rows": (ROW,), "groups": (GROUP,)}, 0),
+        ({"rows": (replace(ROW, verdict="faster"),), "groups": (GROUP,)}, 0),
+        ({"rows": (replace(ROW, changes=(Change("peak_bytes", 2, 1, False, "less"),)),)}, 0),
+        ({"rows": (replace(ROW, verdict="slower"),), "faults": (FAULT,)}, 1),
+        ({"rows": (replace(ROW, changes=(Change("peak_bytes", 1, 2, True, "more"),)),)}, 1),
+        ({"rows": (ROW,), "faults": (FAULT,)}, 2),
+        ({"removed": ("a.A native",)}, 2),
+        ({"groups": (GROUP, replace(GROUP, decided="", missing="not reached"))}, 2),
+        ({"groups": (GROUP, replace(GROUP, decided=""))}, 3),
     ],
 )
-def test_exit_codes(rows, faults, strict, code):
-    """A regression precedes rows that could not be measured, and those precede undecided rows."""
-    assert replace(OUTCOME, rows=tuple(rows), faults=tuple(faults)).exit_code(strict) == code
+def test_exit_codes(changes, code):
+    """0 only if every group in reach is decided; a regression precedes what was not measured, that the undecided."""
+    assert replace(OUTCOME, **changes).exit_code == code
+
+
+def test_the_gravest_regression_comes_first():
+    """A wrong result before more bytes, more bytes before more instructions, these before time."""
+    slower = replace(ROW, verdict="slower", ratio=3.0)
+    worse = [replace(ROW, changes=(Change(what, 1, 2, True, what),)) for what in ("instructions", "agreement")]
+    saved = replace(ROW, changes=(Change("saved_bytes", 1, 2, True, "saved_bytes"),))
+    ordered = render.ordered(replace(OUTCOME, rows=(slower, *worse, saved)))
+    assert ordered == [worse[1], saved, worse[0], slower]
 
 
 def test_reports_survive_hostile_names_and_missing_numbers():
@@ -263,33 +285,14 @@ def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
         "turns = []\n\n\ndef ready(stem, *params):\n    return lambda: turns.append(params)\n"
     )
     bench.plant(suite, {Row("a.A.track_seconds", ("native", "8")): ("instructions", 1000.0)})
-    job = {"task": "times", "suite": str(suite.parent), "rows": [["a.A.track_seconds", ["native", "8"]]]}
-    answers = ask([sys.executable], job, side_environment({}), 30)
-    assert answers.failure is None
-    assert next(iter(answers.rows().values()))["seconds"] > 1000 * 1e-9
-
-
-@pytest.mark.parametrize(("slower", "count"), [(1, 15), (20, 4), (500, 3)])
-def test_a_row_on_a_busy_core_does_not_delay_the_others(monkeypatch, slower, count):
-    """15 batches of 2 ms; of 40 ms, four exceed 0.15 s; of 1 s, three and no more."""
-    now = [0.0]
-
-    def call():
-        now[0] += 2e-3 * slower
-
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
-    assert timing.batches(call, 1, timing.at_once) == pytest.approx([2e-3 * slower] * count)
-
-
-def test_a_busy_process_during_most_batches_changes_nothing(monkeypatch):
-    """A call of 1 ms takes 3 ms during 32 of every 40 ms: one undisturbed batch of 2 ms gives 1 ms."""
-    now = [0.0]
-
-    def call():
-        now[0] += 3e-3 if now[0] % 0.04 < 0.032 else 1e-3
-
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
-    assert timing.timed(call, on_gpu=False)["seconds"] == pytest.approx(1e-3)
+    worker = Worker([sys.executable], side_environment({}))
+    row = ["a.A.track_seconds", ["native", "8"]]
+    for message in ({"task": "pairs", "suite": str(suite.parent), "rows": [row]}, {"row": row}, {"number": 0}):
+        worker.send(message)
+    answers = [worker.receive(Patience(30)) for _ in range(4)]
+    worker.end()
+    assert [next(iter(answer)) for answer in answers] == ["ready", "start", "seconds", "ended"]
+    assert answers[2]["seconds"] > 1000 * 1e-9
 
 
 def test_the_worker_needs_nothing_but_the_standard_library(tmp_path):

@@ -1,7 +1,7 @@
 """A tiny project with benchmarks whose clock is simulated: real commits, builds and processes, reproducible times.
 
 `benchmarks/calls.py` controls the worker's clock: a call takes `toy.seconds`, times a noise that each process draws
-once from a counter in the file that the environment variable TOY_DRAWS names.
+once from a counter, the size of the file that the environment variable TOY_DRAWS names.
 """
 
 import json
@@ -25,13 +25,13 @@ CALLS = """
 import os
 import random
 import time
-from pathlib import Path
 
 import toy
 
-draws = Path(os.environ["TOY_DRAWS"])
-draw = int(draws.read_text() or 0) if draws.exists() else 0
-draws.write_text(str(draw + 1))
+with open(os.environ["TOY_DRAWS"], "a") as draws:  # appending is atomic: two processes never draw the same
+    draws.write(".")
+    draws.flush()
+    draw = draws.tell()
 noise = random.Random(draw).lognormvariate(0, NOISE)
 now = [0.0]
 
@@ -49,11 +49,12 @@ def refusal(stem, *params):
 
 
 def ready(stem, *params):
-    seconds = toy.seconds(*params) * noise
-
     def call():
-        now[0] += seconds
-        toy.work(*params)
+        if stem == "loading":
+            now[0] += 64 / toy.rates(*params)[1]
+        else:
+            now[0] += toy.seconds(*params) * noise
+            toy.work(*params)
 
     return call
 """

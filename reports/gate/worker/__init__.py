@@ -6,7 +6,8 @@ is the cause. Output of the benchmarks goes to stderr.
 
 suite     the benchmarks of a revision: which rows there are, how a row is called
 tasks     the tasks of a job
-timing    seconds per call
+executed  which functions of the measured package a call executes
+forks     rows in forks of a process that has imported everything, timed batch by batch on request
+timing    seconds per call, and on a GPU the device's own time
 counting  instructions per call
-machine   what else the machine did meanwhile
 """

@@ -14,11 +14,13 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """One job."""
+    """One job: its first line says what to do; further lines, if any, are requests of the task `pairs`."""
     sys.path.insert(0, str(HERE.parent))
     tasks = importlib.import_module(f"{HERE.name}.tasks")
     sys.path[:] = [one for one in sys.path if Path(one) not in (HERE, HERE.parent)]
-    job = json.loads(sys.stdin.read())
+    lines = os.fdopen(os.dup(0), "rb", buffering=0)  # unbuffered, so that a fork finds the requests meant for it
+    job = json.loads(lines.readline())
+    job["requests"] = lines
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 

@@ -1,12 +1,15 @@
 """The tasks of a job. Each answers `start` before a row and `row` after it."""
 
-import time
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from . import machine, suite
+from . import forks, suite
 from .counting import Counter
-from .timing import timed
+from .executed import executed
+from .timing import fastest_of, waiting
 
 Job = dict[str, Any]
 Say = Callable[..., None]
@@ -26,29 +29,47 @@ def names(job: Job, say: Say) -> None:
 
 
 def check(job: Job, say: Say) -> None:
-    """Run each row once as asv would; agreement, memory and status go to the side-car that LOSSIMPL_ROWS names."""
+    """Run each row once as asv would, then once more to see which functions of ours it executes.
+
+    Agreement, memory and status go to the side-car that LOSSIMPL_ROWS names.
+    """
     for benchmark, params in job["rows"]:
         say(start=[benchmark, params])
-        started = time.perf_counter()
         try:
             suite.run(benchmark, params)
-            say(row=[benchmark, params], seconds=time.perf_counter() - started)
+            say(row=[benchmark, params], executed=executed(suite.ready(benchmark, params), job["roots"]))
         except NotImplementedError as refused:
             say(row=[benchmark, params], refusal=first_line(refused))
         except Exception as error:
             say(row=[benchmark, params], error=f"{type(error).__name__}: {first_line(error)}")
 
 
-def times(job: Job, say: Say) -> None:
-    """The seconds of each row, and the state of the machine meanwhile."""
-    before = machine.state()
+def pairs(job: Job, say: Say) -> None:
+    """Rows in forks of this process, timed batch by batch on request."""
+    forks.serve(job["rows"], job["requests"], say)
+
+
+def prepare(job: Job, say: Say) -> None:
+    """Make the calls of some rows, so that what they must build is built; then name the libraries that they loaded."""
     for benchmark, params in job["rows"]:
         say(start=[benchmark, params])
-        if suite.measures_itself(benchmark):
-            say(row=[benchmark, params], seconds=suite.own_seconds(benchmark, params))
-        else:
-            say(row=[benchmark, params], **timed(suite.ready(benchmark, params), "cuda" in params))
-    say(machine=machine.since(before))
+        try:
+            suite.ready(benchmark, params)
+            say(row=[benchmark, params])
+        except Exception as error:
+            say(row=[benchmark, params], error=f"{type(error).__name__}: {error}")
+    say(libraries=sorted(map(digest, loaded(os.environ.get("TORCH_EXTENSIONS_DIR", "")))))
+
+
+def loaded(folder: str) -> set[str]:
+    """The libraries below a folder that this process has loaded."""
+    lines = Path("/proc/self/maps").read_text().splitlines() if folder else []
+    return {line.split()[-1] for line in lines if folder in line and line.endswith(".so")}
+
+
+def digest(path: str) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def counts(job: Job, say: Say) -> None:
@@ -67,7 +88,7 @@ def profile(job: Job, say: Say) -> None:
     for benchmark, params in job["rows"]:
         say(start=[benchmark, params])
         call = suite.ready(benchmark, params)
-        seconds = timed(call, "cuda" in params)["seconds"]
+        seconds = fastest_of(call, waiting("cuda" in params))
         number = max(3, min(200, round(PROFILE_SECONDS / max(seconds, 1e-9))))
         activities = [torch.profiler.ProfilerActivity.CPU]
         activities += [torch.profiler.ProfilerActivity.CUDA] if "cuda" in params else []
@@ -99,5 +120,5 @@ def first_line(error: BaseException) -> str:
 
 
 TASKS: dict[str, Callable[[Job, Say], None]] = {
-    one.__name__: one for one in (names, check, times, counts, profile, environment)
+    one.__name__: one for one in (names, prepare, check, pairs, counts, profile, environment)
 }

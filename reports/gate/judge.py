@@ -1,0 +1,144 @@
+"""The measurements inside the budget: check the rows, count their instructions, time them in pairs, explain changes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from lossimpl import wording
+from lossimpl.measure import wall
+from reports.gate import diff, explain, instructions
+from reports.gate.design import FIRST_LOOK, RATE, Design
+from reports.gate.draft import EFFECT, Draft
+from reports.gate.processes import say, side_by_side
+from reports.gate.session import Session
+from reports.gate.touched import executes
+from reports.record.rows import Row
+from reports.statistics.power import detectable_ratio
+
+RESERVED = 0.05  # of the budget, for the explanation
+CHECK_WITHIN, COUNT_WITHIN = 0.4, 0.6  # of the budget: when checking and counting end at the latest
+MOST_EFFECT = 0.15  # on a machine where smaller changes of time cannot be shown within the budget
+NOISE_PAIRS = 4
+MOST_MEMBERS = 24  # rows of changed groups that are measured besides the representatives
+MOST_EXPLAINED = 8
+
+
+def judge(draft: Draft, folder: Path) -> None:
+    """Judge the representative of each group, then more rows of the groups that changed."""
+    representatives = [group.representative for group in draft.groups]
+    end = draft.started + (1 - RESERVED) * draft.plan.budget
+    _measure(draft, representatives, folder / "representatives", end)
+    members = [row for group in draft.groups if _changed(draft, group.representative) for row in group.rows[1:]]
+    if members and wall.now() < end:
+        say(f"measuring {min(len(members), MOST_MEMBERS)} of {len(members)} other rows of the groups that changed")
+        _measure(draft, members[:MOST_MEMBERS], folder / "members", end)
+    changed = [row for row in draft.known["head"] if draft.is_checked(row) and _changed(draft, row)]
+    _explain(draft, changed[:MOST_EXPLAINED], folder)
+
+
+def _measure(draft: Draft, rows: list[Row], folder: Path, end: float) -> None:
+    """Check, count and time some rows, as far as the time goes."""
+    session = draft.session
+    assert session is not None
+    folder.mkdir()
+    left = end - wall.now()
+    _check(draft, session, rows, wall.now() + CHECK_WITHIN * left)
+    right = [row for row in rows if draft.is_right(row) and row not in draft.identical]
+    _count(draft, session, right, folder, wall.now() + COUNT_WITHIN * max(0.0, end - wall.now()))
+    timed = [row for row in right if not instructions.identical(draft.counted.get(row, {})) and not draft._follows(row)]
+    if timed and wall.now() < end:
+        _time(draft, session, timed, end)
+
+
+def _check(draft: Draft, session: Session, rows: list[Row], until: float) -> None:
+    """Check the rows on both sides at once, since this is not about time; note those that execute identical code."""
+    say(f"checking {len(rows)} rows")
+    base, head = session.sides.values()
+    found = side_by_side(lambda: session.check(base, rows, until), lambda: session.check(head, rows, until))
+    for known, one in zip(draft.known.values(), found, strict=True):
+        known.update(one)
+    refused = {row for row in rows if all(row in one and one[row].refusal for one in found)}
+    draft.groups = [group for group in draft.groups if group.representative not in refused]
+    if refused:
+        draft.notes.append(f"{len(refused)} groups cannot run on this machine, on either side")
+    lost = [row for row in rows if row in found[1] and found[1][row].refusal and row not in refused]
+    draft.removed += [f"{row}: runs on base only: {found[1][row].refusal}" for row in lost]
+    draft.identical |= {row for row in rows if draft.is_checked(row) and _runs_identical_code(draft, row)}
+
+
+def _runs_identical_code(draft: Draft, row: Row) -> bool:
+    """Whether the row's call executes the same functions on both sides, and nothing that changed."""
+    base, head = (known[row].executed for known in draft.known.values())
+    return bool(head) and base == head and not executes(draft.affecting.get(row, ()), base | head)
+
+
+def _count(draft: Draft, session: Session, rows: list[Row], folder: Path, until: float) -> None:
+    rows = instructions.countable(rows)
+    absent = instructions.unavailable() if rows else None
+    if absent:
+        draft.notes.append(f"no instructions were counted: {absent}")
+    if absent or not rows:
+        return
+    say(f"counting the instructions of {len(rows)} rows")
+    base, head = session.sides.values()
+    counts, notes = instructions.count_sides(base, head, rows, folder / "instructions", until)
+    draft.notes += notes
+    draft.counted |= {row: found for row in rows if (found := instructions.compared(row, counts))}
+
+
+def _time(draft: Draft, session: Session, rows: list[Row], end: float) -> None:
+    """Time rows in pairs; the first few show the noise, and with it the change of time that the budget can show."""
+    design: Design[Row] = Design(rows, draft.effect, RATE)
+    draft.designs.append(design)
+    if draft.reachable is None:
+        draft.reachable = reachable(session, design, end)
+        draft.effect = min(MOST_EFFECT, max(EFFECT, math.ceil(100 * min(draft.reachable, MOST_EFFECT)) / 100))
+        design.effect = draft.effect
+        text = wording.percent(draft.reachable) if math.isfinite(draft.reachable) else "nothing"
+        say(f"on this machine, now, I can see a change of time of {text} in {(end - wall.now()) / 60:.1f} minutes")
+    session.measure(design, end, [row for row in rows if draft.settled(row)])
+
+
+def reachable(session: Session, design: Design[Row], end: float) -> float:
+    """The smallest change of time, as a share, that pairs until `end` can show beside the noise of the first ones.
+
+    The noise is the spread of a row's ratios about their mean, which a real change does not widen.
+    """
+    started = wall.now()
+    for _ in range(NOISE_PAIRS):
+        if wall.now() < end:
+            session.pair(design, end)
+    ratios = [np.array(one.screened) for one in design.progress.values() if len(one.screened) == NOISE_PAIRS]
+    if not ratios:
+        return math.inf
+    noise = float(np.median([one.std(ddof=1) for one in ratios]))
+    pairs = NOISE_PAIRS + int((end - wall.now()) * NOISE_PAIRS / (wall.now() - started))
+    return detectable_ratio(noise, pairs, RATE) - 1 if pairs >= FIRST_LOOK else math.inf
+
+
+def _changed(draft: Draft, row: Row) -> bool:
+    """Whether a row became slower or faster, or changed in another respect."""
+    if not draft.is_checked(row):
+        return False
+    return bool(draft.changes(row)) or draft.design_of(row).verdict(row).verdict in ("slower", "faster")
+
+
+def _explain(draft: Draft, rows: list[Row], folder: Path) -> None:
+    """Where the changed rows spend more, and the hunks of the diff that they execute."""
+    session = draft.session
+    assert session is not None
+    slower = [row for row in rows if draft.design_of(row).verdict(row).verdict == "slower"]
+    until = draft.started + draft.plan.budget
+    found = explain.explained(session, slower, until) if slower else {}
+    for row in rows:
+        executed = {one for known in draft.known.values() for one in known[row].executed}
+        hunks = diff.likely(draft.affecting.get(row, ()), executed)
+        counted = next((one for one in folder.rglob("instructions") if row in draft.counted), None)
+        functions = instructions.moved(counted / "0" / "base", counted / "0" / "head", row) if counted else []
+        draft.why[row] = found.get(row, {}) | {
+            "functions": functions,
+            "hunks": [f"{hunk.path}\n{hunk.text}" for hunk in hunks[: diff.MOST_HUNKS]],
+        }
