@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterable, Mapping
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -25,6 +28,21 @@ SHAPES = ("32x10", "128x1000")
 SUITE_NAME = "p{:04d}"  # as long as "suite", since the length of a path is part of a process
 
 Plants = Mapping[Row, tuple[str, float]]  # kind and size, see `plants`
+
+
+BUSY = "while True: sum(range(10_000))"
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """That many processes that never rest, beside whatever is measured."""
+    running = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
 
 
 @dataclass(frozen=True)

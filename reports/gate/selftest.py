@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median_high
 from typing import Any
 
-from reports.gate.bench import SHAPES, Bench, Judged, Plants
+from reports.gate.bench import SHAPES, Bench, Judged, Plants, busy
 from reports.gate.design import Verdict
 from reports.gate.outcome import plain
 from reports.gate.processes import say
@@ -23,6 +23,7 @@ from reports.gate.selftest_instructions import by_instructions
 from reports.record.rows import Row
 
 IDENTICAL_ROWS = 210
+LOADS = (2, 4)  # busy processes beside the measurement
 PLANTED_ROWS = 20  # for which the gate's default budget is meant
 SIZES = (0.05, 0.10, 0.20, 0.50)
 STRUCTURAL = ("extra pass", "extra copy", "lost fusion")
@@ -30,7 +31,7 @@ ROW_BY_ROW = ("rows", "recorded", "instruction_plants")  # too long to print; si
 
 
 def self_test(repository: Path, revision: str, seconds: float) -> Path:
-    """Run the self-test, whose timed runs take at most 2.5 times `seconds`; return where its record is written."""
+    """Run the self-test, whose timed runs take at most 3.5 times `seconds`; return where its record is written."""
     from lossimpl.machine import name
 
     with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as folder:
@@ -68,10 +69,29 @@ def measured(bench: Bench, seconds: float) -> dict[str, Any]:
         "planted_20_percent_seconds": round(twenty.seconds),
         "faults": len(identical.faults) + len(twenty.faults) + len(mixed.faults),
         **instruction,
+        "beside_busy_processes": [_beside(bench, few, load, seconds / 4) for load in LOADS],
         "detection": [*detection(twenty, dict.fromkeys(few, ("busy", 0.2))), *detection(mixed, others)],
         "verdicts_on_identical_code": verdict_counts(identical),
         "rows": [_reach(row, one) for row, one in identical.verdicts.items()],
         "recorded": {str(row): [float(f"{one:.5g}") for one in series] for row, series in identical.measured.items()},
+    }
+
+
+def _beside(bench: Bench, rows: list[Row], load: int, seconds: float) -> dict[str, Any]:
+    """False alarms, undecided rows and planted +20 % of the same rows beside busy processes."""
+    say(f"{len(rows)} rows beside {load} busy processes")
+    with busy(load):
+        identical = bench.judged(rows, {}, seconds)
+        planted = bench.judged(rows, dict.fromkeys(rows, ("busy", 0.2)), seconds)
+    verdicts = Counter(one.verdict for one in identical.verdicts.values())
+    return {
+        "busy_processes": load,
+        "rows": len(rows),
+        "flagged_identical": verdicts["slower"] + verdicts["faster"],
+        "undecided_identical": verdicts["inconclusive"],
+        "found_of_20_percent": sum(one.verdict == "slower" for one in planted.verdicts.values()),
+        "identical_seconds": round(identical.seconds),
+        "planted_seconds": round(planted.seconds),
     }
 
 

@@ -231,9 +231,11 @@ def test_the_self_test_finds_its_plants_and_nothing_in_identical_code(toy, tmp_p
     monkeypatch.setattr(selftest, "PLANTED_ROWS", 4)
     monkeypatch.setattr(selftest, "STRUCTURAL", ())
     monkeypatch.setattr(selftest, "SIZES", (0.2, 0.5))
-    monkeypatch.setattr(instructions, "unavailable", lambda: "the clock is simulated")
+    monkeypatch.setattr(selftest, "LOADS", (1,))
     record = selftest.measured(bench.Bench(toy.folder, "HEAD", tmp_path / "work"), 900.0)
     assert (record["rows_of_identical_code"], record["flagged_by_time"], record["faults"]) == (16, 0, 0)
+    (loaded,) = record["beside_busy_processes"]
+    assert (loaded["flagged_identical"], loaded["found_of_20_percent"]) == (0, 4)
     found = {one["planted"]: (one["found"], one["rows"]) for one in record["detection"]}
     assert found == {"+20% busy": (4, 4), "+50% busy": (5, 5)}
     assert all(1 < row["smallest_detectable_ratio"] < 1.2 for row in record["rows"])
