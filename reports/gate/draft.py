@@ -102,9 +102,9 @@ class Draft:
         counted = self.counted.get(row, {})
         if instructions.settles(counted) or instructions.change(counted):
             return "instructions"
-        return "instructions of smaller shapes" if self._follows(row) else ""
+        return "instructions of smaller shapes" if self.follows(row) else ""
 
-    def _follows(self, row: Row) -> bool:
+    def follows(self, row: Row) -> bool:
         """Whether the row streams from memory, and smaller shapes take the same instructions on both sides."""
         if regime_of(row) != "memory":
             return False

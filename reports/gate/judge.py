@@ -48,7 +48,7 @@ def _measure(draft: Draft, rows: list[Row], folder: Path, end: float) -> None:
     _check(draft, session, rows, wall.now() + CHECK_WITHIN * left)
     right = [row for row in rows if draft.is_right(row) and row not in draft.identical]
     _count(draft, session, right, folder, wall.now() + COUNT_WITHIN * max(0.0, end - wall.now()))
-    timed = [row for row in right if not instructions.identical(draft.counted.get(row, {})) and not draft._follows(row)]
+    timed = [row for row in right if not instructions.identical(draft.counted.get(row, {})) and not draft.follows(row)]
     if timed and wall.now() < end:
         _time(draft, session, timed, end)
 

@@ -53,8 +53,7 @@ def _compare(draft: Draft, folder: Path) -> None:
     if any(not fault.row for fault in session.faults):
         return  # a side that cannot be imported has no rows
     affecting = touched(rows, changed, session.sides["head"].source, package)
-    if any(name.endswith((".cpp", ".h")) for name in (one.path for one in changed)) and affecting:
-        affecting = _with_kernels(draft, session, affecting)
+    affecting = _with_kernels(draft, session, affecting)
     draft.affecting = {row: [EVERYTHING] for row in rows} if plan.everything else affecting
     draft.groups = grouped(draft.affecting)
     draft.notes.append(f"the diff can reach {len(affecting)} of {len(rows)} rows in {len(draft.groups)} groups")
@@ -72,7 +71,7 @@ def _built(draft: Draft, folder: Path, changed: list[Changed]) -> Session:
         sides.export(plan.repository, commit, folder / name / "source")
 
     def build(name: str, commit: str) -> Side | None:
-        return sides.install(name, commit, folder / name)
+        return sides.install(name, commit, folder / name, any(one.path.endswith(diff.CPP) for one in changed))
 
     def check() -> Side | None:
         error = kernels.first_error(folder / "head" / "source", [one.path for one in changed])
@@ -119,7 +118,7 @@ def _with_kernels(draft: Draft, session: Session, affecting: dict[Row, list[Chan
         return affecting
     libraries = []
     for side in session.sides.values():  # head after base, so that it compiles only what differs
-        say(f"compiling the kernels of {side.name}: minutes if this machine has not done so before")
+        say(f"loading the kernels of {side.name}; compiling them takes minutes if this machine has not done so before")
         answers = session.ask(side, "prepare", [native])
         error = next((one["error"] for one in answers.received if "error" in one), str(answers.failure or ""))
         if error:

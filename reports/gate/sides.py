@@ -70,8 +70,11 @@ def build(repository: Path, name: str, commit: str, folder: Path) -> Side:
     return install(name, commit, folder / name)
 
 
-def install(name: str, commit: str, place: Path) -> Side:
-    """Build and install the files in `place/source` into an overlay beside them."""
+def install(name: str, commit: str, place: Path, kernels_differ: bool = False) -> Side:
+    """Build and install the files in `place/source` into an overlay beside them.
+
+    Kernels that are the same in both revisions are those of everyday use, which have probably been compiled already.
+    """
     source = place / "source"
     wheel = _wheel(name, source, place)
     _overlay(place / "venv", name)
@@ -79,7 +82,7 @@ def install(name: str, commit: str, place: Path) -> Side:
     _checked([sys.executable, "-m", "pip", "--python", python, *_pip("install"), wheel], f"install {name}")
     # These caches are keyed by content, so both sides and later runs share them and compile only what changed.
     variables = {"ASV_COMMIT": commit, "TORCHINDUCTOR_CACHE_DIR": str(cache_folder() / "inductor")}
-    variables |= kernels.variables(cache_folder())
+    variables |= kernels.variables(cache_folder()) if kernels_differ else {}
     return Side(name, commit, place, suite_of(source, place), side_environment(variables))
 
 
