@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lossimpl.environment import differences
-from reports.gate.processes import Answer, Answers
+from reports.gate.processes import Answer
 from reports.gate.session import Session
 from reports.gate.sides import run
 from reports.record.rows import Row
@@ -80,14 +80,9 @@ def explained(session: Session, rows: list[Row], until: float) -> dict[Row, dict
     return {row: why(base[row], head[row]) for row in profiled}
 
 
-def environment(session: Session) -> list[str]:
+def environment(base: Mapping[str, Any], head: Mapping[str, Any]) -> list[str]:
     """The differences between the manifests of the two sides, except for the revision."""
-    base, head = (_manifest(session.ask(side, "environment")) for side in session.sides.values())
     return [f"{name}: {old} -> {new}" for name, old, new in differences(base, head) if name != "revision"]
-
-
-def _manifest(answers: Answers) -> dict[str, Any]:
-    return next((one["manifest"] for one in answers.received if "manifest" in one), {})
 
 
 def commits(repository: Path, base: str, head: str) -> list[str]:

@@ -6,6 +6,7 @@ import tomllib
 import traceback
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from lossimpl.measure import wall
@@ -49,7 +50,7 @@ def _compare(draft: Draft, folder: Path) -> None:
         draft.notes.append("no code that a benchmark executes differs: nothing was built or measured")
         return
     session = _built(draft, folder, changed)
-    rows = _comparable(draft, session)
+    rows = _comparable(draft, session, any(one.path.startswith("benchmarks/") for one in changed))
     if any(not fault.row for fault in session.faults):
         return  # a side that cannot be imported has no rows
     affecting = touched(rows, changed, session.sides["head"].source, package)
@@ -59,7 +60,7 @@ def _compare(draft: Draft, folder: Path) -> None:
     draft.notes.append(f"the diff can reach {len(affecting)} of {len(rows)} rows in {len(draft.groups)} groups")
     say(draft.notes[-1])
     draft.build_seconds, draft.started = wall.now() - draft.started, wall.now()
-    draft.environment = explain.environment(session)
+    draft.environment = explain.environment(*(session.manifests.get(name, {}) for name in ("base", "head")))
     judge.judge(draft, folder)
 
 
@@ -86,11 +87,12 @@ def _built(draft: Draft, folder: Path, changed: list[Changed]) -> Session:
     return draft.session
 
 
-def _comparable(draft: Draft, session: Session) -> list[Row]:
+def _comparable(draft: Draft, session: Session, suites_differ: bool) -> list[Row]:
     """The rows that both sides can run; those that head has lost are noted."""
     base, head = session.sides["base"], session.sides["head"]
-    alone = replace(base, suite=base.folder / "suite")
-    on_head, on_base, own = side_by_side(*(lambda side=side: session.names(side) for side in (head, base, alone)))
+    asked = [head, base, *([replace(base, suite=base.folder / "suite")] if suites_differ else [])]
+    on_head, on_base, *rest = side_by_side(*(partial(session.names, side) for side in asked))
+    own = rest[0] if rest else on_base
     draft.removed += _removed(own, on_head, on_base)
     new = {row.benchmark for row in on_head} - {row.benchmark for row in own}
     draft.notes += [f"{name}: only head has it" for name in sorted(new)]

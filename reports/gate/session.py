@@ -19,7 +19,7 @@ from reports.gate.alternating import Alternation, Times
 from reports.gate.design import Design
 from reports.gate.outcome import Fault
 from reports.gate.processes import Answer, Answers, Failure, Patience, ask, say
-from reports.gate.sides import Side
+from reports.gate.sides import BUILD_SECONDS, Side
 from reports.record.rows import Row
 from reports.statistics.paired import log_ratios
 
@@ -70,15 +70,17 @@ class Session:
         self.faults: list[Fault] = []
         self.pairs: dict[Row, Pairs] = defaultdict(Pairs)
         self.machine: list[dict[str, float]] = []
+        self.manifests: dict[str, dict[str, Any]] = {}
         self.failures: dict[Row, list[Fault]] = defaultdict(list)
 
     def ask(
         self, side: Side, task: str, rows: list[Row] | None = None, until: float = math.inf, **variables: str
     ) -> Answers:
-        """Run one worker on one side, at most until a point in time."""
+        """Run one worker on one side, at most until a point in time; only a build may be silent for long."""
         job: dict[str, Any] = {"task": task, "suite": str(side.suite), "roots": side.roots}
         job["rows"] = [[row.benchmark, row.params] for row in rows or []]
-        return ask(side.python, job, {**side.environment, **variables}, self.silence, until)
+        silence = BUILD_SECONDS if task == "prepare" else self.silence
+        return ask(side.python, job, {**side.environment, **variables}, silence, until)
 
     def names(self, side: Side) -> dict[Row, str | None]:
         """Every row of the suite with the reason why this side cannot run it, or None."""
@@ -89,6 +91,7 @@ class Session:
         self.faults += [Fault(name, side.name, error) for name, error in errors.items()]
         if answers.failure:
             self.fault(side.name, answers.failure)
+        self.manifests[side.name] = next((one["manifest"] for one in answers.received if "manifest" in one), {})
         return {row: answer["refusal"] for row, answer in answers.rows().items() if "refusal" in answer}
 
     def check(self, side: Side, rows: list[Row], until: float) -> dict[Row, Checked]:

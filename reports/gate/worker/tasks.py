@@ -1,5 +1,6 @@
 """The tasks of a job. Each answers `start` before a row and `row` after it."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -18,7 +19,10 @@ PROFILE_SECONDS = 0.1
 
 
 def names(job: Job, say: Say) -> None:
-    """Every row of the suite, with the reason why it cannot run here, or None; a file that fails counts as a row."""
+    """Every row of the suite, with the reason why it cannot run here, or None; a file that fails counts as a row.
+
+    Then the manifest of this side, for differences of the environment.
+    """
     for stem in suite.modules():
         say(start=[stem, []])
         try:
@@ -26,6 +30,10 @@ def names(job: Job, say: Say) -> None:
                 say(row=[benchmark, params], refusal=suite.refusal(benchmark, params))
         except Exception as error:
             say(row=[stem, []], error=f"{type(error).__name__}: {first_line(error)}")
+    with contextlib.suppress(ImportError):  # a project without manifests
+        from lossimpl import environment
+
+        say(manifest=environment.manifest())
 
 
 def check(job: Job, say: Say) -> None:
@@ -107,18 +115,11 @@ def profile(job: Job, say: Say) -> None:
         say(row=[benchmark, params], seconds=seconds, operators=operators)
 
 
-def environment(job: Job, say: Say) -> None:
-    """The manifest of this side, for differences of the environment."""
-    from lossimpl import environment as recorded
-
-    say(manifest=recorded.manifest())
-
-
 def first_line(error: BaseException) -> str:
     """The first line of an error's message that is not empty."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
 
 
 TASKS: dict[str, Callable[[Job, Say], None]] = {
-    one.__name__: one for one in (names, prepare, check, pairs, counts, profile, environment)
+    one.__name__: one for one in (names, prepare, check, pairs, counts, profile)
 }
