@@ -42,7 +42,7 @@ class Changed:
     path: str
     functions: frozenset[str] = frozenset()
     more: bool = True
-    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict, hash=False)
     hunks: tuple[Hunk, ...] = ()
 
 

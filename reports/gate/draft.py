@@ -13,7 +13,7 @@ from reports.gate.design import RATE, Design
 from reports.gate.diff import Changed
 from reports.gate.outcome import Change, Covered, Fault, Outcome, RowOutcome
 from reports.gate.representatives import Group, regime_of
-from reports.gate.session import Checked, Session
+from reports.gate.session import Known, Session
 from reports.record.rows import Row
 
 EFFECT = 0.05  # smaller changes of time are not reported
@@ -34,7 +34,7 @@ class Plan:
 
 @dataclass
 class Draft:
-    """Everything known so far. `known` holds what each side answered when the rows were checked."""
+    """Everything known so far. `known` holds what each side answered when the rows were traced and checked."""
 
     plan: Plan
     started: float = field(default_factory=wall.now)
@@ -46,7 +46,7 @@ class Draft:
     session: Session | None = None
     groups: list[Group] = field(default_factory=list)
     affecting: dict[Row, list[Changed]] = field(default_factory=dict)
-    known: Mapping[str, dict[Row, Checked]] = field(default_factory=lambda: {"base": {}, "head": {}})
+    known: Mapping[str, dict[Row, Known]] = field(default_factory=lambda: {"base": {}, "head": {}})
     identical: set[Row] = field(default_factory=set)
     designs: list[Design[Row]] = field(default_factory=list)
     counted: dict[Row, dict[str, float]] = field(default_factory=dict)

@@ -80,7 +80,7 @@ def explained(session: Session, rows: list[Row], until: float) -> dict[Row, dict
     return {row: why(base[row], head[row]) for row in profiled}
 
 
-def environment(base: Mapping[str, Any], head: Mapping[str, Any]) -> list[str]:
+def environment(base: dict[str, Any], head: dict[str, Any]) -> list[str]:
     """The differences between the manifests of the two sides, except for the revision."""
     return [f"{name}: {old} -> {new}" for name, old, new in differences(base, head) if name != "revision"]
 

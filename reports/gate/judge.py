@@ -1,4 +1,4 @@
-"""The measurements inside the budget: check the rows, count their instructions, time them in pairs, explain changes."""
+"""The measurements inside the budget: trace and check the rows, count instructions, time in pairs, explain changes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from reports.gate import diff, explain, instructions
 from reports.gate.design import FIRST_LOOK, RATE, Design
 from reports.gate.draft import EFFECT, Draft
 from reports.gate.processes import say, side_by_side
+from reports.gate.representatives import regime_of
 from reports.gate.session import Session
 from reports.gate.touched import executes
 from reports.record.rows import Row
 from reports.statistics.power import detectable_ratio
 
 RESERVED = 0.05  # of the budget, for the explanation
-CHECK_WITHIN, COUNT_WITHIN = 0.4, 0.6  # of the budget: when checking and counting end at the latest
+TRACE_WITHIN, CHECK_WITHIN, COUNT_WITHIN = 0.4, 0.4, 0.5  # of the time that is left: the most that each may take
 MOST_EFFECT = 0.15  # on a machine where smaller changes of time cannot be shown within the budget
 NOISE_PAIRS = 4
 MOST_MEMBERS = 24  # rows of changed groups that are measured besides the representatives
@@ -44,8 +45,8 @@ def _measure(draft: Draft, rows: list[Row], folder: Path, end: float) -> None:
     session = draft.session
     assert session is not None
     folder.mkdir()
-    left = end - wall.now()
-    _check(draft, session, rows, wall.now() + CHECK_WITHIN * left)
+    _trace(draft, session, rows, wall.now() + TRACE_WITHIN * (end - wall.now()))
+    _check(draft, session, _to_check(draft, rows), wall.now() + CHECK_WITHIN * (end - wall.now()))
     right = [row for row in rows if draft.is_right(row) and row not in draft.identical]
     _count(draft, session, right, folder, wall.now() + COUNT_WITHIN * max(0.0, end - wall.now()))
     timed = [row for row in right if not instructions.identical(draft.counted.get(row, {})) and not draft.follows(row)]
@@ -53,11 +54,11 @@ def _measure(draft: Draft, rows: list[Row], folder: Path, end: float) -> None:
         _time(draft, session, timed, end)
 
 
-def _check(draft: Draft, session: Session, rows: list[Row], until: float) -> None:
-    """Check the rows on both sides at once, since this is not about time; note those that execute identical code."""
-    say(f"checking {len(rows)} rows")
+def _trace(draft: Draft, session: Session, rows: list[Row], until: float) -> None:
+    """See which functions each row executes; note the rows that execute identical code."""
+    say(f"tracing {len(rows)} rows")
     base, head = session.sides.values()
-    found = side_by_side(lambda: session.check(base, rows, until), lambda: session.check(head, rows, until))
+    found = side_by_side(lambda: session.trace(base, rows, until), lambda: session.trace(head, rows, until))
     for known, one in zip(draft.known.values(), found, strict=True):
         known.update(one)
     refused = {row for row in rows if all(row in one and one[row].refusal for one in found)}
@@ -67,6 +68,38 @@ def _check(draft: Draft, session: Session, rows: list[Row], until: float) -> Non
     lost = [row for row in rows if row in found[1] and found[1][row].refusal and row not in refused]
     draft.removed += [f"{row}: runs on base only: {found[1][row].refusal}" for row in lost]
     draft.identical |= {row for row in rows if draft.is_checked(row) and _runs_identical_code(draft, row)}
+
+
+def _to_check(draft: Draft, rows: list[Row]) -> list[Row]:
+    """The rows whose results or bytes can have changed.
+
+    Those of `memory` need no check: the shapes of `cache` show the same errors, and bytes in the same proportion. Rows
+    that execute nothing that changed are checked only if some changed function is executed by no row at all: it may
+    make inputs or judge results.
+    """
+    checked = [row for row in rows if draft.is_checked(row) and regime_of(row) != "memory"]
+    ran = {
+        row: frozenset().union(*(one[row].setup | one[row].executed for one in draft.known.values())) for row in checked
+    }
+    seen = frozenset().union(*ran.values())
+    changed = {one for row in checked for one in draft.affecting.get(row, ())}
+    if any(one.more or any((one.path, name) not in seen for name in one.functions) for one in changed):
+        return checked
+    return [row for row in checked if executes(draft.affecting.get(row, ()), ran[row])]
+
+
+def _check(draft: Draft, session: Session, rows: list[Row], until: float) -> None:
+    """Check the rows on both sides at once, since this is not about time; drop those not reached."""
+    if rows:
+        say(f"checking {len(rows)} rows")
+    base, head = session.sides.values()
+    found = side_by_side(lambda: session.check(base, rows, until), lambda: session.check(head, rows, until))
+    for known, records in zip(draft.known.values(), found, strict=True):
+        for row in rows:
+            if row in records:
+                known[row].record = records[row]
+            else:
+                del known[row]
 
 
 def _runs_identical_code(draft: Draft, row: Row) -> bool:

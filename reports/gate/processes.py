@@ -24,10 +24,11 @@ from reports.record.rows import Row
 from reports.sweep import overlay
 
 WORKER = Path(__file__).with_name("worker")
+BEGAN = wall.now()
 LAST_LINES = 40  # of stderr, which are kept
 POLL_SECONDS = 0.2
 EXIT_SECONDS = 5.0  # for a worker that has given all its answers
-LATE_SILENCE = 20.0  # seconds for a row to answer when the budget is used up
+LATE_SILENCE = 60.0  # seconds for a row to answer when the budget is used up
 Answer = dict[str, Any]
 Result = TypeVar("Result")
 
@@ -36,14 +37,14 @@ stopping = threading.Event()
 
 @dataclass(frozen=True)
 class Failure:
-    """A row, or a whole process, that could not be measured: `kind` is error, crashed or timeout."""
+    """A row, or a whole process, that could not be measured: `kind` is error, crashed or timeout, or empty."""
 
     kind: str
     text: str
     row: Row | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.text}"
+        return f"{self.kind}: {self.text}" if self.kind else self.text
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class Answers:
 
 
 def say(text: str) -> None:
-    """Print what the gate is doing to stderr; the report goes to stdout."""
-    print(f"gate: {text}", file=sys.stderr, flush=True)
+    """Print what the gate is doing to stderr, after the seconds since it began; the report goes to stdout."""
+    print(f"gate {wall.now() - BEGAN:4.0f} s: {text}", file=sys.stderr, flush=True)
 
 
 def row_of(pair: list[Any]) -> Row:

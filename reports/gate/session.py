@@ -51,12 +51,16 @@ class Pairs:
         return float(log_ratios([base.seconds], [head.seconds])[0])
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What one side answered about a row: its record and the functions that its call executes, or why it refused."""
+Names = frozenset[tuple[str, str]]  # of functions: file and qualified name
 
+
+@dataclass
+class Known:
+    """What one side answered about a row: the functions that it executes, and its record, or why it refused."""
+
+    setup: Names = frozenset()
+    executed: Names = frozenset()
     record: quality.Record = field(default_factory=dict)
-    executed: frozenset[tuple[str, str]] = frozenset()
     refusal: str = ""
 
 
@@ -94,17 +98,32 @@ class Session:
         self.manifests[side.name] = next((one["manifest"] for one in answers.received if "manifest" in one), {})
         return {row: answer["refusal"] for row, answer in answers.rows().items() if "refusal" in answer}
 
-    def check(self, side: Side, rows: list[Row], until: float) -> dict[Row, Checked]:
-        """Run every row once on one side; what fails is a fault, what runs has a record (empty without a side-car).
+    def trace(self, side: Side, rows: list[Row], until: float) -> dict[Row, Known]:
+        """The functions that each row executes on one side; what fails is a fault; rows not reached are left out."""
+        return {
+            row: Known(_names(answer, "setup"), _names(answer, "executed"), {}, answer.get("refusal", ""))
+            for row, answer in self._each(side, "trace", rows, until).items()
+            if not self._failed(side, row, answer)
+        }
 
-        A process that dies loses one row, and the next process continues after it. Rows that are not reached in time
-        are left out.
-        """
+    def check(self, side: Side, rows: list[Row], until: float) -> dict[Row, quality.Record]:
+        """The record of every row, run once on one side; what fails is a fault, but for wrong results."""
         cars = side.folder / "check.rows.jsonl"
+        answers = self._each(side, "check", rows, until, LOSSIMPL_ROWS=str(cars), LOSSIMPL_SECONDS=CHECK_SECONDS)
+        records = quality.records(cars)
+        wrong = {row for row, one in records.items() if one.get("status") in quality.WRONG}
+        return {
+            row: records.get(row, {})
+            for row, answer in answers.items()
+            if row in wrong or not self._failed(side, row, answer)
+        }
+
+    def _each(self, side: Side, task: str, rows: list[Row], until: float, **variables: str) -> dict[Row, Answer]:
+        """The answers on rows. A process that dies loses one row, and the next process continues after it."""
         answered: dict[Row, Answer] = {}
         waiting = list(rows)
         while waiting:
-            answers = self.ask(side, "check", waiting, until, LOSSIMPL_ROWS=str(cars), LOSSIMPL_SECONDS=CHECK_SECONDS)
+            answers = self.ask(side, task, waiting, until, **variables)
             answered |= answers.rows()
             if answers.failure is None:
                 break
@@ -112,19 +131,13 @@ class Session:
             if answers.failure.row is None:
                 break
             waiting = [row for row in waiting if row not in answered and row != answers.failure.row]
-        return self._checked(side, answered, quality.records(cars))
+        return answered
 
-    def _checked(self, side: Side, answered: dict[Row, Answer], known: dict[Row, quality.Record]) -> dict[Row, Checked]:
-        """The answers on rows that ran or whose result is wrong; any other error is a fault."""
-        found = {}
-        for row, answer in answered.items():
-            record = known.get(row, {})
-            if "error" in answer and record.get("status") not in quality.WRONG:
-                self.faults.append(Fault(str(row), side.name, answer["error"]))
-            else:
-                names = frozenset((file, name.partition(".<locals>")[0]) for file, name in answer.get("executed", ()))
-                found[row] = Checked(record, names, answer.get("refusal", ""))
-        return found
+    def _failed(self, side: Side, row: Row, answer: Answer) -> bool:
+        """Whether a row raised an error, which then is a fault."""
+        if "error" in answer:
+            self.fault(side.name, Failure("", answer["error"], row))
+        return "error" in answer
 
     def measure(self, design: Design[Row], deadline: float, settled: Collection[Row] = ()) -> None:
         """Measure pairs of the rows that the design wants, until it wants none or the next pair would end too late.
@@ -175,3 +188,8 @@ class Session:
         fault = Fault(str(failure.row) if failure.row else "", side, str(failure))
         if fault not in self.faults:
             self.faults.append(fault)
+
+
+def _names(answer: Answer, field_name: str) -> Names:
+    """The functions of an answer; those inside of others count as their outer one."""
+    return frozenset((file, name.partition(".<locals>")[0]) for file, name in answer.get(field_name, ()))

@@ -9,17 +9,13 @@ from typing import Any
 
 from .suite import Call
 
-WARM_CALLS = 2  # what happens only at first is no part of a timed call
 
-
-def executed(call: Call, roots: list[str]) -> list[list[str]]:
-    """File and qualified name of each function that a warm call executes below the folders `roots`.
+def executed(call: Call, roots: list[str]) -> tuple[Any, list[list[str]]]:
+    """What a call returns, and file and qualified name of each function that it executes below the folders `roots`.
 
     A file is named relative to its folder. Generated code has its content's hash in its file's name, so equal names are
     equal code. Functions that a compiler has traced into its own code count as executed.
     """
-    for _ in range(WARM_CALLS):
-        call()
     seen: set[CodeType] = set()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
@@ -29,12 +25,12 @@ def executed(call: Call, roots: list[str]) -> list[list[str]]:
     threading.setprofile(note)
     sys.setprofile(note)
     try:
-        call()
+        result = call()
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
     found = {(name, code.co_qualname) for code in seen if (name := relative(code.co_filename, roots))}
-    return sorted(map(list, found))
+    return result, sorted(map(list, found))
 
 
 def relative(path: str, roots: list[str]) -> str | None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +37,35 @@ def names(job: Job, say: Say) -> None:
         say(manifest=environment.manifest())
 
 
-def check(job: Job, say: Say) -> None:
-    """Run each row once as asv would, then once more to see which functions of ours it executes.
+def trace(job: Job, say: Say) -> None:
+    """Which functions of ours each row executes: to make its call, and in the call itself."""
 
-    Agreement, memory and status go to the side-car that LOSSIMPL_ROWS names.
-    """
+    def traced(benchmark: str, params: list[Any]) -> dict[str, Any]:
+        call, setup = executed(partial(suite.ready, benchmark, params), job["roots"])
+        return {"setup": setup, "executed": executed(call, job["roots"])[1]}
+
+    _each(job, say, traced)
+
+
+def check(job: Job, say: Say) -> None:
+    """Run each row once as asv would; agreement, memory and status go to the side-car that LOSSIMPL_ROWS names."""
+
+    def checked(benchmark: str, params: list[Any]) -> dict[str, Any]:
+        suite.run(benchmark, params)
+        return {}
+
+    _each(job, say, checked)
+
+
+def _each(job: Job, say: Say, task: Callable[[str, list[Any]], dict[str, Any]]) -> None:
     for benchmark, params in job["rows"]:
         say(start=[benchmark, params])
         try:
-            suite.run(benchmark, params)
-            say(row=[benchmark, params], executed=executed(suite.ready(benchmark, params), job["roots"]))
-        except NotImplementedError as refused:
-            say(row=[benchmark, params], refusal=first_line(refused))
+            say(row=[benchmark, params], **task(benchmark, params))
         except Exception as error:
-            say(row=[benchmark, params], error=f"{type(error).__name__}: {first_line(error)}")
+            refused = isinstance(error, NotImplementedError) or type(error).__name__ == "Unavailable"
+            text = first_line(error) if refused else f"{type(error).__name__}: {first_line(error)}"
+            say(row=[benchmark, params], **{"refusal" if refused else "error": text})
 
 
 def pairs(job: Job, say: Say) -> None:
@@ -59,13 +75,12 @@ def pairs(job: Job, say: Say) -> None:
 
 def prepare(job: Job, say: Say) -> None:
     """Make the calls of some rows, so that what they must build is built; then name the libraries that they loaded."""
-    for benchmark, params in job["rows"]:
-        say(start=[benchmark, params])
-        try:
-            suite.ready(benchmark, params)
-            say(row=[benchmark, params])
-        except Exception as error:
-            say(row=[benchmark, params], error=f"{type(error).__name__}: {error}")
+
+    def made(benchmark: str, params: list[Any]) -> dict[str, Any]:
+        suite.ready(benchmark, params)
+        return {}
+
+    _each(job, say, made)
     say(libraries=sorted(map(digest, loaded(os.environ.get("TORCH_EXTENSIONS_DIR", "")))))
 
 
@@ -121,5 +136,5 @@ def first_line(error: BaseException) -> str:
 
 
 TASKS: dict[str, Callable[[Job, Say], None]] = {
-    one.__name__: one for one in (names, prepare, check, pairs, counts, profile)
+    one.__name__: one for one in (names, prepare, trace, check, pairs, counts, profile)
 }
