@@ -3,14 +3,13 @@
 Light on purpose: the gate starts a process for each measurement, and what this imports is paid there every time.
 """
 
+import importlib
 from collections.abc import Callable
-from itertools import islice
 
 from lossimpl import registry
 from lossimpl.measure import threads, workload
 from lossimpl.spec import Case
 
-SAMPLES = 128  # of a loader that are timed together
 OPTIONS = {"sigmoid_focal_loss": (("reduction", "mean"),)}  # its default, none, is not what training uses
 
 
@@ -30,7 +29,9 @@ def refusal(loss: str, implementation: str, *params: str) -> str | None:
 
 def ready(benchmark: str, *params: object) -> Callable[[], object]:
     """The call without arguments that the gate times for a row, unchecked."""
-    return batches(*params) if benchmark == "loading" else calculation(benchmark, *params)
+    if benchmark == "loading":
+        return importlib.import_module(f"{__package__}.loading").batches(*params)
+    return calculation(benchmark, *params)
 
 
 def calculation(loss: str, implementation: str, *params: str) -> Callable[[], object]:
@@ -39,25 +40,6 @@ def calculation(loss: str, implementation: str, *params: str) -> Callable[[], ob
     case, known = case_of(loss, *params), registry.get(loss)
     function = known.implementations[implementation].load(case.device)
     return workload.prepare(function, workload.inputs_of(known, case), case.mode)
-
-
-def batches(dataset: str, num_workers: int, pin_memory: bool, batch_size: int) -> Callable[[], object]:
-    """The first batches of an epoch, with the start of the workers if there are any."""
-    from torch.utils.data import DataLoader
-
-    from lossimpl.loading import datasets
-    from lossimpl.loading.workload import make
-
-    made = make(datasets.resolve(dataset))
-    loader = DataLoader(
-        made.dataset, batch_size, num_workers=num_workers, pin_memory=pin_memory, collate_fn=made.collate_fn
-    )
-
-    def some() -> None:
-        for _ in islice(loader, max(1, SAMPLES // batch_size)):
-            pass
-
-    return some
 
 
 def import_compiler() -> None:

@@ -5,10 +5,13 @@ else that a row of `lossimpl loaders` holds.
 """
 
 import os
+from itertools import islice
 
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from . import common
+
+SAMPLES = 128  # that the gate loads in a call
 
 
 class Loading:
@@ -44,3 +47,17 @@ def measure(name, dataset, num_workers, pin_memory, batch_size):
     params = (dataset, num_workers, pin_memory, batch_size)
     started = common.started(name, params)
     return started | measure(settings, dataset, float(os.environ.get("LOSSIMPL_SECONDS", "1")))
+
+
+def batches(dataset, num_workers, pin_memory, batch_size):
+    """The first batches of an epoch, with the start of the workers if there are any: the call that the gate times."""
+    from torch.utils.data import DataLoader
+
+    from lossimpl.loading import datasets
+    from lossimpl.loading.workload import make
+
+    made = make(datasets.resolve(dataset))
+    loader = DataLoader(
+        made.dataset, batch_size, num_workers=num_workers, pin_memory=pin_memory, collate_fn=made.collate_fn
+    )
+    return lambda: [None for _ in islice(loader, max(1, SAMPLES // batch_size))]

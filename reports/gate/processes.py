@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
@@ -199,10 +199,13 @@ def _keep(stream: IO[str], last_lines: deque[str]) -> None:
 
 
 def side_by_side(*jobs: Callable[[], Result]) -> list[Result]:
-    """Run the jobs at the same time; an interruption ends the workers that they wait for."""
+    """Run the jobs at the same time; the first failure, or an interruption, ends what the others wait for."""
     with ThreadPoolExecutor(len(jobs)) as lanes:
         running = [lanes.submit(job) for job in jobs]
         try:
+            done, _ = wait(running, return_when=FIRST_EXCEPTION)
+            for one in done:
+                one.result()
             return [one.result() for one in running]
         except BaseException:
             stopping.set()

@@ -75,6 +75,7 @@ def _built(draft: Draft, folder: Path, changed: list[Changed]) -> Session:
         return sides.install(name, commit, folder / name, any(one.path.endswith(diff.CPP) for one in changed))
 
     def check() -> Side | None:
+        sides.check_import(folder / "head" / "source")
         error = kernels.first_error(folder / "head" / "source", [one.path for one in changed])
         if error:
             raise Unmeasurable(f"build head: {error}")

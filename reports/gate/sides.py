@@ -17,8 +17,9 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from lossimpl.measure import wall
 from reports.gate import kernels
-from reports.gate.processes import side_environment
+from reports.gate.processes import POLL_SECONDS, side_environment, stopping
 from reports.sweep import overlay
 
 BUILD_SECONDS = 900
@@ -147,13 +148,27 @@ def _pip(verb: str) -> list[str]:
     )
 
 
+def check_import(source: Path) -> None:
+    """Unmeasurable unless the files in `source` can be imported as they are, in seconds where a build takes more."""
+    if (source / "benchmarks" / "calls.py").exists():
+        script = f"import sys; sys.path.insert(0, {str(source)!r}); import benchmarks.calls"
+        _checked([sys.executable, "-P", "-c", script], "import head")
+
+
 def _checked(command: list[str | Path], step: str) -> None:
-    try:
-        done = run([str(one) for one in command], Path.cwd(), BUILD_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise Unmeasurable(f"{step}: not finished after {BUILD_SECONDS} s") from None
-    if done.returncode:
-        raise Unmeasurable(f"{step}: {first_lines(done.stderr + os.linesep + done.stdout)}")
+    """Run a step of a build; Unmeasurable has its first error. It ends early if something else has failed."""
+    running = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = wall.now() + BUILD_SECONDS
+    while True:
+        try:
+            out, errors = running.communicate(timeout=POLL_SECONDS)
+            break
+        except subprocess.TimeoutExpired:
+            if stopping.is_set() or wall.now() > until:
+                running.kill()
+                raise Unmeasurable(f"{step}: not finished") from None
+    if running.returncode:
+        raise Unmeasurable(f"{step}: {first_lines(errors + os.linesep + out)}")
 
 
 def run(command: list[str], folder: Path, seconds: float = 60) -> subprocess.CompletedProcess[str]:

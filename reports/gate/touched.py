@@ -107,4 +107,7 @@ def _is_optional(module: str) -> bool:
 def needed(graph: grimp.ImportGraph, package: str, stem: str) -> set[str]:
     """The modules that all rows of a benchmark file run, whatever their implementation."""
     start = {f"benchmarks.{stem}", "benchmarks.calls", f"{package}.losses.{stem}"} & graph.modules
+    start |= {
+        name for name in graph.modules if name.startswith(f"{package}.{stem}.datasets.")
+    }  # imported by their names
     return start.union(*map(graph.find_upstream_modules, start))

@@ -38,6 +38,8 @@ SOURCE = {
     "benchmarks/l1_loss.py": "from .calls import ready\n",
     "lossimpl/loading/__init__.py": "",
     "lossimpl/loading/row.py": "",
+    "lossimpl/loading/datasets/__init__.py": "",
+    "lossimpl/loading/datasets/digits.py": "",
     "benchmarks/loading.py": "def measure():\n    from lossimpl.loading.row import measure\n",
 }
 LOADER = Row("loading.Loading.track_seconds_per_sample", ("digits", 2, False))
@@ -68,6 +70,7 @@ def source(tmp_path):
         ("lossimpl/kernels/triton/elementwise.py", set()),
         ("lossimpl/unrelated.py", set()),
         ("lossimpl/loading/row.py", {"loading digits"}),
+        ("lossimpl/loading/datasets/digits.py", {"loading digits"}),
         ("benchmarks/l1_loss.py", {"l1_loss native", "l1_loss compiled", "l1_loss torch"}),
         ("README.md", set()),
         ("tests/test_anything.py", set()),
