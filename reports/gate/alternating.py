@@ -51,6 +51,7 @@ class Alternation:
         self.failure: tuple[str, Failure] | None = None
         self.lost: tuple[str, Failure] | None = None
         self.over = False
+        self._forked: set[str] = set()  # the sides with a fork that has not ended
         self._workers: dict[str, Worker] = {}
         jobs = [[row.benchmark, row.params] for row in rows]
         for name, side in sides.items():
@@ -72,6 +73,7 @@ class Alternation:
         self.lost = None
         for worker in self._workers.values():
             worker.send({"row": [row.benchmark, row.params]})
+        self._forked = set(self._workers)
         ready = {side: self._hear(side, row, "seconds", "error") for side in self._workers}
         order = self.coin.choice([["base", "head"], ["head", "base"]])
         found = self._turns(row, order, max(one["seconds"] for one in ready.values())) if self._good(ready) else None
@@ -96,12 +98,10 @@ class Alternation:
         return {side: _times(answers) for side, answers in heard.items()}
 
     def _end_forks(self, row: Row) -> None:
-        """End both forks; one that has ended by itself is reported by its parent."""
-        for side, worker in self._workers.items():
-            if self.failure or self.over:
-                return
-            if self.lost is None or self.lost[0] != side:
-                worker.send({"number": 0})
+        """End the forks that have not ended by themselves."""
+        for side in sorted(self._forked):
+            if not self.failure and not self.over:
+                self._workers[side].send({"number": 0})
                 self._hear(side, row, "ended")
 
     def _good(self, answers: dict[str, Answer]) -> bool:
@@ -121,6 +121,7 @@ class Alternation:
                 self.lost = (side, Failure("error", answer["error"], row))
                 self._hear(side, row, "ended")
                 return {}
+            self._forked -= {side} if "ended" in answer else set()
             if "ended" in answer and "ended" not in wanted:
                 self.lost = (side, self._workers[side].death(answer["ended"], row))
                 return {}

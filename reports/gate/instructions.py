@@ -50,6 +50,9 @@ EMULATED = {
     "LOSSIMPL_THREADS": "1",
 }
 
+HEADER = 2000  # characters of a dump, among which is its label
+LABEL = re.compile(r"^desc: Trigger: Client Request: (\[.*\])$", re.MULTILINE)
+
 Counts = dict[Row, float]
 Functions = dict[str, float]  # instructions per call, by the name of the function
 
@@ -149,7 +152,7 @@ def read_dumps(folder: Path) -> Counts:
     totals: dict[Row, dict[int, int]] = defaultdict(dict)
     for path in folder.glob("out.*"):
         text = path.read_text(errors="replace")
-        label = re.search(r"^desc: Trigger: Client Request: (\[.*\])$", text, re.MULTILINE)
+        label = LABEL.search(text)
         total = re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)
         if label and total:
             benchmark, params, repeats = json.loads(label[1])
@@ -162,10 +165,10 @@ def functions(folder: Path, row: Row) -> Functions:
     """The instructions that each function itself takes per call of a row, from the dumps below `folder`."""
     found: dict[int, Functions] = {}
     for path in folder.rglob("out.*"):
-        text = path.read_text(errors="replace")
-        label = re.search(r"^desc: Trigger: Client Request: (\[.*\])$", text, re.MULTILINE)
-        if label and row_of(json.loads(label[1])[:2]) == row:
-            found[json.loads(label[1])[2]] = own_costs(text)
+        with path.open(errors="replace") as file:
+            label = LABEL.search(file.read(HEADER))
+            if label and row_of(json.loads(label[1])[:2]) == row:
+                found[json.loads(label[1])[2]] = own_costs(file.read())
     few, many = (found.get(repeats, {}) for repeats in REPEATS)
     return {name: (many[name] - few.get(name, 0.0)) / (REPEATS[1] - REPEATS[0]) for name in many}
 

@@ -174,8 +174,8 @@ def _explain(draft: Draft, rows: list[Row], folder: Path) -> None:
     for row in rows:
         executed = {one for known in draft.known.values() for one in known[row].executed}
         hunks = diff.likely(draft.affecting.get(row, ()), executed)
-        counted = next((one for one in folder.rglob("instructions") if row in draft.counted), None)
-        functions = instructions.moved(counted / "0" / "base", counted / "0" / "head", row) if counted else []
+        counted = (folder / stage / "instructions" / "0" for stage in ("representatives", "members"))
+        functions = [one for place in counted for one in instructions.moved(place / "base", place / "head", row)]
         draft.why[row] = found.get(row, {}) | {
             "functions": functions,
             "hunks": [f"{hunk.path}\n{hunk.text}" for hunk in hunks[: diff.MOST_HUNKS]],
