@@ -166,9 +166,10 @@ def functions(folder: Path, row: Row) -> Functions:
     found: dict[int, Functions] = {}
     for path in folder.rglob("out.*"):
         with path.open(errors="replace") as file:
-            label = LABEL.search(file.read(HEADER))
+            header = file.read(HEADER)
+            label = LABEL.search(header)
             if label and row_of(json.loads(label[1])[:2]) == row:
-                found[json.loads(label[1])[2]] = own_costs(file.read())
+                found[json.loads(label[1])[2]] = own_costs(header + file.read())
     few, many = (found.get(repeats, {}) for repeats in REPEATS)
     return {name: (many[name] - few.get(name, 0.0)) / (REPEATS[1] - REPEATS[0]) for name in many}
 
@@ -176,16 +177,16 @@ def functions(folder: Path, row: Row) -> Functions:
 def own_costs(text: str) -> Functions:
     """The cost of each function in a dump, without that of what it calls.
 
-    >>> own_costs("fn=(1) f\\n1 10\\ncalls=1 0\\n1 500\\nfn=(2) g\\n+2 5\\nfn=(1)\\n* 1\\n")
+    >>> own_costs("fn=(1) f\\n1 10\\ncfn=(2) g\\ncalls=1 0\\n1 500\\nfn=(2)\\n+2 5\\nfn=(1)\\n* 1\\n")
     {'f': 11.0, 'g': 5.0}
     """
     names: dict[str, str] = {}
     costs: Functions = defaultdict(float)
     name, inclusive = "", False
     for line in text.splitlines():
-        if found := re.match(r"fn=(\(\d+\))(?: (.*))?", line):
-            names.setdefault(found[1], found[2] or "")
-            name = names[found[1]]
+        if found := re.match(r"(c?)fn=(\(\d+\))(?: (.*))?", line):
+            names[found[2]] = found[3] or names.get(found[2], "")  # a name is given where it first occurs
+            name = name if found[1] else names[found[2]]
         elif line.startswith("calls="):
             inclusive = True  # the next line has the cost of the called function
         elif name and re.match(r"[+\-*\d]", line):
