@@ -41,7 +41,7 @@ def judge(draft: Draft, folder: Path) -> None:
 
 
 def _measure(draft: Draft, rows: list[Row], folder: Path, end: float) -> None:
-    """Check, count and time some rows, as far as the time goes."""
+    """Trace, check, count and time some rows, as far as the time goes."""
     session = draft.session
     assert session is not None
     folder.mkdir()
