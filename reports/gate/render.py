@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,17 @@ def coverage(outcome: Outcome) -> str:
     text += f" ({parts})" if parts else ""
     text += f"; {len(outcome.undecided)} undecided" if outcome.undecided else ""
     return text + (f"; {len(outcome.missing)} not measured" if outcome.missing else "") + "."
+
+
+def missing(outcome: Outcome) -> list[str]:
+    """The groups that were not measured, counted by what they have in common; the table of groups names each."""
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for group in outcome.missing:
+        found[group.name.partition(",")[0], group.missing].append(group.rows)
+    return [
+        f"{name}: {len(rows)} group{'s' if len(rows) > 1 else ''} ({sum(rows)} rows) {why}"
+        for (name, why), rows in found.items()
+    ]
 
 
 def ordered(outcome: Outcome) -> list[RowOutcome]:
@@ -147,6 +158,7 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "rows": ordered(outcome),
         "shown": shown(outcome),
         "coverage": coverage(outcome),
+        "missing": missing(outcome),
         "hunks": hunks,
         "replay": replay(outcome),
         "w": wording,
