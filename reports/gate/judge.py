@@ -29,7 +29,7 @@ MOST_EXPLAINED = 8
 
 def judge(draft: Draft, folder: Path) -> None:
     """Judge the representative of each group, then more rows of the groups that changed."""
-    representatives = [group.representative for group in draft.groups]
+    representatives = sorted((group.representative for group in draft.groups), key=_cost)
     end = draft.started + (1 - RESERVED) * draft.plan.budget
     _measure(draft, representatives, folder / "representatives", end)
     members = [row for group in draft.groups if _changed(draft, group.representative) for row in group.rows[1:]]
@@ -38,6 +38,11 @@ def judge(draft: Draft, folder: Path) -> None:
         _measure(draft, members[:MOST_MEMBERS], folder / "members", end)
     changed = [row for row in draft.known["head"] if draft.is_checked(row) and _changed(draft, row)]
     _explain(draft, changed[:MOST_EXPLAINED], folder)
+
+
+def _cost(row: Row) -> tuple[bool, bool]:
+    """The order in which rows are measured: those that compile or stream from memory take the longest and come last."""
+    return "compiled" in row.implementation, regime_of(row) == "memory"
 
 
 def _measure(draft: Draft, rows: list[Row], folder: Path, end: float) -> None:
