@@ -287,7 +287,7 @@ def test_interrupt_keeps_what_was_measured(toy, tmp_path):
     toy.commit("Take long enough to be interrupted")
     line, options = command(toy, "--all", "--budget", "5m", "--json", str(tmp_path / "gate.json"))
     running = subprocess.Popen(line, **options, start_new_session=True)
-    while not (tmp_path / "draws").exists() or len((tmp_path / "draws").read_text()) < 12:
+    while not (tmp_path / "draws").exists() or len((tmp_path / "draws").read_text()) < 18:
         assert running.poll() is None, running.communicate()
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
