@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import random
+import statistics
+import time
 
 import pytest
 import torch
@@ -140,7 +143,7 @@ def test_work_that_is_skipped_where_nobody_checks_is_impossible(planted):
     assert found.checked_shape == "256x4096"
 
 
-def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
+def test_what_a_device_records_beside_its_samples_is_kept(planted, monkeypatch):
     """A GPU's timing has more fields than a wall clock's; none of them may get lost on the way to the side-car."""
 
     @dataclasses.dataclass(frozen=True)
@@ -148,15 +151,69 @@ def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
         host_samples: tuple[float, ...] = (1.0,)
         cold: bool = True
 
-    wall = clock.time_calls
+    in_turns = clock.time_in_turns
 
-    def time_calls(*arguments, **given):
-        return WithClock(**vars(wall(*arguments, **given)))
+    def time_in_turns(*arguments):
+        return {name: WithClock(**vars(timing)) for name, timing in in_turns(*arguments).items()}
 
-    monkeypatch.setattr(clock, "time_calls", time_calls)
+    monkeypatch.setattr(clock, "time_in_turns", time_in_turns)
     found = planted(F.mse_loss)
     assert found.rounds[0].beside == {"host_samples": (1.0,), "cold": True}
     assert found.protocol.startswith("cold cache; ")
+
+
+def test_implementations_take_turns(monkeypatch):
+    """A machine that is half as fast for the second half of a round slows all implementations, so the ratio stays.
+
+    The clock is simulated: torch takes 1 ms per call and vectorized 3 ms, and after 150 ms both take twice as long.
+    """
+    now = [0.0]
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+
+    def call(seconds):
+        def run():
+            now[0] += seconds * (1 if now[0] < 0.15 else 2)
+
+        return run
+
+    rule = Rule(max_seconds=0.15, min_samples=3, max_samples=25, warmup_seconds=0.01)
+    turns = {"fast": clock.Turns(call(0.001), rule), "slow": clock.Turns(call(0.003), rule)}
+    found = clock.time_in_turns(turns, random.Random(0))
+    fast, slow = (statistics.fmean(one.samples) for one in found.values())
+    assert slow / fast == pytest.approx(3.0, rel=0.05)
+
+
+def test_a_call_that_takes_all_the_time_has_one_sample_and_no_further_warm_up(planted):
+    """Its second call counts; the first may have compiled."""
+    calls = []
+
+    def function(input, target, reduction="mean"):
+        if input.shape == (8, 4):
+            calls.append(time.sleep(3 * FAST.max_seconds))
+        return F.mse_loss(input, target, reduction=reduction)
+
+    one = Implementation("planted", lambda device: function)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.get("mse_loss").implementations, "planted", one)
+        (found,) = rounds.measure_round(dataclasses.replace(SMALL, mode="forward"), ["planted"], 2, FAST, ["planted"])
+    assert (len(calls), len(found.rounds[0].samples), found.rounds[0].warmup_seconds) == (2, 1, 0.0)
+
+
+def test_an_implementation_that_fails_later_is_an_error_and_the_others_go_on(monkeypatch):
+    """It raises in its tenth call, amid the turns of the round."""
+    calls = []
+
+    def function(input, target, reduction="mean"):
+        calls.append(1)
+        if len(calls) == 10:
+            raise RuntimeError("worn out")
+        return F.mse_loss(input, target, reduction=reduction)
+
+    one = Implementation("planted", lambda device: function)
+    monkeypatch.setitem(registry.get("mse_loss").implementations, "planted", one)
+    found = rounds.measure_round(SMALL, ["planted", "torch"], 2, FAST, ["planted", "torch"])
+    assert [(row.status, len(row.rounds)) for row in found] == [("error", 0), ("ok", 1)]
+    assert found[0].reason == "RuntimeError: worn out"
 
 
 def test_unknown_names_are_errors_that_list_the_known():

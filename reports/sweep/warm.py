@@ -103,8 +103,7 @@ def warm(loss: str, implementation: str, *params: str) -> None:
     from benchmarks.calls import case_of
     from lossimpl import rounds
 
-    with contextlib.suppress(Exception):
-        rounds.warm(case_of(loss, *params), implementation)
+    rounds.warm(case_of(loss, *params), implementation)
 
 
 if __name__ == "__main__":

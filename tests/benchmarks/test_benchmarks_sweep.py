@@ -67,12 +67,14 @@ class Machine:
         self.kept, self.plan, self.answer, self.log = kept, plan, answer, []
 
     def run(self, row, seconds):
-        plan = json.loads(self.plan.read_text())
-        self.log.append((str(row), plan["number"]))
         records = []
-        for implementation in plan["implementations"]:
-            asked = Row(row.benchmark, (implementation, *row.params[1:]))
-            records.append(self.answer(asked, plan["number"]))
+        for case in json.loads(self.plan.read_text())["cases"]:
+            self.log.append((str(Row(row.benchmark, (*row.params[:-1], case["mode"]))), case["number"]))
+            for implementation in case["implementations"]:
+                asked = Row(row.benchmark, (implementation, *row.params[1:-1], case["mode"]))
+                records.append(self.answer(asked, case["number"]))
+            if not all(records):
+                break
         with self.kept.side_car("rounds").open("a") as file:
             file.writelines(json.dumps(record) + "\n" for record in records if record)
         return "" if all(records) else "the process was killed"
@@ -144,6 +146,19 @@ def test_a_process_that_died_is_an_error_and_is_tried_twice(kept):
     assert (result.status, result.reason, len(machine.log)) == ("error", "the process was killed", 2)
 
 
+def test_modes_share_a_process_and_one_that_dies_costs_one_case(kept):
+    """Forward, step and kept memory in this order; the step kills its process, and another measures what follows."""
+    session, plan = session_of(kept, [row_of(mode=mode) for mode in ("reuse", "step", "forward")], rounds=1, most=1)
+    machine = Machine(kept, plan, lambda row, number: None if "step" in row.params else one_round(row, number))
+    session.run(machine, lambda case: None)
+    assert [name.split(", ")[-1] for name, _ in machine.log] == ["'forward')", "'step')", "'reuse')"]
+    assert {case.mode: case.results()[0].status for case in session.cases} == {
+        "reuse": "ok",
+        "step": "error",
+        "forward": "ok",
+    }
+
+
 def test_what_is_unavailable_is_asked_once(kept):
     """One round decides, and the others go on without it."""
 
@@ -165,7 +180,7 @@ def test_agreement_is_checked_in_the_first_round_only(kept):
     session, plan = session_of(kept, [row_of()])
 
     def answer(row, number):
-        plans.append(json.loads(plan.read_text())["checked"])
+        plans.append(json.loads(plan.read_text())["cases"][0]["checked"])
         return one_round(row, number)
 
     session.run(Machine(kept, plan, answer), lambda case: None)
