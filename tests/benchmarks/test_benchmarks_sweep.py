@@ -366,6 +366,27 @@ def test_only_cuda_has_graphs():
     assert graphs == set(itertools.product(["native", "torch", "compiled", "liger", "quack"], ["32x10", "256x1000"]))
 
 
+def test_what_an_earlier_session_compiled_is_not_compiled_again(tmp_path, monkeypatch):
+    """The second session starts no process; other sources of the package, or an empty cache, start one again."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    started = []
+
+    def start(rows, root, log):
+        started.extend(rows)
+        log.write_text("".join(row.words + "\n" for row in rows))
+        return []
+
+    monkeypatch.setattr(warm, "start", start)
+    (tmp_path / "lossimpl").mkdir()
+    rows, console = [row_of(implementation="compiled")], Console(file=io.StringIO())
+    for _ in range(2):
+        warm.up(rows, tmp_path, console)
+    assert started == rows
+    (tmp_path / "lossimpl" / "changed.py").write_text("new = 1")
+    warm.up(rows, tmp_path, console)
+    assert started == 2 * rows
+
+
 def test_only_compiled_code_is_made_before_measuring():
     """A graph per compiled row, one build per loss for its kernels; the work is divided by loss."""
     quick = questions.select(LOSSES, ["cpu"], "quick")
