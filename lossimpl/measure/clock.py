@@ -58,12 +58,15 @@ def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE, graph
     )
 
 
+TOO_LONG = 5
+
+
 @dataclass
 class Turns:
     """The samples of one of several calls, spread evenly over `rule.max_samples` passes.
 
     `samples` of `number` calls each take about `rule.max_seconds` together, and at least `rule.min_samples` are taken.
-    Of a call that takes longer than that by itself, the call that warms up is the only sample.
+    Of a call that takes more than `TOO_LONG` times as long by itself, the call that warms up is the only sample.
     """
 
     call: Call
@@ -76,7 +79,7 @@ class Turns:
     def warm_up(self) -> None:
         """Call until steady, and plan the samples by how long a call takes."""
         self.warmup, seconds = warm_up(self.call, self.rule)
-        if seconds > self.rule.max_seconds:
+        if seconds > TOO_LONG * self.rule.max_seconds:
             self.samples, self.warmup = [seconds], 0.0
             return
         self.number = max(1, int(self.rule.max_seconds / self.rule.max_samples / seconds))
