@@ -59,7 +59,7 @@ def import_compiler() -> None:
 
 if "ASV" in os.environ:  # set by asv: its fork server pays for this once
     import_compiler()
-    with suppress(Exception):  # its rows say why; torch takes a tenth of a second to register the kernels
+    with suppress(Exception):  # its rows say why; to register kernels, torch looks at all modules
         registry.get("mse_loss").implementations["native"].load("cpu")
 
 gc.freeze()  # imported objects live as long as the process: the collector of a forked row need not touch their pages
@@ -95,10 +95,8 @@ def measure(
     names = planned["implementations"]
     existing = registry.get(loss).implementations
     heads = {name: started(name_of(loss), (name, *params)) for name in names}
-    found = [
-        asdict(row)
-        for row in timed(case_of(loss, *params), [one for one in names if one in existing], planned, seconds)
-    ]
+    known = [name for name in names if name in existing]
+    found = [asdict(row) for row in timed(case_of(loss, *params), known, planned, seconds)]
     for name in names:
         if name not in existing:
             named = {"loss": loss, **dict(zip(PARAM_NAMES, (name, *params), strict=True))}

@@ -64,7 +64,8 @@ def measure_round(
     prepare(shuffled, checked)
     search = ceilings.Search(case.device, loss.traffic(case))
     ready = {one.row.implementation: one for one in shuffled if one.row.status == "ok"}
-    for position, (name, timing) in enumerate(timings(setting, ready, search, order).items(), start=1):
+    found = timings(setting, ready, search, order)
+    for position, (name, timing) in enumerate(found.items(), start=1):
         ready[name].attempt(ready[name].timed, timing, position)
         if name not in checked:
             ready[name].attempt(ready[name].count_memory)
@@ -85,6 +86,10 @@ class Setting:
     def inputs(self) -> workload.Inputs:
         """The inputs, made when the first implementation needs them."""
         return workload.inputs_of(self.loss, self.case)
+
+    def versions(self) -> list[int]:
+        """Counters of the inputs that grow with each change in place."""
+        return [tensor._version for tensor in self.inputs.tensors]
 
     def head(self, implementation: str) -> Row:
         """The row before anything is measured."""
@@ -147,8 +152,7 @@ class Candidate:
     def call_first(self) -> None:
         """Call for the first time: a compiled implementation compiles here. The inputs are made before."""
         assert self.function is not None
-        case, inputs = self.setting.case, self.setting.inputs
-        versions = [tensor._version for tensor in inputs.tensors]
+        case, inputs, versions = self.setting.case, self.setting.inputs, self.setting.versions()
         self.setting.report("calls", self.row.implementation)
         started = wall.now()
         self.call = workload.prepare(self.function, inputs, case.mode)
@@ -158,7 +162,19 @@ class Candidate:
 
             torch.cuda.synchronize()
         self.first_seconds += wall.now() - started
-        if versions != [tensor._version for tensor in inputs.tensors]:
+        self.refuse_changes(versions)
+
+    def call_again(self) -> None:
+        """One more call, to find out whether this is the one that changes the inputs."""
+        assert self.call is not None
+        versions = self.setting.versions()
+        self.call()
+        self.refuse_changes(versions)
+
+    def refuse_changes(self, versions: list[int]) -> None:
+        """The row is wrong if the inputs have changed since they had these versions."""
+        if versions != self.setting.versions():
+            workload.drawn.cache_clear()  # the next case starts from the numbers as they were drawn
             self.end("wrong", "it changes its inputs, which the implementations of a round share")
 
     def check(self) -> None:
@@ -234,14 +250,26 @@ def warm(case: Case, implementation: str) -> None:
 def timings(
     setting: Setting, candidates: Mapping[str, Candidate], search: ceilings.Search, order: random.Random
 ) -> dict[str, Timing | Exception]:
-    """The timings of the candidates; on a CPU their calls and the search for the ceiling take turns."""
+    """The timings of the candidates; those that turn out to change their inputs are wrong from here on."""
     calls = {name: one.call for name, one in candidates.items() if one.call}
+    if not calls:
+        return {}
+    versions = setting.versions()
+    found = _in_turns(setting, calls, search, order)
+    if versions != setting.versions():
+        for one in candidates.values():
+            one.attempt(one.call_again)
+    return found
+
+
+def _in_turns(
+    setting: Setting, calls: Mapping[str, Callable[[], object]], search: ceilings.Search, order: random.Random
+) -> dict[str, Timing | Exception]:
+    """The timings of calls; on a CPU they and the search for the ceiling take turns."""
     if setting.case.device != "cpu":
         return {name: _timed_alone(setting, call) for name, call in calls.items()}
     turns = {name: clock.Turns(call, setting.rule) for name, call in calls.items()}
-    if turns:
-        turns[CEILING] = clock.Turns(search.turn, setting.rule)
-    found = clock.time_in_turns(turns, order)
+    found = clock.time_in_turns({**turns, CEILING: clock.Turns(search.turn, setting.rule)}, order)
     return {name: found[name] for name in calls}
 
 
@@ -274,7 +302,7 @@ def _impossible(row: Row, search: ceilings.Search) -> str:
 def _held_against(row: Row, search: ceilings.Search) -> Row:
     name, best = search.found.of(row.mode)
     rounds = tuple(replace(one, ceiling=best) for one in row.rounds)
-    row = replace(row, rounds=rounds, ceiling_name=name, level=search.level)
+    row = replace(row, rounds=rounds, ceiling_name=name, level=search.found.level)
     impossible = _impossible(row, search) if rounds else ""
     return replace(row, status="impossible", reason=impossible) if impossible else row
 

@@ -165,7 +165,7 @@ def test_what_a_device_records_beside_its_samples_is_kept(planted, monkeypatch):
 def test_implementations_take_turns(monkeypatch):
     """A machine that is half as fast for the second half of a round slows all implementations, so the ratio stays.
 
-    The clock is simulated: torch takes 1 ms per call and vectorized 3 ms, and after 150 ms both take twice as long.
+    The clock is simulated: the calls take 1 and 3 ms, and after 150 ms both take twice as long.
     """
     now = [0.0]
     monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
@@ -197,6 +197,70 @@ def test_a_call_that_takes_too_long_has_one_sample_and_no_further_warm_up():
         patch.setitem(registry.get("mse_loss").implementations, "planted", one)
         (found,) = rounds.measure_round(dataclasses.replace(SMALL, mode="forward"), ["planted"], 2, FAST, ["planted"])
     assert (len(calls), len(found.rounds[0].samples), found.rounds[0].warmup_seconds) == (2, 1, 0.0)
+
+
+def test_checks_on_another_shape_come_before_every_first_call(monkeypatch):
+    """What was compiled for the shape of the check is dropped once, before any call that is timed has been compiled."""
+    log = []
+
+    def function(input, target, reduction="mean"):
+        log.append(input.shape[0])
+        return F.mse_loss(input, target, reduction=reduction)
+
+    for name in ("one", "other"):
+        planted = Implementation(name, lambda device: function)
+        monkeypatch.setitem(registry.get("mse_loss").implementations, name, planted)
+    monkeypatch.setattr(rounds.workload, "forget_compiled", lambda: log.append("forget"))
+    found = rounds.measure_round(Case("mse_loss", (2048, 1024), mode="forward"), ["one", "other"], 1, FAST)
+    assert [row.status for row in found] == ["ok", "ok"]
+    assert log.count("forget") == 1
+    middle = log.index("forget")
+    assert set(log[:middle]) == {1024}
+    assert set(log[middle + 1 :]) == {2048}
+
+
+def test_inputs_that_are_changed_later_are_wrong_too(monkeypatch):
+    """From its tenth call on it writes into its inputs; the other implementation is not blamed."""
+    calls = []
+
+    def function(input, target, reduction="mean"):
+        calls.append(1)
+        if len(calls) >= 10:
+            with torch.no_grad():
+                target.mul_(1.0)
+        return F.mse_loss(input, target, reduction=reduction)
+
+    monkeypatch.setitem(
+        registry.get("mse_loss").implementations, "planted", Implementation("planted", lambda device: function)
+    )
+    found = rounds.measure_round(SMALL, ["planted", "torch"], 2, FAST, ["planted", "torch"])
+    assert [(row.status, len(row.rounds)) for row in found] == [("wrong", 0), ("ok", 1)]
+
+
+def test_the_next_case_does_not_get_inputs_that_were_changed(monkeypatch):
+    """Modes of a case share their numbers; those that an implementation changed are drawn anew."""
+
+    def function(input, target, reduction="mean"):
+        with torch.no_grad():
+            target.zero_()
+        return F.mse_loss(input, target, reduction=reduction)
+
+    monkeypatch.setitem(
+        registry.get("mse_loss").implementations, "planted", Implementation("planted", lambda device: function)
+    )
+    loss = registry.get("mse_loss")
+    clean = rounds.workload.inputs_of(loss, SMALL).tensors[1].clone()
+    rounds.measure_round(SMALL, ["planted"], 2, FAST, ["planted"])
+    assert torch.equal(rounds.workload.inputs_of(loss, dataclasses.replace(SMALL, mode="forward")).tensors[1], clean)
+
+
+def test_a_gpu_row_has_the_level_of_its_own_ceiling(single, monkeypatch):
+    """A small working set lies in a cache of the CPU; the ceiling of a GPU is that of its memory, as cuda.py says."""
+    from lossimpl.measure import ceilings, cuda
+
+    monkeypatch.setattr(cuda, "memory_rates", lambda: (2e12, 2e12))
+    row = rounds._held_against(single, ceilings.Search("cuda", 1000))
+    assert (row.level, row.rounds[0].ceiling) == ("memory", 2e12)
 
 
 def test_an_implementation_that_fails_later_is_an_error_and_the_others_go_on(monkeypatch):

@@ -8,8 +8,7 @@ Every sample is kept, outliers too, and with them the reason why sampling stoppe
 meanwhile, as in `timeit`.
 
 Several calls that are to be compared take turns instead: each pass takes one sample of each, in a random order. What
-slows the machine for a tenth of a second slows all of them, and cancels in their ratios: on a shared machine of two
-cores their scatter from process to process was a third of that of calls timed one after the other.
+slows the machine for a tenth of a second slows all of them, and cancels in their ratios.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE, graph
     )
 
 
-TOO_LONG = 5
+TOO_LONG = 5  # times as long as all samples of a call may take together
 
 
 @dataclass
@@ -66,7 +65,7 @@ class Turns:
     """The samples of one of several calls, spread evenly over `rule.max_samples` passes.
 
     `samples` of `number` calls each take about `rule.max_seconds` together, and at least `rule.min_samples` are taken.
-    Of a call that takes more than `TOO_LONG` times as long by itself, the call that warms up is the only sample.
+    If one call takes `TOO_LONG` times `rule.max_seconds`, the call that warms up is the only sample.
     """
 
     call: Call
@@ -82,6 +81,7 @@ class Turns:
         if seconds > TOO_LONG * self.rule.max_seconds:
             self.samples, self.warmup = [seconds], 0.0
             return
+        seconds = max(seconds, 1e-9)  # a clock may not see a call that does nothing
         self.number = max(1, int(self.rule.max_seconds / self.rule.max_samples / seconds))
         fitting = round(self.rule.max_seconds / self.number / seconds)
         self.wanted = min(self.rule.max_samples, max(self.rule.min_samples, fitting))

@@ -1,7 +1,7 @@
 """A session: each case measured in rounds that are spread over the whole session.
 
-One process measures a round of all cases that have the same inputs, which is to say of all modes of a loss, a shape and
-a dtype, one after the other. First every case gets the rounds that its grid asks for, in a new random order each time.
+The modes of a loss, a shape and a dtype have the same inputs, so one process measures a round of all of them, one after
+the other. First every case gets the rounds that its grid asks for, in a new random order each time.
 What time is left goes to cases whose rounds were disturbed, and then to those whose intervals are widest.
 """
 
@@ -24,7 +24,7 @@ from reports.sweep.store import Store, key_of, measured
 
 CASE_SECONDS = 60.0  # for one process, and as much again per implementation, of which one may compile
 MOST_ERRORS = 2  # of an implementation, before it is no longer tried
-MODES = ("forward", "backward", "step", "graph", "reuse")  # in this order: malloc cannot unlearn to keep memory
+MODES = ("forward", "backward", "step", "graph", "reuse")  # `reuse` last: a process cannot undo it
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Runner(Protocol):
         """What went wrong, or the empty string."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Case:
     """The rows that one round measures together, by implementation, and what its rounds gave so far."""
 
@@ -59,8 +59,8 @@ class Case:
     seconds: float = 0.0
     asked: list[Row] = field(default_factory=list)  # those that the latest round measures
 
-    def plan(self, number: int) -> dict[str, Any]:
-        """What a process has to know to measure a round; those that are not open are left out of it."""
+    def begin(self, number: int) -> dict[str, Any]:
+        """Begin a round of the implementations that are still measured: what its process has to know."""
         names = self.open()
         self.number, self.asked = number, [self.rows[name] for name in names]
         return {"mode": self.mode, "number": number, "implementations": names, "checked": self.checked()}
@@ -167,7 +167,7 @@ class Session:
 
     def _process(self, runner: Runner, cases: Sequence[Case], number: int) -> str:
         """Measure cases in a process of their own; what went wrong, or the empty string."""
-        plan = [case.plan(number) for case in cases]
+        plan = [case.begin(number) for case in cases]
         self.plan.write_text(json.dumps({"seconds": self.effort.call_seconds, "cases": plan}))
         limit = CASE_SECONDS * sum(1 + len(case.asked) for case in cases)
         started = wall.now()
@@ -200,7 +200,7 @@ def cases_of(rows: Sequence[Row]) -> list[Case]:
 
 
 def by_inputs(cases: Sequence[Case]) -> list[list[Case]]:
-    """The cases that differ in their mode only, together; those that keep memory last."""
+    """The cases in groups that differ in the mode only, in the order of `MODES`."""
     found: dict[tuple[Any, ...], list[Case]] = {}
     for case in sorted(cases, key=lambda case: MODES.index(case.mode)):
         row = next(iter(case.rows.values()))

@@ -55,14 +55,18 @@ def up(rows: Sequence[Row], root: Path, console: Console) -> None:
 
 
 def compiled_file(root: Path) -> Path:
-    """The list of the rows that were compiled for the present sources, in the folder of what torch compiled.
+    """The list of the rows that were compiled for the present sources and torch, in the folder of torch's own cache.
 
     Whoever empties that folder removes the list with it.
     """
+    import torch
     from torch._inductor.runtime.cache_dir_utils import cache_dir
 
-    sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted((root / "lossimpl").rglob("*.py"))))
-    return Path(cache_dir()) / f"lossimpl-{sources.hexdigest()[:16]}.txt"
+    found = hashlib.sha256(torch.__version__.encode())
+    for path in sorted((root / "lossimpl").rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            found.update(path.read_bytes())
+    return Path(cache_dir()) / f"lossimpl-{found.hexdigest()[:16]}.txt"
 
 
 def to_compile(rows: Iterable[Row]) -> list[Row]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
@@ -367,7 +368,7 @@ def test_only_cuda_has_graphs():
 
 
 def test_what_an_earlier_session_compiled_is_not_compiled_again(tmp_path, monkeypatch):
-    """The second session starts no process; other sources of the package, or an empty cache, start one again."""
+    """The second session compiles nothing; with other sources, another torch or an empty cache, it compiles again."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     started = []
 
@@ -382,9 +383,16 @@ def test_what_an_earlier_session_compiled_is_not_compiled_again(tmp_path, monkey
     for _ in range(2):
         warm.up(rows, tmp_path, console)
     assert started == rows
-    (tmp_path / "lossimpl" / "changed.py").write_text("new = 1")
+    (tmp_path / "lossimpl" / "changed.cpp").write_text("int changed;")
     warm.up(rows, tmp_path, console)
     assert started == 2 * rows
+    monkeypatch.setattr(torch, "__version__", "another")
+    warm.up(rows, tmp_path, console)
+    assert started == 3 * rows
+    for path in (tmp_path / "cache").iterdir():
+        path.unlink()
+    warm.up(rows, tmp_path, console)
+    assert started == 4 * rows
 
 
 def test_only_compiled_code_is_made_before_measuring():
