@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lossimpl import registry, rounds
-from lossimpl.measure import clock
+from lossimpl import candidates, registry, rounds
+from lossimpl.measure import clock, workload
 from lossimpl.measure.types import Rule, Timing
 from lossimpl.ranking import FEWEST_ROUNDS
 from lossimpl.row import combined
@@ -133,7 +133,7 @@ def test_work_that_is_skipped_where_nobody_checks_is_impossible(planted):
     """Agreement is looked at on a million elements; above, this one returns at once. 128 MiB in microseconds is not."""
 
     def cheats(input, target, reduction="mean"):
-        if input.numel() > rounds.CHECKED_ELEMENTS:
+        if input.numel() > candidates.CHECKED_ELEMENTS:
             return input[0, 0]
         return F.mse_loss(input, target, reduction=reduction)
 
@@ -210,7 +210,7 @@ def test_checks_on_another_shape_come_before_every_first_call(monkeypatch):
     for name in ("one", "other"):
         planted = Implementation(name, lambda device: function)
         monkeypatch.setitem(registry.get("mse_loss").implementations, name, planted)
-    monkeypatch.setattr(rounds.workload, "forget_compiled", lambda: log.append("forget"))
+    monkeypatch.setattr(workload, "forget_compiled", lambda: log.append("forget"))
     found = rounds.measure_round(Case("mse_loss", (2048, 1024), mode="forward"), ["one", "other"], 1, FAST)
     assert [row.status for row in found] == ["ok", "ok"]
     assert log.count("forget") == 1
@@ -249,9 +249,9 @@ def test_the_next_case_does_not_get_inputs_that_were_changed(monkeypatch):
         registry.get("mse_loss").implementations, "planted", Implementation("planted", lambda device: function)
     )
     loss = registry.get("mse_loss")
-    clean = rounds.workload.inputs_of(loss, SMALL).tensors[1].clone()
+    clean = workload.inputs_of(loss, SMALL).tensors[1].clone()
     rounds.measure_round(SMALL, ["planted"], 2, FAST, ["planted"])
-    assert torch.equal(rounds.workload.inputs_of(loss, dataclasses.replace(SMALL, mode="forward")).tensors[1], clean)
+    assert torch.equal(workload.inputs_of(loss, dataclasses.replace(SMALL, mode="forward")).tensors[1], clean)
 
 
 def test_a_gpu_row_has_the_level_of_its_own_ceiling(single, monkeypatch):
@@ -290,9 +290,9 @@ def test_unknown_names_are_errors_that_list_the_known():
 
 def test_a_bounded_case_keeps_its_columns():
     """Rows go, columns stay: a vocabulary of 50257 is still checked as one."""
-    assert rounds.bounded(Case("cross_entropy", (2048, 50257))).shape == (20, 50257)
-    assert rounds.bounded(Case("mse_loss", (1 << 24,))).shape == (1 << 20,)
-    assert rounds.bounded(SMALL) is SMALL
+    assert candidates.bounded(Case("cross_entropy", (2048, 50257))).shape == (20, 50257)
+    assert candidates.bounded(Case("mse_loss", (1 << 24,))).shape == (1 << 20,)
+    assert candidates.bounded(SMALL) is SMALL
 
 
 def test_no_gradient_is_left_behind(planted):
@@ -323,7 +323,7 @@ def test_the_order_of_a_round_is_random_and_reproducible(monkeypatch):
 
 def test_a_checked_implementation_is_not_checked_again(planted, monkeypatch):
     """Its row lacks agreement and memory, which the row of the first round has."""
-    monkeypatch.setattr(rounds, "compare", lambda *arguments: pytest.fail("checked again"))
+    monkeypatch.setattr(candidates, "compare", lambda *arguments: pytest.fail("checked again"))
     (found,) = rounds.measure_round(SMALL, ["torch"], 2, FAST, checked=["torch"])
     assert (found.status, found.agreement, found.peak_bytes) == ("ok", None, None)
 
