@@ -26,7 +26,7 @@ FASTER = 0.98  # a time that is lower than this many times the lowest before sho
 
 
 def measure(device: str = "cpu", working_set: int = LARGEST, seconds: float = 0.02) -> Ceilings:
-    """The ceilings of `device` for a case that moves `working_set` bytes.
+    """The ceilings of `device` for a case that moves `working_set` bytes; sought once per process and size.
 
     At least three turns of each probe, and `seconds` more after each turn that found a higher rate: on a shared
     machine, the first turns rarely reach the best.
@@ -57,7 +57,7 @@ class Search:
             each.turn()
 
     def go_on(self, seconds: float) -> None:
-        """Turns until none has found a higher rate for so long."""
+        """Turns until none has found a higher rate for so long, unless this process has sought as long before."""
         for each in self.probes:
             each.go_on(seconds)
 
@@ -88,6 +88,7 @@ class Probe:
         import torch
 
         self.size = size
+        self.longest = 0.0  # seconds for which a higher rate has been sought
         self.number = max(1, ROUGHLY_A_BATCH // size)
         buffer = torch.ones(size // 4)
         half = buffer.numel() // 2
@@ -123,7 +124,10 @@ class Probe:
         return (time.perf_counter() - started) / self.number
 
     def go_on(self, seconds: float) -> None:
-        """At least three turns, and more until none has been faster for so long."""
+        """At least three turns, and more until none has been faster for so long; none if that was done before."""
+        if seconds <= self.longest:
+            return
+        self.longest = seconds
         turns, end = 0, time.perf_counter() + seconds
         while turns < 3 or time.perf_counter() < end:
             if self.turn():
