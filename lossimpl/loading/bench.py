@@ -195,7 +195,7 @@ class Bench:
             notes=found.notes,
             digest=digest([epoch["order_free"] for epoch in candidate.runs[0]]),
             verdict_samples=len(candidate.runs[0][0]["samples"]),
-            verdict_whole=candidate.runs[0][0]["whole"],
+            verdict_whole=candidate.runs[0][0]["whole"] and not candidate.runs[0][0]["shortened"],
         )
         return concluded(row, Diagnosis("wrong-data", found.reason, found.advice)) if found.wrong else row
 
