@@ -31,6 +31,7 @@ class Record:
     settings: Settings | None
     dataset: str
     epochs: list[Epoch] = field(default_factory=list)
+    running: dict[int, Epoch] = field(default_factory=dict)
     ideal: list[float] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
     pinning: Pinning = field(default_factory=Pinning)
@@ -40,8 +41,9 @@ class Record:
     say: bool = False
 
     def observation(self) -> Observation:
-        """All epochs as numbers."""
-        return report.summarise(self.epochs, self.settings, self.meter, self.ideal, self.dataset)
+        """All epochs as numbers, and those that go on so far."""
+        epochs = [*self.epochs, *(one.so_far() for one in self.running.values() if one.asked)]
+        return report.summarise(epochs, self.settings, self.meter, self.ideal, self.dataset)
 
     def new_log(self, epoch: Epoch) -> Log:
         """A log for workers that are about to start."""
@@ -59,7 +61,7 @@ class Record:
 
     def tell(self) -> None:
         """The three lines, from the first rank alone, unless they were asked for before."""
-        if self.say and self.epochs and report.rank_and_world()[0] == 0:
+        if self.say and (self.epochs or self.running) and report.rank_and_world()[0] == 0:
             print("\n".join(report.lines(self.observation())), file=sys.stderr)
 
 

@@ -135,7 +135,7 @@ class Search:
 
         found = Measured.from_record(self.ask("measurement", settings, answer, budget=seconds, number=number))
         self.rows.append(found)
-        self.race.note(settings, number, found)
+        self.race.note(settings, number, found.ranked_rate)
         if self.show is not None:
             self.show(found)
         return found

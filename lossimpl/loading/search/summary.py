@@ -58,6 +58,11 @@ class Summary:
             return f"no setting can be used: {found.refused[0].status}: {found.refused[0].reason}"
         return "nothing was measured yet"
 
+    @property
+    def own_arguments(self) -> list[str]:
+        """The arguments of DataLoader that belong to the dataset."""
+        return [name for name, present in self.inspection.has.items() if present]
+
     def record(self) -> Record:
         """The last line of a file of results: `arguments` and `others` are the lines of these kinds, too."""
         seen = self.inspection
@@ -72,6 +77,7 @@ class Summary:
             "arguments": self.arguments,
             "others": self.others,
             "facts": asdict(seen.facts) if seen.built else None,
+            "call": paste(self.answer.best, self.own_arguments) if self.answer.best else None,
             "findings": [asdict(one) for one in seen.findings],
             "cost": asdict(seen.cost) if seen.cost else {},
             "stall_bound": self.stall_bound,

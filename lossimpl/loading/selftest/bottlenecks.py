@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from lossimpl.loading.observation import report as words
 from lossimpl.loading.observation import timeline
 from lossimpl.loading.observation.observer import Observed, observe
-from lossimpl.loading.search.search import Report, silent
 from lossimpl.loading.search.store import Record
+from lossimpl.loading.selftest.runs import Runs
 from lossimpl.measure.wall import now
 
 BATCH = 8
+SECONDS = 15.0  # of a run
 
 
 def busy(seconds: float) -> None:
@@ -152,11 +154,10 @@ def one_plant(name: str, seed: int) -> Record:
     }
 
 
-def bottlenecks(runs: int = 40, report: Report = silent) -> Record:
+def bottlenecks(runs: Runs, count: int = 40) -> Record:
     """So many runs over all plants in turn."""
     found = []
-    for number in range(runs):
+    for number in range(count):
         name = list(PLANTS)[number % len(PLANTS)]
-        found.append(one_plant(name, number))
-        report(f"{name}: named {found[-1]['named']}{'' if found[-1]['right'] else ', which is wrong'}")
+        found.append(runs.do({"bottleneck": name, "run": number}, partial(one_plant, name, number), SECONDS))
     return {"runs": found, "named": sum(run["right"] for run in found)}

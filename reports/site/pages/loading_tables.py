@@ -39,7 +39,7 @@ FAILURES = (("Cause", ""), ("Status", ""), ("What to do", ""))
 def configurations(dataset: str, ordered: pd.DataFrame) -> Table:
     ties = ordered.groupby("rank")["rate"].transform("size") > 1
     cells = [_configuration(row, bool(tied)) for (_, row), tied in zip(ordered.iterrows(), ties, strict=True)]
-    return Table(f"Every configuration on {dataset}", CONFIGURATIONS, cells)
+    return Table(f"Settings tried on {dataset}", CONFIGURATIONS, cells)
 
 
 def _configuration(row: pd.Series, tied: bool) -> list[Cell]:

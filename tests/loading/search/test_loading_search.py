@@ -132,7 +132,7 @@ def test_a_race_drops_nothing_after_one_round():
     """Not even the slowest."""
     race = Race()
     for workers, rate in ((0, 306.0), (1, 309.0), (2, 30.0)):
-        race.note(Settings(num_workers=workers), 0, row(workers, rate))
+        race.note(Settings(num_workers=workers), 0, rate)
     race.drop_slower()
     assert [one.num_workers for one in race.alive] == [1, 0, 2]
 
