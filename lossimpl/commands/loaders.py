@@ -154,7 +154,8 @@ def tell(summary: Summary, json: bool, apply: bool) -> None:
     """Print the summary in the form that was asked for."""
     from rich.console import Console
 
-    from lossimpl.loading.search.summary import paste, show
+    from lossimpl.loading.search.shown import show
+    from lossimpl.loading.search.summary import paste
 
     if json:
         typer.echo(json_module.dumps(summary.record(), indent=2, default=str))

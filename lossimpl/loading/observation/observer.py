@@ -17,8 +17,8 @@ from typing import Any
 
 from lossimpl.loading.observation import html, report
 from lossimpl.loading.observation.epochs import Epoch
+from lossimpl.loading.observation.numbers import Observation
 from lossimpl.loading.observation.record import Record, record_of, written
-from lossimpl.loading.observation.report import Observation
 from lossimpl.loading.observation.tracing import InWorker, Tracer, processor_seconds, traced_fetchers
 from lossimpl.measure.wall import now
 

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from lossimpl.loading.observation import report as words
-from lossimpl.loading.observation import timeline
+from lossimpl.loading.observation import numbers, timeline
 from lossimpl.loading.observation.observer import Observed, observe
 from lossimpl.loading.search.store import Record
 from lossimpl.loading.selftest.runs import Runs
@@ -113,7 +112,7 @@ PLANTS: dict[str, tuple[str, Plant]] = {  # name: the cause to be named, the cos
     ),
     "one slow worker": (timeline.STRAGGLER, lambda draw: Costs(decode=0.001, slow=draw.uniform(6.0, 12.0))),
     "cold start per epoch": (timeline.START, lambda draw: Costs(start=draw.uniform(0.4, 0.8), length=80)),
-    "slow consumer": (words.STEP, lambda draw: Costs(step=draw.uniform(0.04, 0.08), length=240)),
+    "slow consumer": (numbers.STEP, lambda draw: Costs(step=draw.uniform(0.04, 0.08), length=240)),
 }
 
 
@@ -138,7 +137,7 @@ def one_plant(name: str, seed: int) -> Record:
     """One run of one plant: what was named, and what should have been."""
     due, plant = PLANTS[name]
     draw = random.Random(f"{name} {seed}")
-    needs_workers = due in (timeline.TRANSFER, timeline.STRAGGLER, timeline.START, words.STEP)
+    needs_workers = due in (timeline.TRANSFER, timeline.STRAGGLER, timeline.START, numbers.STEP)
     workers = draw.choice((2, 3) if needs_workers else (0, 2))
     costs = replace(plant(draw), computes=draw.random() < 0.3 and due in (timeline.DATASET, timeline.TRANSFORM))
     found = train(costs, workers, keep=due != timeline.START).observation()
@@ -147,10 +146,10 @@ def one_plant(name: str, seed: int) -> Record:
         "seed": seed,
         "workers": workers,
         "due": due,
-        "named": words.cause(found),
+        "named": numbers.cause(found),
         "stall": found.stall_fraction,
         "causes": dict(found.causes),
-        "right": words.cause(found) == due,
+        "right": numbers.cause(found) == due,
     }
 
 

@@ -25,9 +25,10 @@ from lossimpl.loading.search import answer
 from lossimpl.loading.search.measured import Measured, merged
 from lossimpl.loading.search.race import Race, certainly_slower
 from lossimpl.loading.search.search import Search
+from lossimpl.loading.search.shown import show
 from lossimpl.loading.search.space import default_axes, starters, twins, variants
 from lossimpl.loading.search.store import Store, key_of
-from lossimpl.loading.search.summary import Summary, paste, show
+from lossimpl.loading.search.summary import Summary, paste
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.validity import Facts
 
