@@ -63,8 +63,8 @@ class Epoch:
     def so_far(self) -> Epoch:
         """A copy of an epoch that goes on, settled as if it ended now."""
         log = self.log and replace(self.log, places=dict(self.log.places))
-        lists = {"asked": self.asked[:], "came": self.came[: len(self.asked)], "made_here": list(self.made_here)}
-        found = replace(self, **lists, log=log, ended=now(), tail=(now(),) * 2)
+        asked, came, made = self.asked[:], self.came[: len(self.asked)], list(self.made_here)
+        found = replace(self, asked=asked, came=came, made_here=made, log=log, ended=now(), tail=(now(),) * 2)
         found.settle(0.0)
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,8 @@ GLOSSARY = (
     "Dataset: maps an index to a sample. Sampler: the order of the indices. Batch: samples joined by collate_fn.",
     "Epoch: every sample once. Stall: the share of time that the training step waits for data.",
 )
+LEFT: dict[str, Any] = {"justify": "left", "min_width": 12, "overflow": "fold"}
+RIGHT: dict[str, Any] = {"justify": "right", "no_wrap": True}
 SHOWN = 8  # rows of the table of settings that were tried
 
 
@@ -106,9 +109,9 @@ def rows_table(rows: Sequence[Measured]) -> Table:
     shown = [row.settings.call_arguments() for row in rows]
     common = dict(set.intersection(*(set(one.items()) for one in shown)))
     title = "Settings tried" + (f", all with {call_text(common)}" if common else "")
-    table = Table(title=Text(title), title_justify="left")
-    for name in ("settings", "samples/s", "rounds", "stall", "memory", "first batch", "data"):
-        table.add_column(name, justify="left" if name in ("settings", "data") else "right", no_wrap=name != "settings")
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("settings", "samples/s", "stall", "memory", "data"):
+        table.add_column(name, **(LEFT if name in ("settings", "data") else RIGHT))
     for row, arguments in zip(rows, shown, strict=True):
         own = {name: value for name, value in arguments.items() if name not in common}
         table.add_row(*map(Text, row_cells(row, call_text(own) or "num_workers=0")))
@@ -127,10 +130,8 @@ def row_cells(row: Measured, settings: str) -> tuple[str, ...]:
     return (
         settings,
         f"{wording.count(row.ranked_rate)}{between}",
-        str(max(1, len(row.rounds))),
         wording.percent(row.stall_fraction),
         wording.size(row.pss_bytes),
-        wording.seconds(row.first_batch_seconds),
         row.verdict or wording.NOTHING,
     )
 
