@@ -305,7 +305,8 @@ def test_the_record_of_a_summary_has_the_documented_names():
     record = summary(answer.choose([row(1, 100, key="k", budget=2.0)], 0.05)).record()
     assert list(record) == [
         *("key", "kind", "dataset", "sentence", "best", "provisional", "tied", "smallest", "reordered", "repeated"),
-        *("pareto", "refused", "tried", "lines", "arguments", "others", "facts", "findings", "cost", "stall_bound"),
+        *("pareto", "refused", "tried", "lines", "arguments", "others", "facts", "call"),
+        *("findings", "cost", "stall_bound"),
         *("budget", "seconds", "needed", "stopped", "interrupted"),
     ]
     assert (record["best"]["key"], record["best"]["budget"], record["best"]["epoch_rate"]) == ("k", 2.0, 100)
