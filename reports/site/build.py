@@ -27,12 +27,26 @@ from reports.site.pages import (
     loading,
     loss,
     native,
+    problems,
     reproducibility,
 )
 from reports.site.view import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
-BUILDERS = (index, loss, native, ceilings, agreement, conformance, loading, history, reproducibility, environment, gate)
+BUILDERS = (
+    index,
+    loss,
+    native,
+    ceilings,
+    agreement,
+    conformance,
+    loading,
+    history,
+    reproducibility,
+    environment,
+    gate,
+    problems,
+)
 NAVIGATION = (
     ("index.html", "Overview"),
     ("native.html", "Native"),
@@ -44,6 +58,7 @@ NAVIGATION = (
     ("reproducibility.html", "Reproducibility"),
     ("environment.html", "Environment"),
     ("gate-self-test.html", "Gate"),
+    ("data-problems.html", "Data problems"),
 )
 
 
