@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from reports.record.formats import require
 
@@ -27,7 +27,7 @@ def lines(path: Path) -> list[bytes]:
     return found
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> Any:
     require(not path.is_symlink(), "is a symbolic link, which is not followed")
     require(path.is_file() or path.is_dir() or not path.exists(), "is no regular file")
     if path.suffix == ".gz":

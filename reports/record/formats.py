@@ -39,7 +39,7 @@ DOCUMENTS: dict[str, schema.Fields] = {
     "loaders-selftest.json": schema.LOADER_TEST,
     "sweep-selftest.json": schema.SWEEP_TEST,
 }
-PARTS = {  # the fields of the objects in a list of a document
+PARTS: dict[str, dict[str, schema.Fields]] = {  # the fields of the objects in a list of a document
     "loaders-selftest.json": {"search": schema.SEARCHED, "overhead": schema.ADDED},
     "gate-selftest.json": {
         "detection": {name: schema.Field(schema.ANY, "") for name in ("planted", "rows", "found")},
