@@ -96,6 +96,21 @@ class Archive:
         path = self.where.path(partition.path(name))
         return pq.ParquetFile(self.where.system.open_input_file(path)).read()
 
+    def state_of(self, machine: str, *parts: object) -> str:
+        """What the rows of a machine are, as a digest, with other parts of what is derived from them."""
+        held = [(one.folder, one.files.get("rows")) for one in self.partitions if one.machine == machine]
+        return hashlib.sha256(repr((held, *map(_shown, parts))).encode()).hexdigest()[:16]
+
+    def derived(self, name: str, machine: str) -> pa.Table | None:
+        """A table that was derived from a machine's rows and kept, None if there is none."""
+        held = self.where.read(f"derived/{name}-{machine}.parquet")
+        return pq.read_table(pa.BufferReader(held)) if held else None
+
+    def derive(self, name: str, machine: str, table: pa.Table) -> None:
+        """Keep a table that was derived from a machine's rows."""
+        with self.where.writing(f"derived/{name}-{machine}.parquet") as file:
+            pq.write_table(table, file, compression="zstd")
+
     def add(self, found: Iterable[tuple[Unit, str]]) -> list[str]:
         """Read units with their digests and put them in; return the partitions that were rewritten."""
         if not self.where.read("format.json"):
@@ -175,6 +190,11 @@ class Archive:
         held = {"files": dict(after.files), "units": dict(sorted(after.units.items())), "replaced": after.replaced}
         with self.where.writing(pointer) as file:
             file.write(json.dumps(held, indent=1).encode())
+
+
+def _shown(part: object) -> str:
+    """A part of a state as text, whole."""
+    return ",".join(part) if isinstance(part, Iterable) else str(part)
 
 
 def write(name: str, table: pa.Table, file: Any) -> None:

@@ -50,7 +50,7 @@ def pages(material: Material) -> list[Page]:
 def rows_of(material: Material, sessions: Iterable[Session]) -> pd.DataFrame:
     """The rows of all these sessions."""
     found = [material.rows_of(one) for one in sessions]
-    return pd.concat(found) if found else material.rows.iloc[:0]
+    return pd.concat(found) if found else material.no_rows
 
 
 def _pooled(rows: pd.DataFrame) -> Table | None:
