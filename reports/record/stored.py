@@ -110,6 +110,10 @@ class Stored:
         sql = "SELECT commit, min(date) AS date, max(started_at) AS newest FROM rows GROUP BY commit"
         return self.queries.frame(f"{sql} ORDER BY date, commit").set_index("commit")
 
+    def dates(self, commits: pd.Series[str]) -> pd.Series[Any]:
+        """The date of each of these commits."""
+        return pd.Series(self.commits["date"].reindex(commits).array, index=commits.index)
+
     @cached_property
     def counts(self) -> pd.DataFrame:
         """By session, how many rows of losses it has, timed and `ranked` ones, when it began, and its statuses."""
@@ -119,7 +123,7 @@ class Stored:
                 count(*) FILTER ({TIMED}) AS points, histogram(status) AS statuses
             FROM rows WHERE {OF_LOSSES} GROUP BY machine, env, commit, session ORDER BY ALL"""
         found = self.queries.frame(sql)
-        return found.assign(date=found["commit"].map(self.commits["date"]))
+        return found.assign(date=self.dates(found["commit"]))
 
     @cached_property
     def sessions(self) -> pd.DataFrame:
@@ -141,7 +145,7 @@ class Stored:
         sql = f"SELECT * FROM rows WHERE {where} AND {of} ORDER BY line"
         rows = self.queries.connection.sql(sql, params=list(session)).to_arrow_table().to_pylist()
         found = frame(map(_read, rows))
-        return found.assign(date=found["commit"].map(self.commits["date"]))
+        return found.assign(date=self.dates(found["commit"]))
 
     @cached_property
     def loading(self) -> pd.DataFrame:
@@ -172,7 +176,7 @@ class Stored:
                 ORDER BY started_at DESC NULLS LAST, line DESC) = 1
             ORDER BY machine, commit, env, line"""
         found = self.queries.frame(sql, values)
-        found = found.assign(date=found["commit"].map(self.commits["date"]), params=found["params"].map(tuple))
+        found = found.assign(date=self.dates(found["commit"]), params=found["params"].map(tuple))
         kept = set(self.commits.index[self.commits.index.isin(found["commit"])][-newest:])
         return found[found["commit"].isin(kept)]
 

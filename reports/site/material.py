@@ -105,14 +105,14 @@ class Material:
         side = self.results.loaders
         if side.empty:
             return side
-        dated = side.assign(date=side["commit"].map(self.results.commits["date"]))
+        dated = side.assign(date=self.results.dates(side["commit"]))
         return dated.sort_values("date", kind="stable", na_position="first").reset_index(drop=True)
 
     @cached_property
     def conformance(self) -> pd.DataFrame:
         """The hard cases as text: of each device those of one machine, environment and commit, the newest."""
         side = self.results.conformance.reindex(columns=CONFORMANCE)
-        dates = side["commit"].map(self.results.commits["date"])
+        dates = self.results.dates(side["commit"])
         source = [*SETUP, "commit", "device"]
         by_date = side.assign(date=dates).sort_values("date", kind="stable", na_position="first")
         newest = by_date.drop_duplicates("device", keep="last").set_index(source).index

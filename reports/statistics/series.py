@@ -35,7 +35,7 @@ def series_of(stored: Stored) -> pd.DataFrame:
     points with intervals, `before` and `now`.
     """
     found = [_of_machine(stored, machine) for machine in stored.machines]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["machine", "env", "row", *IDENTITY])
+    return pd.concat(found, ignore_index=True) if found else _frame(SCHEMA.empty_table(), "")
 
 
 def _of_machine(stored: Stored, machine: str) -> pd.DataFrame:

@@ -19,11 +19,19 @@ from reports.nightly.commits import history as commits_of
 from reports.nightly.judge import Night, judge
 from reports.record.reader import read
 from reports.site.pages.change_points import ChangePoints
+from reports.statistics.changes import events, findings, histories
 from reports.sweep.store import Store
 
 BENCHMARK = "mse_loss.MseLoss.track_seconds"
 ROWS = ("'native'", "'torch'", "'vectorized'")
 NIGHTS = 60
+
+
+def change_points(rows, nights=()):
+    """The change points of a whole frame as the page has them."""
+    order = list(dict.fromkeys(rows.sort_values("date")["commit"]))
+    series = histories(rows, order)
+    return ChangePoints(findings(series), events(series, order), nights)
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +127,10 @@ def test_a_refuted_finding_fails_no_night_and_a_moved_one_is_reported_once(root)
     def move(found):
         return [replace(one, commit=commits[21][:8], before=commits[20][:8], again="confirmed") for one in found]
 
-    (shown,) = ChangePoints(read(root / "results").rows).standing
+    (shown,) = change_points(read(root / "results").rows).standing
     refuted = judge(root, refute)
     results = read(root / "results")
-    assert ChangePoints(results.rows, results.nights).refuted == [replace(shown, stands=False, again="refuted: same")]
+    assert change_points(results.rows, results.nights).refuted == [replace(shown, stands=False, again="refuted: same")]
     assert refuted.code == 0
     assert refuted.lines()[0].startswith(f"refuted: {commits[20][:8]} ")
     assert judge(root, move) == Night((), (), ())
@@ -136,7 +144,7 @@ def test_a_refuted_finding_fails_no_night_and_a_moved_one_is_reported_once(root)
     ]
     assert judge(root) == Night((), (), ())
     results = read(root / "results")
-    (shown,) = ChangePoints(results.rows, results.nights).standing
+    (shown,) = change_points(results.rows, results.nights).standing
     assert (shown.commit, shown.before, shown.again) == (commits[21][:8], commits[20][:8], "confirmed")
 
 

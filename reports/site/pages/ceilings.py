@@ -98,7 +98,7 @@ def maps(
             machine, env, device, dtype, *rest = map(str, key)
             where = f" ({machine}, {env})" if several else ""
             caption = ", ".join([f"{what}: {device.upper()}", dtype, *map(_level, rest)]) + where + "."
-            yield dtype, drawing(draw(*grid(group, material.loss_names)), caption, numbers.name, *key)
+            yield dtype, drawing(caption, (numbers.name, *key), draw, *grid(group, material.loss_names))
 
 
 def by_dtype(drawings: Iterable[tuple[str, Drawing]]) -> list[tuple[str, list[Drawing]]]:

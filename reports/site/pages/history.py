@@ -126,7 +126,7 @@ def _figure(name: str, key: list[str], rows: pd.DataFrame, changes: list[str]) -
     machine, shape, dtype, device, mode = key
     bands = f"bands are {wording.INTERVAL}s" if rows["low"].notna().any() else "one process per point, so no interval"
     caption = f"{wording.shape(shape)}, {dtype}, {mode}, {device.upper()}, {machine}; {bands}."
-    return drawing(history(rows, changes), caption, name, *key)
+    return drawing(caption, (name, *key), history, rows, changes)
 
 
 Pair = tuple[Row, Row]
