@@ -76,11 +76,15 @@ TABLES = {
     "sessions": KEYED,
     "manifest": KEYED,
     "loaders": KEYED,
-    "changes": KEYED,
+    "nights": KEYED,
     "documents": KEYED,
     "conformance": CONFORMANCE,
     "problems": PROBLEMS,
 }
+TABLE_OF = {"changes": "nights"}  # what nights reported
+CHANGES = pa.schema(
+    [*((name, TEXT) for name in ("machine", "env", "row", "commit", "before")), ("ratio", REAL), ("confidence", REAL)]
+)
 SORTED = {"rows": ["row", "env", "date", "commit", "session", "line"]}
 AGREEMENT = [name for name in schema.AGREEMENT if name != "reason"]
 DERIVED = (*MEASURED, "number", "busy")  # from rounds, where there are rounds
@@ -94,7 +98,9 @@ def tables(contents: Contents, digest: str) -> dict[str, list[Record]]:
     run = {"commit": stem[:8], "env": stem[9:]} if stem else {"commit": "", "env": ""}
     keys = {"sessions": "session", "manifest": "id", "loaders": "dataset", "changes": "commit"}
     found: dict[str, list[Record]] = {
-        kind: [run | _keyed(line.held[key], line.held, line.number) for line in contents.lines[kind]]
+        TABLE_OF.get(kind, kind): [
+            run | _keyed(line.held[key], line.held, line.number) for line in contents.lines[kind]
+        ]
         for kind, key in keys.items()
     }
     documents = contents.documents.items()

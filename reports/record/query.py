@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from reports.record import columns
@@ -50,7 +51,23 @@ class Queries:
             found.register_filesystem(_Arrow(self.archive.where.system))
         for table in columns.TABLES:
             found.execute(self._view(found, table))
+        self._changes(found)
         return found
+
+    def _changes(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """`changes`: the change points that the last build of a site found, with the date of their commit."""
+        held = {one.machine: self.archive.derived("series", one.machine) for one in self.archive.partitions}
+        found = [
+            {"machine": machine, "env": row["env"], "row": row["row"], **change}
+            for machine, table in held.items()
+            for row in (table.select(["env", "row", "changes"]).to_pylist() if table is not None else ())
+            for change in row["changes"]
+        ]
+        connection.register("found_changes", pa.Table.from_pylist(found, columns.CHANGES))
+        connection.execute(
+            "CREATE VIEW changes AS SELECT found_changes.*, dates.date FROM found_changes "
+            "JOIN (SELECT commit, min(date) AS date FROM runs GROUP BY commit) AS dates USING (commit)"
+        )
 
     def _view(self, connection: duckdb.DuckDBPyConnection, table: str) -> str:
         name = f"all_{table}" if table == "rows" else table

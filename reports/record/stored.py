@@ -78,10 +78,7 @@ class Stored:
     @cached_property
     def nights(self) -> list[Record]:
         """What nights reported."""
-        return [{name: one[name] for name in one if name not in ("env",)} for one in self._nights()]
-
-    def _nights(self) -> list[Record]:
-        sql = "SELECT machine, record FROM changes ORDER BY machine, line"
+        sql = "SELECT machine, record FROM nights ORDER BY machine, line"
         rows = self.queries.connection.execute(sql).fetchall()
         return [columns.json.loads(record) | {"machine": machine} for machine, record in rows]
 

@@ -41,7 +41,7 @@ def _records(archive: Archive, partition: Partition) -> Iterator[tuple[str, str,
     for stem, row in rows("conformance"):
         yield stem, "conformance", row["line"], columns.case_of(row)
     for kind in (*KEYED, "documents"):
-        for stem, row in rows(kind):
+        for stem, row in rows(columns.TABLE_OF.get(kind, kind)):
             yield stem, kind, row["line"] or row["key"], json.loads(row["record"])
 
 

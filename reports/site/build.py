@@ -13,8 +13,10 @@ from markupsafe import Markup, escape
 
 from lossimpl import wording
 from lossimpl.spec import Loss
+from reports.record.archive import Archive
+from reports.record.stored import Stored
 from reports.site.figures.style import GLYPHS, css_name, look, themes
-from reports.site.material import Material, gather
+from reports.site.material import Material, gather, of
 from reports.site.pages import (
     agreement,
     ceilings,
@@ -63,9 +65,10 @@ NAVIGATION = (
 def site(
     results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="Folder to write; the site it holds is replaced.")] = Path("site"),
+    archive: Annotated[str, typer.Option(help="Build from this archive alone: a folder, or s3://bucket/path.")] = "",
 ) -> None:
     """Build the static site from stored results and print its path."""
-    material = gather(results)
+    material = of(Stored(Archive(archive))) if archive else gather(results)
     first = build(material, out)
     for problem in material.results.problems:
         typer.echo(f"not read: {problem}", err=True)
