@@ -88,6 +88,7 @@ CHANGES = pa.schema(
 SORTED = {"rows": ["row", "env", "date", "commit", "session", "line"]}
 AGREEMENT = [name for name in schema.AGREEMENT if name != "reason"]
 DERIVED = (*MEASURED, "number", "busy")  # from rounds, where there are rounds
+WHOLES = ("threads", "traffic", "peak_bytes", "saved_bytes")  # columns of numbers that records have without a point
 JOINED = ("version", "python")  # asv's
 HELD = ("benchmark", *IDENTITY, *SAME, *MEASURED, *WORDS, "session")  # columns that are a field of the record
 
@@ -180,6 +181,7 @@ def record_of(row: Mapping[str, Any]) -> Record:
     if agreement:
         found["agreement"] = agreement | {"reason": ""}
     found = {name: value for name, value in found.items() if value is not None and name not in without}
+    found |= {name: int(found[name]) for name in WHOLES if name in found and float(found[name]).is_integer()}
     found["params"] = row["params"]
     if rounds is not None:
         found["rounds"] = [_round(one) for one in rounds]

@@ -190,10 +190,12 @@ def _read(row: Record) -> Record:
     for name in ("line", "row", "other", "quantiles", "month", "rounds", "samples"):
         held.pop(name, None)
     held["params"] = tuple(row["params"])
+    if row["rounds"] is None and row["samples"]:
+        held["samples"] = tuple(row["samples"])
     if row["benchmark"].startswith("loading."):
         return {**held, **(side_row(columns.record_of(row)) if row["line"] > 0 else {}), "session": row["session"]}
     if row["rounds"] is None:
-        return held | ({"samples": tuple(row["samples"])} if row["samples"] else {})
+        return held
     rounds = counted(row["rounds"], row["status"])
     ceilings = {one["number"]: one["ceiling"] for one in rounds if one["ceiling"]}
     return held | {"times": {one["number"]: one["seconds"] for one in rounds}, "ceilings": ceilings}
