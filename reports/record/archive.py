@@ -158,7 +158,7 @@ class Archive:
                 before = self._partition(pointer)
                 gone = {*units, *drop}
                 kept = {stem: digest for stem, digest in before.units.items() if stem not in gone}
-                after = self._replaced(before, tables, kept | units, gone)
+                after = self._replaced(before, tables, kept | dict(units), gone)
                 self._point(pointer, after)
                 if self._partition(pointer).units.items() >= units.items():
                     break

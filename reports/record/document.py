@@ -1,4 +1,4 @@
-"""docs/record.md: every field of every stored record, from the schema; `python -m reports.record.document` writes it."""
+"""docs/record.md: every field of every record, from the schema; `python -m reports.record.document` writes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.record.schema import Fields
 
 PAGE = Path(__file__).parents[2] / "docs" / "record.md"
 PARTS: tuple[tuple[str, str, Fields], ...] = (
-    ("Rows", "`<hash8>-<env>.rows.jsonl`: one per row and session. Format 2 has rounds; format 1 has samples of one process.", schema.ROW),
+    ("Rows", "`<hash8>-<env>.rows.jsonl`: one per row and session; format 1 has no rounds.", schema.ROW),
     ("Rounds", "The objects in `rounds` of a row.", schema.ROUND),
     ("Agreement", "The object `agreement` of a row.", schema.AGREEMENT),
     ("Loaders", "`<hash8>-<env>.loaders.jsonl`, and rows of the benchmark `loading`.", schema.LOADER),

@@ -15,7 +15,7 @@ MOST_LINE = 4 * 2**20  # of a line or of a whole JSON value; asv's largest file 
 def whole(path: Path, most: int = 8 * MOST_LINE) -> bytes:
     """The unpacked bytes of a file; a longer one raises `Malformed` before it is in memory."""
     with _opened(path) as file:
-        held = file.read(most + 1)
+        held: bytes = file.read(most + 1)
     require(len(held) <= most, f"is larger than {most // 2**20} MiB, unpacked")
     return held
 

@@ -156,7 +156,7 @@ def side_record(kind: str, record: Any) -> Record:
     require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
     _require_fields(record, SIDE_CARS[kind])
     if kind == "sessions":
-        return record | {"began_at": time(record.get("began_at"), "began_at")}
+        return {**record, "began_at": time(record.get("began_at"), "began_at")}
     return dict(record)
 
 

@@ -93,7 +93,7 @@ class Queries:
     def _doubles(self) -> list[tuple[str, ...]]:
         """The sessions whose id an earlier session of the same machine has: machine, environment, commit, id."""
         found: dict[tuple[str, str], tuple[str, ...]] = {}
-        doubles = []
+        doubles: list[tuple[str, ...]] = []
         for partition in self.archive.partitions:
             for row in self.archive.table("sessions", partition).to_pylist():
                 session = (partition.machine, row["env"], row["commit"], row["key"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -46,7 +47,7 @@ class Stored:
         found: dict[str, dict[str, Record]] = {name: {} for name in DOCUMENTS}
         sql = "SELECT key, machine, record FROM documents ORDER BY machine"
         for name, machine, record in self.queries.connection.execute(sql).fetchall():
-            found[name][machine] = columns.json.loads(record)
+            found[name][machine] = json.loads(record)
         return found
 
     @property
@@ -80,7 +81,7 @@ class Stored:
         """What nights reported."""
         sql = "SELECT machine, record FROM nights ORDER BY machine, line"
         rows = self.queries.connection.execute(sql).fetchall()
-        return [columns.json.loads(record) | {"machine": machine} for machine, record in rows]
+        return [json.loads(record) | {"machine": machine} for machine, record in rows]
 
     @cached_property
     def loaders(self) -> pd.DataFrame:
@@ -98,7 +99,7 @@ class Stored:
             SELECT conformance.* FROM conformance JOIN newest USING (machine, env, commit)
             ORDER BY machine, commit, env, line"""
         found = self.queries.frame(sql).drop(columns=["month", "line"])
-        rest = [columns.json.loads(text) if isinstance(text, str) else {} for text in found.pop("other")]
+        rest = [json.loads(text) if isinstance(text, str) else {} for text in found.pop("other")]
         return found.assign(**{name: [one.get(name) for one in rest] for name in {key for one in rest for key in one}})
 
     @cached_property

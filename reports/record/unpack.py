@@ -22,7 +22,7 @@ def unpacked(archive: Archive, partition: Partition) -> dict[str, dict[str, Any]
     return found
 
 
-def _records(archive: Archive, partition: Partition) -> Iterator[tuple[str, str, Any, Record]]:
+def _records(archive: Archive, partition: Partition) -> Iterator[tuple[str, str, Any, Any]]:
     def rows(table: str) -> Iterator[tuple[str, Record]]:
         for row in archive.table(table, partition).to_pylist():
             yield f"{row['commit']}-{row['env']}" if row["env"] else "", row

@@ -99,9 +99,10 @@ def _section(material: Material, name: str, series: pd.DataFrame, changes: Chang
 
 def _newest(material: Material, series: pd.DataFrame, changed: dict[Any, str]) -> int:
     """The place among all commits of the newest change of any of these series, -1 if none changed."""
+    order = list(material.results.commits.index)
     keys = zip(series["machine"], series["benchmark"], series["params"], strict=True)
     commits = [changed[key] for key in keys if key in changed]
-    return max((int(material.results.commits.index.get_loc(commit)) for commit in commits), default=-1)
+    return max((order.index(commit) for commit in commits), default=-1)
 
 
 def _points(material: Material, loss: str, key: list[str]) -> pd.DataFrame:
@@ -134,10 +135,8 @@ Pair = tuple[Row, Row]
 
 def _pairs(series: pd.DataFrame) -> list[Pair]:
     """The last two points of each series that have intervals between runs."""
-    return [
-        tuple({**row, **row[which]} for which in ("before", "now"))
-        for row in series[series["now"].notna()].to_dict("records")
-    ]
+    rows = [{str(name): row[name] for name in row} for row in series[series["now"].notna()].to_dict("records")]
+    return [({**row, **row["before"]}, {**row, **row["now"]}) for row in rows]
 
 
 def _by_setup(pairs: list[Pair]) -> list[list[Pair]]:
