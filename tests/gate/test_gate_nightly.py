@@ -24,6 +24,7 @@ from reports.sweep.store import Store
 
 BENCHMARK = "mse_loss.MseLoss.track_seconds"
 ROWS = ("'native'", "'torch'", "'vectorized'")
+DAY = 86_400_000  # milliseconds, in which asv counts
 NIGHTS = 60
 
 
@@ -59,7 +60,13 @@ def measure(root, commits, night, seconds, machine="bench", torch="2.13.0", reco
     """Write what asv writes for one commit: three samples per row, by asv's own class; optionally a side-car."""
     env = f"shared-py3.11-torch{torch}"
     results = Results(
-        {"machine": machine, "python": "3.11", "torch": torch}, {"torch": torch}, commits[night], night, "3.11", env, {}
+        {"machine": machine, "python": "3.11", "torch": torch},
+        {"torch": torch},
+        commits[night],
+        DAY * (20_000 + night),
+        "3.11",
+        env,
+        {},
     )
     benchmark = {"name": BENCHMARK, "version": "1", "params": [list(ROWS)]}
     samples = [[value * factor for factor in (0.99, 1.0, 1.01)] for value in seconds]
@@ -260,7 +267,7 @@ def test_a_file_of_another_tool_is_reported_before_anything_is_measured(night, r
     path = root / "results" / "bench" / "changes.jsonl"
     path.write_text('{"commit": "0123abcd"}\n{"version": 2}\n')
     assert night(6) == (2, [])
-    assert f"{path} line 2: 'commit' is None, expected text" in capsys.readouterr().err
+    assert f"{path} line 2: 'commit' is missing, expected text" in capsys.readouterr().err
 
 
 def test_a_commit_that_does_not_build_affects_no_other(night, capsys):
