@@ -1,9 +1,9 @@
 """All implementations of one case, measured here and now in rounds, within about a minute.
 
 First each implementation runs alone: is it right, how much memory does it take, how slow is it roughly? One that is far
-behind is reported with a lower bound and not measured further. Then rounds measure the others back to back, each round
-in a fresh process; more rounds replace disturbed ones while there is time. No implementation is waited for longer than
-its deadline, since the process that runs it can be ended.
+behind is reported with a lower bound and not measured further. Then the others take turns in rounds, each round in a
+fresh process; more rounds replace disturbed ones while there is time. No implementation is waited for longer than its
+deadline, since the process that runs it can be ended.
 """
 
 from __future__ import annotations
@@ -211,8 +211,8 @@ class Progress:
     def round(self, number: int, of: int) -> None:
         """A round begins."""
         left = f", about {max(1, of - number + 1) * self.lengths[-1]:.0f} s left" if self.lengths else ""
-        again = ", because others were disturbed" if number > of else ""
-        self.say(f"{self.case.loss} {self.case.shape_text} {self.case.dtype}: round {number} of {of}{again}{left}")
+        place = f"round {number} of {of}" if number <= of else f"round {number}, in place of a disturbed one"
+        self.say(f"{self.case.loss} {self.case.shape_text} {self.case.dtype}: {place}{left}")
 
 
 def trial(runner: Runner, case: Case, name: str, progress: Progress, times: Mapping[str, float]) -> Row:

@@ -50,14 +50,14 @@ def grid(benchmark: str) -> Iterator[Row]:
 
 
 def large(loss: str, device: str) -> tuple[str, ...]:
-    """The shapes of a loss that are limited by memory, in the order of its benchmark; a quick sweep takes the first.
+    """The shapes of a loss that are limited by memory, the smallest first, which is the one of a quick sweep.
 
     >>> large("triplet_margin_loss", "cpu")
     ('65536x128',)
     """
     shapes = benchmark_params(loss)[1]
     least, beyond = LARGE[device]
-    return tuple(shape for shape in shapes if least <= elements(shape) < beyond)
+    return tuple(sorted((shape for shape in shapes if least <= elements(shape) < beyond), key=elements))
 
 
 def benchmark_params(loss: str) -> tuple[tuple[str, ...], ...]:
@@ -93,7 +93,7 @@ def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: s
     if shape != largest:
         return mode == "step" and implementation in ("torch", "native", "vectorized", *("naive",) * (shape == TINY))
     if implementation == EAGER:
-        return mode in ("step", "forward") and not has_torch(loss)
+        return mode == "step" and not has_torch(loss)
     return implementation in QUICK.get(mode, ()) or (
         mode == "step" and device == "cuda" and of_a_package(implementation)
     )

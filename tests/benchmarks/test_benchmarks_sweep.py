@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
@@ -67,12 +68,14 @@ class Machine:
         self.kept, self.plan, self.answer, self.log = kept, plan, answer, []
 
     def run(self, row, seconds):
-        plan = json.loads(self.plan.read_text())
-        self.log.append((str(row), plan["number"]))
         records = []
-        for implementation in plan["implementations"]:
-            asked = Row(row.benchmark, (implementation, *row.params[1:]))
-            records.append(self.answer(asked, plan["number"]))
+        for case in json.loads(self.plan.read_text())["cases"]:
+            self.log.append((str(Row(row.benchmark, (*row.params[:-1], case["mode"]))), case["number"]))
+            for implementation in case["implementations"]:
+                asked = Row(row.benchmark, (implementation, *row.params[1:-1], case["mode"]))
+                records.append(self.answer(asked, case["number"]))
+            if not all(records):
+                break
         with self.kept.side_car("rounds").open("a") as file:
             file.writelines(json.dumps(record) + "\n" for record in records if record)
         return "" if all(records) else "the process was killed"
@@ -144,6 +147,19 @@ def test_a_process_that_died_is_an_error_and_is_tried_twice(kept):
     assert (result.status, result.reason, len(machine.log)) == ("error", "the process was killed", 2)
 
 
+def test_modes_share_a_process_and_one_that_dies_costs_one_case(kept):
+    """Forward, step and kept memory in this order; the step kills its process, and another measures what follows."""
+    session, plan = session_of(kept, [row_of(mode=mode) for mode in ("reuse", "step", "forward")], rounds=1, most=1)
+    machine = Machine(kept, plan, lambda row, number: None if "step" in row.params else one_round(row, number))
+    session.run(machine, lambda case: None)
+    assert [name.split(", ")[-1] for name, _ in machine.log] == ["'forward')", "'step')", "'reuse')"]
+    assert {case.mode: case.results()[0].status for case in session.cases} == {
+        "reuse": "ok",
+        "step": "error",
+        "forward": "ok",
+    }
+
+
 def test_what_is_unavailable_is_asked_once(kept):
     """One round decides, and the others go on without it."""
 
@@ -165,7 +181,7 @@ def test_agreement_is_checked_in_the_first_round_only(kept):
     session, plan = session_of(kept, [row_of()])
 
     def answer(row, number):
-        plans.append(json.loads(plan.read_text())["checked"])
+        plans.append(json.loads(plan.read_text())["cases"][0]["checked"])
         return one_round(row, number)
 
     session.run(Machine(kept, plan, answer), lambda case: None)
@@ -264,22 +280,31 @@ def test_a_round_goes_through_asv_and_into_its_file(tmp_path):
     assert sorted(map(len, samples)) == [2, 2]
 
 
-def test_hard_cases_are_kept_compressed(kept, monkeypatch):
-    """The output of `lossimpl check` is compressed, also after Ctrl-C; a second run replaces it."""
-    path = kept.side_car("conformance")
+def test_hard_cases_run_once_for_a_commit_and_an_interrupted_run_counts_for_nothing(kept, monkeypatch):
+    """Interrupted, complete in float32, asked again, asked for all dtypes: the second and the fourth time they run."""
+    path, runs = kept.side_car("conformance"), []
+    case = {"implementation": "native", "device": "cpu", "dtype": "float32", "status": "pass"}
 
     def check(arguments, **options):
-        Path(arguments[arguments.index("--json") + 1]).write_text("one line\n")
-        raise KeyboardInterrupt
+        dtypes = ["float32"] if "--dtype" in arguments else ["float32", "bfloat16"]
+        found = [json.dumps(case | {"dtype": dtype}) + "\n" for dtype in dtypes]
+        Path(arguments[arguments.index("--json") + 1]).write_text("".join(found))
+        runs.append(len(found))
+        if len(runs) == 1:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "run", check)
     monkeypatch.setattr(command, "ROOT", kept.root)
+    monkeypatch.setattr(command, "devices", lambda: ["cpu"])
     (kept.root / ".asv").mkdir()
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            command.check(Console(quiet=True), path, full=True)
+    with pytest.raises(KeyboardInterrupt):
+        command.check(Console(quiet=True), path, full=False)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    for full in (False, False, True, True):
+        command.check(Console(quiet=True), path, full)
         assert [one.name for one in path.parent.iterdir()] == [f"{path.name}.gz"]
-    assert gzip.decompress(next(path.parent.iterdir()).read_bytes()) == b"one line\n"
+    assert runs == [1, 1, 2]
+    assert gzip.decompress(next(path.parent.iterdir()).read_bytes()).count(b"\n") == 2
 
 
 def test_hard_cases_run_on_every_device_of_the_machine(kept, monkeypatch):
@@ -349,6 +374,34 @@ def test_only_cuda_has_graphs():
     assert not any({"graph", "cpu"} <= set(q.params) for selected in rows.values() for q in selected)
     graphs = {q.params[:2] for q in rows["table"] if q.params[-1] == "graph" and q.stem == "cross_entropy"}
     assert graphs == set(itertools.product(["native", "torch", "compiled", "liger", "quack"], ["32x10", "256x1000"]))
+
+
+def test_what_an_earlier_session_compiled_is_not_compiled_again(tmp_path, monkeypatch):
+    """The second session compiles nothing; with other sources, another torch or an empty cache, it compiles again."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    started = []
+
+    def start(rows, root, log):
+        started.extend(rows)
+        log.write_text("".join(row.words + "\n" for row in rows))
+        return []
+
+    monkeypatch.setattr(warm, "start", start)
+    (tmp_path / "lossimpl").mkdir()
+    rows, console = [row_of(implementation="compiled")], Console(file=io.StringIO())
+    for _ in range(2):
+        warm.up(rows, tmp_path, console)
+    assert started == rows
+    (tmp_path / "lossimpl" / "changed.cpp").write_text("int changed;")
+    warm.up(rows, tmp_path, console)
+    assert started == 2 * rows
+    monkeypatch.setattr(torch, "__version__", "another")
+    warm.up(rows, tmp_path, console)
+    assert started == 3 * rows
+    for path in (tmp_path / "cache").iterdir():
+        path.unlink()
+    warm.up(rows, tmp_path, console)
+    assert started == 4 * rows
 
 
 def test_only_compiled_code_is_made_before_measuring():
