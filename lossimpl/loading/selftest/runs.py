@@ -1,4 +1,4 @@
-"""The runs of an experiment, each stored as it ends, so that an experiment goes on where it was left."""
+"""The runs of an experiment, each stored as it ends, so that an interrupted experiment can be resumed."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lossimpl.loading.search.search import Report, silent
+from lossimpl.loading.search.measurements import Report, silent
 from lossimpl.loading.search.store import Record, Store, key_of
 from lossimpl.measure.wall import now
 
 
 class OutOfTime(Exception):
-    """The time for this call is over; the runs that are left are for the next one."""
+    """The time for this call is over; the next call does the remaining runs."""
 
 
 @dataclass
 class Runs:
-    """Does what the store does not hold yet, for about so many `seconds`."""
+    """Does the runs that the store does not hold yet, for about `seconds`."""
 
     store: Store = field(default_factory=Store)
     seconds: float = math.inf
