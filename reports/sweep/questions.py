@@ -50,14 +50,14 @@ def grid(benchmark: str) -> Iterator[Row]:
 
 
 def large(loss: str, device: str) -> tuple[str, ...]:
-    """The shapes of a loss that are limited by memory, in the order of its benchmark; a quick sweep takes the first.
+    """The shapes of a loss that are limited by memory, the smallest first, which is the one of a quick sweep.
 
     >>> large("triplet_margin_loss", "cpu")
     ('65536x128',)
     """
     shapes = benchmark_params(loss)[1]
     least, beyond = LARGE[device]
-    return tuple(shape for shape in shapes if least <= elements(shape) < beyond)
+    return tuple(sorted((shape for shape in shapes if least <= elements(shape) < beyond), key=elements))
 
 
 def benchmark_params(loss: str) -> tuple[tuple[str, ...], ...]:

@@ -138,15 +138,15 @@ def _figures(prefix: str, correct: pd.DataFrame) -> Iterator[Drawing]:
     if correct.empty:
         return
     caption = f"Throughput with its {wording.INTERVAL}; blue settings are statistically tied with the fastest."
-    yield drawing(figures.throughput(correct), caption, prefix, "throughput")
+    yield drawing(caption, (prefix, "throughput"), figures.throughput, correct)
     if correct["pss_bytes"].notna().sum() > 1:
         front = figures.front_words(correct)
         caption = f"Speed against memory; the line joins settings that no other beats in both. {front}."
-        yield drawing(figures.pareto(correct), caption, prefix, "pareto")
+        yield drawing(caption, (prefix, "pareto"), figures.pareto, correct)
     for _, row in correct.iterrows():
         if stages := _stages(row["attribution"]):
             caption = f"The time of a batch by stage, with {row['label']}."
-            yield drawing(figures.waterfall(stages), caption, prefix, "waterfall")
+            yield drawing(caption, (prefix, "waterfall"), figures.waterfall, stages)
             return
 
 
