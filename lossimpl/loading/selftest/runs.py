@@ -17,11 +17,12 @@ class OutOfTime(Exception):
 
 @dataclass
 class Runs:
-    """Does the runs that the store does not hold yet, for about `seconds`."""
+    """Does the runs that the store does not hold yet, for about `seconds`; each is stored with `stamp`."""
 
     store: Store = field(default_factory=Store)
     seconds: float = math.inf
     report: Report = silent
+    stamp: Record = field(default_factory=dict)
     started: float = field(default_factory=now)
     new: int = 0
 
@@ -35,4 +36,4 @@ class Runs:
                 raise OutOfTime
             self.report(", ".join(f"{name} {value}" for name, value in question.items()))
             self.new += 1
-        return self.store.answer(question, run)
+        return self.store.answer(question, lambda: {**run(), **self.stamp})
