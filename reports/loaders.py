@@ -26,14 +26,14 @@ def loaders(
     dataset: Annotated[list[str] | None, typer.Option(help="A built-in dataset; repeat for several.")] = None,
     runs: Annotated[int | None, typer.Option(help="Runs of each part, instead of its own number.", min=1)] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Stop after about so long; the same command goes on from there.", min=0.0)
+        float | None, typer.Option(help="Stop after about this long; the same command resumes.", min=0.0)
     ] = None,
     results: Annotated[Path, typer.Option(help="The results folder, where the record is kept.")] = Path("results"),
 ) -> None:
     """Measure the search, its budget, and what `observe` finds, predicts and costs; other parts' results are kept.
 
-    Each run is stored in `loaders-runs.jsonl` as it ends and not repeated; without that file all begins anew. Exit code
-    3 where runs are left.
+    Each finished run is stored in `loaders-runs.jsonl` with its commit and is not repeated; delete the file to start
+    over. Exit code 3 while runs are left.
     """
     from lossimpl.environment import manifest
     from lossimpl.loading.search.store import Store
@@ -43,22 +43,23 @@ def loaders(
     path = results / name() / RECORD
     record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     stamp = {"commit": str(manifest()["revision"])[:12]}
-    done = Runs(Store(path.with_name(RUNS)), math.inf if minutes is None else 60 * minutes, report)
+    seconds = math.inf if minutes is None else 60 * minutes
+    done = Runs(Store(path.with_name(RUNS)), seconds, report, stamp)
     for part in parts or Part:
         try:
             found = measured(part, dataset, runs, done)
         except OutOfTime:
-            report(f"{part}: {len(done.store.records)} runs are stored; the same command goes on from there")
+            report(f"{part}: {len(done.store.records)} runs are stored; the same command resumes")
             raise typer.Exit(3) from None
-        stamp["measured_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-        record |= stamp | {part: merged(record.get(part), found)}
+        when = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        record |= stamp | when | {part: merged(record.get(part), found)}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n")  # after each part, which takes minutes
         print(json.dumps({part: found}, indent=1))
 
 
 def report(what: str) -> None:
-    """Say what is done now."""
+    """Print what is measured next."""
     print(what, file=sys.stderr, flush=True)
 
 
@@ -83,7 +84,7 @@ def measured(part: Part, datasets: Sequence[str] | None, count: int | None, runs
 
 
 def merged(before: Any, found: Any) -> Any:
-    """New results of a list by dataset or training in place of old ones; other results are replaced whole.
+    """New results in place of old ones of the same dataset or training; what is no list is replaced as a whole.
 
     >>> merged([{"training": "text", "error": 1}, {"training": "tabular"}], [{"training": "text", "error": 2}])
     [{'training': 'tabular'}, {'training': 'text', 'error': 2}]
@@ -95,5 +96,5 @@ def merged(before: Any, found: Any) -> Any:
 
 
 def identity(one: dict[str, Any]) -> tuple[Any, ...]:
-    """What a result of a list is of."""
+    """Which dataset or training, part and number of workers a result is for."""
     return (one.get("dataset"), one.get("training"), one.get("what", "drive loop"), one.get("workers", 0))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MILLISECOND = 1e-3
 DEFAULT_STEP = 10.0  # milliseconds
 ENDING = 0.4  # seconds for ending the processes and printing the summary
-OVERTIME = 1.1  # times the budget, when a job that is still running is cut
+OVERTIME = 1.05  # times the budget, after which a job that is still running is ended
 
 
 def loaders(
@@ -58,6 +58,7 @@ def loaders(
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Find the fastest settings of torch's DataLoader for your dataset that still deliver the same training data."""
+    started = now()
     from rich.console import Console
 
     from lossimpl.loading.bench import Bench
@@ -68,7 +69,6 @@ def loaders(
     from lossimpl.loading.search.store import Store
     from lossimpl.loading.search.summary import summarise
 
-    started = now()
     try:
         require(dataset)
         pinned = parse_all(settings or [])
@@ -85,13 +85,21 @@ def loaders(
         zygote.waiting = lambda phase, seconds: report(waiting_words(phase, seconds), True)
         patience = min(60.0, max(5.0, budget / 10))
         bench = Bench(dataset, zygote, milliseconds * MILLISECOND, consumer, patience, started + OVERTIME * budget)
-        search = Search(bench, start.base, {}, budget - ENDING, store, start.first, report, started=started)
-        search.show = lambda row: notices.print(row_line(row))
+        search = Search(
+            bench=bench,
+            base=start.base,
+            budget=budget - ENDING,
+            store=store,
+            report=report,
+            show=lambda row: notices.print(row_line(row)),
+            started=started,
+            first=start.first,
+        )
         interrupted = run(search, pinned, report)
     unknown_is_refused(search)
     summary = summarise(search, stall_bound / 100, interrupted)
     store.put(summary.record())
-    tell(summary, json, apply)
+    print_summary(summary, json, apply)
     if interrupted or not summary.answer.best:
         raise typer.Exit(130 if interrupted else 1)
 
@@ -150,7 +158,7 @@ def unknown_is_refused(search: Search) -> None:
         raise typer.BadParameter(f"dataset: {error['trace'].strip().rpartition('UnknownFactory: ')[2]}")
 
 
-def tell(summary: Summary, json: bool, apply: bool) -> None:
+def print_summary(summary: Summary, json: bool, apply: bool) -> None:
     """Print the summary in the form that was asked for."""
     from rich.console import Console
 

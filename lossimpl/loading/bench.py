@@ -14,7 +14,8 @@ from lossimpl.loading import deadlines, growth
 from lossimpl.loading.data import verdict
 from lossimpl.loading.data.digest import digest
 from lossimpl.loading.datasets import resolve
-from lossimpl.loading.diagnosis.advice import Diagnosis, diagnose
+from lossimpl.loading.diagnosis.advice import diagnose
+from lossimpl.loading.diagnosis.status import Diagnosis
 from lossimpl.loading.harness.launcher import Outcome, Zygote
 from lossimpl.loading.inspection import limits
 from lossimpl.loading.inspection.result import BETWEEN, Inspection
@@ -50,11 +51,11 @@ class Deliveries:
 
 @dataclass
 class Bench:
-    """Measures configurations of one dataset; keeps what was found of the dataset and what was delivered so far.
+    """Measures configurations of one dataset; keeps what the inspection found and what was delivered.
 
-    `step` seconds of a `consumer` stand for the training step; `deadline` bounds each job, beyond a multiple of what it
-    should take; `until` is when the budget ends, which cuts a job short; `seed` is what a training script would set;
-    `cpu_seconds` were spent by all jobs so far.
+    `step` seconds of a `consumer` stand for the training step. A job may take `deadline` seconds beyond a multiple of
+    its expected time, and ends at `until` at the latest. `seed` is what a training script would set; `cpu_seconds` were
+    used by all jobs so far.
     """
 
     dataset: str
@@ -81,7 +82,7 @@ class Bench:
         return replace(row, seconds=now() - started, busy=busy.judge(before, after, psutil.cpu_count() or 1))
 
     def measure_within(self, settings: Settings, budget: float, verdict_seconds: float, stall: bool) -> Row:
-        """The row without what it took: each part is begun only where the one before found nothing wrong."""
+        """The row without its cost; each part runs only where the one before found no fault."""
         if refused := self.refusal(settings):
             return self.explained(concluded(self.blank(settings), refused))
         row = self.time(self.blank(settings), budget, step=self.step if stall else 0.0)
@@ -109,7 +110,7 @@ class Bench:
         if size not in self.inspected:
             known = self.inspected.get(next(iter(self.inspected), None))
             left = max(0.0, self.until - now())
-            unknown = left if math.isfinite(left) else INSPECTION_SECONDS  # nobody knows yet what is slow here
+            unknown = left if math.isfinite(left) else INSPECTION_SECONDS  # it is not known yet what is slow here
             outcome = self.job(INSPECT, settings, known.seconds if known else unknown, budget=INSPECTION_SECONDS)
             self.inspected[size] = Inspection.of(outcome)
         return self.inspected[size]
@@ -201,7 +202,7 @@ class Bench:
         return self.delivered[key]
 
     def delivered_now(self, settings: Settings, samples: int) -> Deliveries:
-        """The same without a memory."""
+        """The same, without asking what was delivered before."""
         runs: list[list[dict[str, Any]]] = []
         again: dict[str, Any] = {}
         seconds = deadlines.fingerprint(settings, self.inspect(settings), samples, self.zygote.start_seconds)
@@ -231,7 +232,7 @@ class Bench:
 
 def concluded(row: Row, fault: Diagnosis) -> Row:
     """The row with its status, reason and advice."""
-    return replace(row, status=fault.status, reason=fault.reason, advice=fault.advice)
+    return replace(row, status=fault.status, reason=fault.reason, advice=fault.advice, cut=fault.cut)
 
 
 def hopeless(settings: Settings, seen: Inspection) -> Diagnosis | None:

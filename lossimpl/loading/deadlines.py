@@ -1,7 +1,7 @@
-"""How long a job should take, and how long it may: from the measured costs of the dataset, never from a guess alone.
+"""How long each job is expected to take, from the measured costs of the dataset.
 
-A job that takes many times what it should is taken for hanging; one that merely needs more than the budget has left is
-cut and says so.
+A job that takes many times its expected time is reported as hanging; one that runs when the budget ends is stopped and
+reported as such.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ DIGEST_SECONDS = 400e-6  # of a small sample: digests, the states of generators,
 DIGEST_BYTES = 100e6  # per second, on a busy machine
 VERDICT_SAMPLES = 16  # the fewest that a verdict reads of each epoch
 VERDICT_JOBS, VERDICT_EPOCHS = 4, 2
-JOB_SECONDS = 0.15  # for forking, recording and ending
+JOB_SECONDS = 0.15  # to fork, record and end
 WAVES = 3  # of batches, one from each worker, that the shortest measurement waits for
 FORK_SECONDS = 0.03  # to start a worker
 
@@ -34,7 +34,7 @@ def batch(settings: Settings, seen: Inspection) -> float:
 
 
 def timing(settings: Settings, seen: Inspection, budget: float, imports: float) -> float:
-    """Seconds of a timing job with so much budget for driving."""
+    """Seconds of a timing job that drives the loader for `budget` seconds."""
     cores = seen.machine.cores if seen.machine else 1
     starts = 1 if settings.persistent_workers else 2
     driving = max(budget, WAVES * batch(settings, seen))
@@ -42,7 +42,7 @@ def timing(settings: Settings, seen: Inspection, budget: float, imports: float) 
 
 
 def fingerprint(settings: Settings, seen: Inspection, samples: int, imports: float) -> float:
-    """Seconds of one of the runs behind a verdict, each of which reads so many samples of each epoch."""
+    """Seconds of one of the runs behind a verdict, which reads this many samples of each epoch."""
     cores = seen.machine.cores if seen.machine else 1
     each = seen.sample_seconds / max(1, min(settings.num_workers, cores)) + digest(seen)
     starts = 1 if settings.persistent_workers else VERDICT_EPOCHS
@@ -67,7 +67,7 @@ def verdict_samples(settings: Settings, seen: Inspection, seconds: float) -> int
 
 
 def smallest_search(settings: Settings, seen: Inspection, shortest: float, imports: float) -> float:
-    """Seconds of a search that can have an answer at all: no workers against two, once, with a verdict on the data."""
+    """Seconds of the smallest search with an answer: no workers against two, once, with a verdict on the data."""
     from dataclasses import replace
 
     two = replace(settings, num_workers=2)

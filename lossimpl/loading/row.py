@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from lossimpl.loading.settings import Settings
-from lossimpl.ranking import Interval, tied
+from lossimpl.ranking import Interval
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,10 @@ class Row:
     each stage. `findings`: what the settings need that the machine may lack.
     `verdict`, `verdict_reason`, `notes`: how the data compare with those of num_workers=0, judged from
     `verdict_samples` samples of each epoch (`verdict_whole`: these were all); `digest`: the order-free digests of the
-    epochs, chained. `status`, `reason`, `advice`: why the row is not `ok`, and what to do. `seconds`: how long the row
-    took. `busy`: a warning about other processes. `length`: the samples of the dataset, `epoch_samples`: of an epoch as
-    it was timed, where that was shorter. `warnings`: resources that grow with each sample and will run out.
+    epochs, chained. `status`, `reason`, `advice`: why the row is not `ok`, and what to do; `cut`: the budget ended
+    before the row did. `seconds`: how long the row took. `busy`: a warning about other processes. `length`: the
+    samples of the dataset, `epoch_samples`: of an epoch as it was timed, where that was shorter. `warnings`: resources
+    that grow with each sample and will run out.
     """
 
     dataset: str
@@ -66,6 +67,7 @@ class Row:
     status: str = "ok"
     reason: str = ""
     advice: str = ""
+    cut: bool = False
     seconds: float | None = None
     busy: str = ""
     length: int | None = None
@@ -93,8 +95,3 @@ class Row:
         ends = (self.epoch_rate, self.epoch_rate_low, self.epoch_rate_high)
         known = [float(end) for end in ends if end is not None]
         return Interval(*known) if len(known) == 3 else None
-
-    def overlaps(self, other: Row) -> bool:
-        """Whether neither row can be called faster: the intervals overlap, or one of them is not known."""
-        mine, its = self.interval, other.interval
-        return mine is None or its is None or tied(mine, its)

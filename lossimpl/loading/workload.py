@@ -51,7 +51,7 @@ def make(factory: str) -> Workload:
 def made(factory: Any) -> Workload:
     """The workload that a factory makes, or that a name already stands for.
 
-    Raises TypeError naming the arguments that a factory needs, since nobody can pass them.
+    Raises TypeError naming the arguments that a factory needs, since none can be passed.
     """
     if not callable(factory):
         return as_workload(factory)

@@ -207,7 +207,7 @@ class Searches(Good):
 
 
 class Logs(Good):
-    """Holds a logger, whose locks are made anew after a fork."""
+    """Holds a logger, whose locks are made again after a fork."""
 
     def __init__(self):
         self.log = logging.getLogger("loading")

@@ -47,9 +47,9 @@ def test_the_smallest_search_counts_every_process():
 
 
 def events(*values, name="descriptors", samples=100):
-    """Events with a resource in use at each, and so many samples read between two of them."""
+    """Events with a resource in use at each, and `samples` read between two of them."""
     return {
-        one: {"memory": {name: value}, "trace": {"samples": [samples]}}
+        one: {"memory": {name: value}, "trace": {"samples": [samples], "wait": [0.001]}}
         for one, value in zip(growth.STEPS, values, strict=False)
     }
 

@@ -6,10 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import pytest
-
 from lossimpl.loading.row import Row
-from lossimpl.loading.search.search import Measured
+from lossimpl.loading.search.measured import Measured
 from lossimpl.loading.settings import Settings
 
 STORED = sorted(Path(__file__).parents[2].glob("results/*/*.rows.jsonl"))
@@ -23,8 +21,8 @@ def stored_rows():
 
 
 def test_a_row_has_all_names_of_committed_rows():
-    """Pages and the gate read committed rows by these names; later rows have three more."""
-    added = {"length", "epoch_samples", "warnings"}
+    """Pages and the gate read committed rows by these names; later rows have four more."""
+    added = {"length", "epoch_samples", "warnings", "cut"}
     names = {frozenset(row) - STARTED - added for row in stored_rows()}
     assert names == {frozenset(asdict(Row("digits", {}))) - added}
 
@@ -41,17 +39,6 @@ def test_a_committed_row_is_read_and_written_unchanged():
 def test_a_row_of_a_search_adds_its_key_its_budget_and_its_rounds():
     """The first two as committed files of `lossimpl loaders` have them."""
     assert set(asdict(Measured("digits", {}))) - set(asdict(Row("digits", {}))) == {"key", "budget", "number", "rounds"}
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "overlap"),
-    [(1.0, 2.0, True), (2.5, 3.0, True), (3.1, 4.0, False), (None, None, True)],
-)
-def test_intervals_overlap_when_they_have_a_rate_in_common(low, high, overlap):
-    """Against 2 to 3; where one has no interval, neither can be called faster."""
-    one = Row("digits", {}, epoch_rate=2.5, epoch_rate_low=2.0, epoch_rate_high=3.0)
-    other = Row("digits", {}, epoch_rate=low, epoch_rate_low=low, epoch_rate_high=high)
-    assert (one.overlaps(other), other.overlaps(one)) == (overlap, overlap)
 
 
 def test_only_rows_that_are_ok_have_a_rate_to_rank():

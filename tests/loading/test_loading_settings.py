@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from lossimpl.loading import measure
-from lossimpl.loading.search.space import default_axes, one_at_a_time, product
+from lossimpl.loading.search.space import default_axes, product
 from lossimpl.loading.settings import Settings, from_request
 from lossimpl.loading.validity import Facts, invalid_reason
 from lossimpl.loading.workload import as_workload, facts_of, loader_arguments
@@ -75,14 +75,6 @@ def test_the_product_holds_every_valid_combination_once():
     found = product(Settings(), default_axes(2, Facts()), Facts())
     assert len(found) == len(set(found)) == 1 + 3 * 2 * 2 * 3 * 2
     assert all(invalid_reason(one, Facts()) is None for one in found)
-
-
-def test_one_at_a_time_changes_one_argument():
-    """From a base with workers."""
-    base = Settings(num_workers=2)
-    found = one_at_a_time(base, default_axes(2, Facts()), Facts())
-    assert found[0] == base
-    assert all(len(one.changes(base)) == 1 for one in found[1:] if one.num_workers)
 
 
 def test_without_workers_resets_the_arguments_that_need_workers():

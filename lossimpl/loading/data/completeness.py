@@ -74,9 +74,9 @@ def incomplete(run: Run, reference: Sequence[Run], changed: Changed) -> Fault | 
 
 
 def faults(epoch: Epoch, beside: Epoch | None, reference: Sequence[Run], changed: Changed) -> Iterator[Fault]:
-    """The faults of an epoch, `beside` the same epoch of the reference, the most telling first."""
+    """The faults of an epoch, compared with the same epoch of the reference (`beside`), the most specific first."""
     yield from in_batches(epoch)
-    yield from unsteady(epoch)
+    yield from inconsistent(epoch)
     if beside is not None and beside["samples"]:
         yield from wrong_count(epoch, beside, changed.workers)
         yield from () if changed.drop_last else wrong_multiset(epoch, beside, all(map(comparable, reference)))
@@ -94,10 +94,10 @@ def in_batches(epoch: Epoch) -> Iterator[Fault]:
         yield Fault(f"{epoch['empty']} of {len(epoch['batches'])} batches are None or empty", EMPTY)
 
 
-def unsteady(epoch: Epoch) -> Iterator[Fault]:
+def inconsistent(epoch: Epoch) -> Iterator[Fault]:
     """Samples of an epoch that differ in type or keys, where torch's own collate drops or converts some of them."""
     if epoch.get("own_collate"):
-        return  # which may join what it likes
+        return  # which may accept differing samples
     by_path: dict[str, list[tuple[str, int]]] = {}
     for path, kind, count in epoch["kinds"]:
         by_path.setdefault(path, []).append((kind, count))
@@ -126,15 +126,15 @@ def wrong_count(epoch: Epoch, reference: Epoch, workers: int) -> Iterator[Fault]
 
 
 def wrong_multiset(epoch: Epoch, reference: Epoch, fixed: bool) -> Iterator[Fault]:
-    """Whether the samples are those of the reference; where each epoch draws its own samples, whether as many came."""
+    """Whether the samples are those of the reference, or as many where each epoch draws its own."""
     found, wanted = Counter(order_of(epoch)), Counter(order_of(reference))
     if not (epoch["whole"] and reference["whole"]):
         yield from repeated_part(found, wanted)
         return
-    delivered, due = found.total(), wanted.total()
-    if delivered != due:
-        cure = MULTISET if any(epoch["indices"]) else SHARE if delivered > due else LOST
-        yield Fault(f"{delivered} samples delivered where num_workers=0 delivers {due}", cure)
+    delivered, expected = found.total(), wanted.total()
+    if delivered != expected:
+        cure = MULTISET if any(epoch["indices"]) else SHARE if delivered > expected else LOST
+        yield Fault(f"{delivered} samples delivered where num_workers=0 delivers {expected}", cure)
     elif fixed and found != wanted:
         lost, extra = (wanted - found).total(), (found - wanted).total()
         yield Fault(f"{lost} samples missing, {extra} too many", MULTISET)

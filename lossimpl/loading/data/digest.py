@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
+
+import numpy as np
 
 from lossimpl.loading.data.tree import walk
 
 BYTES = 8
 ENTERED = (Mapping, tuple)  # whose parts have types of their own
 TEXTS = {"U": "str", "S": "bytes"}  # kinds of NumPy dtypes whose width is a length
-PYTHON = {("i", 8): "int", ("f", 8): "float", ("b", 1): "bool", ("c", 16): "complex"}  # alike to collate
+PYTHON = {("i", 8): "int", ("f", 8): "float", ("b", 1): "bool", ("c", 16): "complex"}  # the same to collate
 
 
 def digest(value: object) -> str:
@@ -83,10 +86,8 @@ def _tag(state: Any, *parts: object) -> None:
 
 
 def _feed(state: Any, value: Any) -> None:
-    import numpy as np
-    import torch
-
-    if isinstance(value, torch.Tensor):
+    torch = sys.modules.get("torch")  # before it is imported, which takes seconds, there are no tensors
+    if torch is not None and isinstance(value, torch.Tensor):
         _feed_tensor(state, value)
     elif isinstance(value, np.ndarray) and value.dtype != object:
         _tag(state, "ndarray", value.dtype, value.shape, np.ascontiguousarray(value).tobytes())

@@ -1,6 +1,6 @@
 """The job behind a verdict: what a loader delivers, as digests of each sample, batch and epoch.
 
-It runs apart from the timing, so hashing costs no measurement anything. Each batch is digested again after the next one
+It is a job of its own, so that hashing disturbs no timing. Each batch is digested again after the next one
 has come: what changes in between lies in a buffer that is reused.
 """
 
@@ -79,8 +79,8 @@ def expected(source: Any, workload: Workload, settings: Settings) -> int | None:
 
 
 def again(dataset: Any, epochs: Sequence[Delivered]) -> dict[str, Any]:
-    """What reading the dataset again in the same process shows: which of the first samples are other ones then although
-    no generator moved, and whether a stream goes on (`continues`) or ends for good (`one_shot`) where it was left."""
+    """What reading the dataset again in the same process shows: which of the first samples have changed although no
+    generator was used, and whether a stream `continues` where it was left, or is exhausted for good (`one_shot`)."""
     if is_iterable(dataset):
         first, *later = dataset._iterators
         builtin = type(first).__module__ in ("builtins", "itertools")  # a user's class may start again in `__iter__`
@@ -99,7 +99,7 @@ def again(dataset: Any, epochs: Sequence[Delivered]) -> dict[str, Any]:
 
 
 def continues(epochs: Sequence[Delivered]) -> bool:
-    """Whether the second epoch has no sample of the first, although nothing was drawn and nobody set the epoch."""
+    """Whether the second epoch has no sample of the first, although nothing random and no `set_epoch` explains it."""
     first, second = ({mark.digest for mark in one.marks} for one in epochs)
     drew = any(mark.drawn for one in epochs for mark in one.drawing)
     return bool(first and second) and not first & second and not drew

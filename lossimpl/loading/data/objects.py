@@ -27,7 +27,7 @@ ITEMS = 64  # of a container; the rest is assumed to be like the first
 MOST = 20_000  # objects in all
 ATOMS = (
     *(str, bytes, bytearray, int, float, complex, bool, type(None), np.ndarray, torch.Tensor, type, ModuleType),
-    *(logging.Logger, logging.Handler),  # whose locks are made anew after a fork
+    *(logging.Logger, logging.Handler),  # whose locks are made again after a fork
 )
 LIBRARY = re.compile(r"/(?:site|dist)-packages/|/lib/python3\.\d+/|^<")
 
@@ -56,7 +56,7 @@ def children(value: Any, path: str) -> list[tuple[str, Any]]:
 
 
 def used_by(value: Any, path: str) -> list[tuple[str, Any]]:
-    """As `children`, for what is shared with others."""
+    """As `children`, for what the object shares with others."""
     found: list[tuple[str, Any]] = []
     with contextlib.suppress(Exception):
         found.extend(shared(value, path))
@@ -87,8 +87,8 @@ def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def shared(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """What an object uses beside its own attributes, in code of the user's: attributes of its class, and the global
-    names of a function."""
+    """What the user's code uses beyond an object's own attributes: attributes of its class, and the global names of a
+    function."""
     for kind in type(value).__mro__:
         if is_own(sys.modules.get(kind.__module__)):
             yield from ((f"{path}.{name}", item) for name, item in vars(kind).items() if not name.startswith("__"))
@@ -99,7 +99,7 @@ def shared(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def is_own(module: Any) -> bool:
-    """Whether a module is a file of the user's."""
+    """Whether a module is one of the user's files."""
     file = attributes(module).get("__file__")
     return isinstance(file, str) and not LIBRARY.search(file)
 

@@ -28,15 +28,15 @@ def drawn_again(run: Run, reference: Sequence[Run]) -> Fault | None:
     """Generators that two workers or two epochs begin with in one state; None where there are none."""
     if same_as(run, reference[0]):
         return None  # nothing in it repeats that does not repeat with num_workers=0
-    return next(alike_or_frozen(run, reference[0]), None)
+    return next(equal_or_frozen(run, reference[0]), None)
 
 
-def alike_or_frozen(run: Run, reference: Run) -> Iterator[Fault]:
+def equal_or_frozen(run: Run, reference: Run) -> Iterator[Fault]:
     """The fault of each generator."""
     for name in sorted({name for epoch in run for name in epoch.get("drawn", {})}):
-        pair = twins(begun(run, 0, name))
-        frozen = len(run) > 1 and starts_again(begun(run, 0, name), begun(run, 1, name))
-        meant = len(reference) > 1 and starts_again(begun(reference, 0, name), begun(reference, 1, name))
+        pair = twins(first_states(run, 0, name))
+        frozen = len(run) > 1 and starts_again(first_states(run, 0, name), first_states(run, 1, name))
+        meant = len(reference) > 1 and starts_again(first_states(reference, 0, name), first_states(reference, 1, name))
         what = [f"workers {' and '.join(pair)} draw the same numbers"] if pair else []
         what += ["every epoch repeats the draws of the first"] if frozen and not meant else []
         if what:
@@ -53,7 +53,7 @@ def same_as(run: Run, reference: Run) -> bool:
     )
 
 
-def begun(run: Run, epoch: int, name: str) -> States:
+def first_states(run: Run, epoch: int, name: str) -> States:
     """The states of a generator before the first two draws of each worker in an epoch."""
     found: States = run[epoch].get("drawn", {}).get(name, {})
     return found
@@ -61,18 +61,18 @@ def begun(run: Run, epoch: int, name: str) -> States:
 
 def starts_again(one: States, other: States) -> bool:
     """Whether each worker begins both epochs in the same state, or is in the same state before its second draw."""
-    return bool(one) and one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    return bool(one) and one.keys() == other.keys() and all(equal_draws(one[key], other[key]) for key in one)
 
 
-def alike(one: Sequence[str], other: Sequence[str]) -> bool:
+def equal_draws(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether two sequences of draws are the same from the first or, seeded in it, from the second draw on."""
     return any(left == right for left, right in zip(one, other, strict=False))
 
 
 def twins(states: States) -> list[str]:
-    """The first two workers that draw alike, or none."""
+    """The first two workers that draw the same numbers, or none."""
     for (one, left), (other, right) in itertools.combinations(states.items(), 2):
-        if alike(left, right):
+        if equal_draws(left, right):
             return [str(one), str(other)]
     return []
 

@@ -62,7 +62,7 @@ def judge(
 ) -> Verdict:
     """The verdict on the candidate's runs against those of the reference.
 
-    `settings` and `base` are those of the two, by default alike; `again` is what reading the dataset twice in the
+    `settings` and `base` are those of the two, by default equal; `again` is what reading the dataset twice in the
     process of the reference showed (`fingerprint.again`).
     """
     settings, base, again = settings or Settings(num_workers=1), base or Settings(), again or {}

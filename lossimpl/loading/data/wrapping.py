@@ -94,7 +94,7 @@ class IndexedMany(Indexed):
 
 def overwritten(marks: list[Mark], samples: Sequence[tuple[Any, Any]]) -> list[Mark]:
     """The marks without the digests of samples that lie in the memory of a later one of another index: they were
-    overwritten before anybody could look at them."""
+    overwritten before they could be read."""
     owner = {
         (memory, mark.digest): mark.place
         for mark, (_, one) in zip(marks, samples, strict=True)
@@ -188,7 +188,7 @@ class Collate:
         if isinstance(fetched, Together):
             marks, items = fetched.marks, fetched.items
             if self.inner is default_collate:
-                rows(list(items), len(marks))  # which takes columns for samples
+                rows(list(items), len(marks))  # default_collate would take columns for samples
             again = list(map(digest, rows(items, len(marks))))
         elif self.batched:
             marks, items = [mark for mark, _ in fetched], [item for _, item in fetched]

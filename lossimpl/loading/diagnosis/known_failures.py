@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Known:
     """A pattern of the error message, with the status, the cause and the advice.
 
-    `of_torch`: the message has this meaning only where no code of the user's raised it.
+    `of_torch`: the message has this meaning only where the user's code did not raise it.
     """
 
     pattern: str
@@ -67,7 +67,7 @@ KNOWN = (
         r"EOF when reading a line|reading from stdin",
         "error",
         "the dataset asks for input",
-        "nobody can answer in a worker: pass what it asks for as an argument",
+        "a worker has no terminal to answer from: pass the value as an argument",
     ),
     Known(
         r"killed by signal|exited unexpectedly|Connection(Reset|Refused|Aborted)Error|BrokenPipeError|EOFError",
@@ -116,7 +116,7 @@ KNOWN = (
         r"batch must contain tensors|new\(\): data must be a sequence|too many dimensions|must be real number",
         "error",
         "the samples are of a type, or of mixed types, that the collate function cannot join",
-        "return tensors, arrays, numbers, text or containers of them, alike for all samples, or pass a collate_fn",
+        "return tensors, arrays, numbers, text or containers of them, the same for all samples, or pass a collate_fn",
     ),
     Known(
         r"generator raised StopIteration",

@@ -16,7 +16,8 @@ from lossimpl.measure.wall import now, sleep
 
 OUTPUT_KEPT = 16_384  # bytes, of the end of what a job prints
 POLL_SECONDS = 0.2
-STACK_SECONDS = 0.15  # for one process to write its stack before the next is asked
+STACK_SECONDS = 0.15  # for one process to begin to write its stack before the next is asked
+QUIET_SECONDS = 0.05  # after which it has written all of it
 ALL_STACKS_SECONDS = 2.0
 TRACKER_SECONDS = 2.0
 MEMORY_RESERVE = 256 << 20
@@ -92,11 +93,12 @@ def ask_for_stacks(seen: Watched, reader: int) -> None:
 
 
 def listen(seen: Watched, reader: int, seconds: float) -> bool:
-    """Keep what is written meanwhile; False once nobody can write any more."""
+    """Keep what is written until `QUIET_SECONDS` after it, or for `seconds`; False once nobody can write any more."""
     until = now() + seconds
-    while now() < until:
-        if select.select([reader], [], [], 0.02)[0] and not keep_output(seen, reader):
+    while (left := until - now()) > 0 and select.select([reader], [], [], left)[0]:
+        if not keep_output(seen, reader):
             return False
+        until = min(until, now() + QUIET_SECONDS)
     return True
 
 

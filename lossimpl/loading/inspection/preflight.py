@@ -60,7 +60,7 @@ def held(workload: Workload) -> Iterator[Finding]:
 
 
 def of_value(path: str, value: Any) -> Finding | None:
-    """A generator that nobody seeds, an open handle, a lock, or many objects, whose reference counts copy pages."""
+    """An unseeded generator, an open handle, a lock, or many objects, whose reference counts copy pages."""
     if is_a(value, GENERATORS):
         what = f"{path} holds a {type(value).__name__}, which each worker copies"
         return Finding("random generator", what, USE_SAMPLE_RNG)

@@ -61,7 +61,7 @@ class Epoch:
         return max(0.0, self.tail[1] - self.tail[0])
 
     def so_far(self) -> Epoch:
-        """A copy of an epoch that goes on, settled as if it ended now."""
+        """A copy of a running epoch, settled as if it ended now."""
         log = self.log and replace(self.log, places=dict(self.log.places))
         asked, came, made = self.asked[:], self.came[: len(self.asked)], list(self.made_here)
         found = replace(self, asked=asked, came=came, made_here=made, log=log, ended=now(), tail=(now(),) * 2)

@@ -114,7 +114,7 @@ def summarise(
 
 
 def thinned(waits: Sequence[float]) -> dict[str, Any]:
-    """The waits one by one, or means over so many steps that few enough are left.
+    """The waits one by one, or means over equal numbers of steps where there are more than `MOST_WAITS`.
 
     >>> thinned([1.0, 2.0])
     {'waits': [1.0, 2.0], 'waits_per': 1}
@@ -149,7 +149,7 @@ def pipeline(found: Observation, epochs: Sequence[Epoch]) -> Pipeline | None:
 
 
 def chosen(found: Observation, epochs: Sequence[Epoch]) -> Choice | None:
-    """The settings that the model prefers, where they would be worth a change."""
+    """The fastest settings by the model, where the gain is worth a change."""
     line = pipeline(found, epochs)
     if line is None or found.settings is None or (found.stall_fraction or 0.0) < SMALL:
         return None

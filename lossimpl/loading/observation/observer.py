@@ -100,7 +100,7 @@ class Observed:
         iterator: Iterator[Any] = iter(loader)
         tracer = Tracer(epoch.made_here.append, sparse=True)
         if isinstance(iterator, GeneratorType) and hasattr(loader, "dataset"):
-            return begun(iterator, traced_fetchers(tracer, loader.dataset))
+            return started_within(iterator, traced_fetchers(tracer, loader.dataset))
         fetcher = getattr(iterator, "_dataset_fetcher", None)
         if fetcher is not None:
             tracer.attach(fetcher)
@@ -119,7 +119,7 @@ class Observed:
             later.callback(undo)
             iterator: Iterator[Any] = iter(loader)
             if isinstance(iterator, GeneratorType):  # which starts the workers with the first batch
-                iterator = begun(iterator, later.pop_all())
+                iterator = started_within(iterator, later.pop_all())
         epoch.log, epoch.in_order = record.log, getattr(loader, "in_order", True)
         if getattr(iterator, "_pin_memory", False):
             record.pinning.watch()
@@ -155,7 +155,7 @@ class Observed:
 
     def report(self) -> str:
         """Three lines: what loading costs this training, which settings to try, and what they would give."""
-        self.record.say = False  # they need not come again at the end
+        self.record.say = False  # not again at the end
         return "\n".join(report.lines(self.observation()))
 
     __str__ = report
@@ -170,9 +170,9 @@ class Observed:
         return written(html.page(self.observation()), path)
 
 
-def begun(iterator: Iterator[Any], until: AbstractContextManager[Any]) -> Iterator[Any]:
-    """The batches of a generator, which does nothing before the first one; `until` that has come the context holds."""
-    with until:
+def started_within(iterator: Iterator[Any], context: AbstractContextManager[Any]) -> Iterator[Any]:
+    """The batches of a generator, which starts with the first one; until that has come the context holds."""
+    with context:
         first = list(itertools.islice(iterator, 1))
     yield from first
     del first

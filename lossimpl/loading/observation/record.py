@@ -57,10 +57,10 @@ class Record:
         """From now on, three lines go to stderr when the program ends."""
         if not self.say:
             self.say = True
-            atexit.register(self.tell)
+            atexit.register(self.print_report)
 
-    def tell(self) -> None:
-        """The three lines, from the first rank alone, unless they were asked for before."""
+    def print_report(self) -> None:
+        """Print the three lines, on the first rank only, unless they were printed before."""
         if self.say and (self.epochs or self.running) and numbers.rank_and_world()[0] == 0:
             print("\n".join(report.lines(self.observation())), file=sys.stderr)
 

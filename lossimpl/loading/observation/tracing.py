@@ -21,7 +21,7 @@ from lossimpl.loading.inspection.transforms import Timed, timed_transforms
 from lossimpl.measure.wall import now
 
 RECORD = struct.Struct("<7d")
-FIRST, EVERY = 4, 16  # batches whose transforms are timed: the first, and one of so many later
+FIRST, EVERY = 4, 16  # batches whose transforms are timed: the first ones, then one in `EVERY`
 SHORT = 1e-3  # seconds; once `SURE` batches were all shorter, the loader's process traces only one of `EVERY`
 SURE = 8
 
@@ -52,7 +52,7 @@ class Tracer:
     longest: float = 0.0
 
     def attach(self, fetcher: Any) -> Any:
-        """Wrap a fetcher, which torch makes anew for each epoch; the same object comes back."""
+        """Wrap a fetcher, which torch makes for each epoch, and return it."""
         self.epoch += 1
         fetch, collate = fetcher.fetch, fetcher.collate_fn
 

@@ -10,7 +10,7 @@ from lossimpl.loading.data.verdict import AUGMENTATION, BATCHES, REPEATED, SAME,
 from lossimpl.loading.search import race
 from lossimpl.loading.search.measured import Measured
 
-CONFIRMED = 3  # rounds, where any setting has so many: the fastest of single values is the luckiest
+CONFIRMED = 3  # rounds, where any setting has as many: the fastest of single values is the luckiest
 
 
 @dataclass(frozen=True)

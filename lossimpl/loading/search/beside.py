@@ -19,7 +19,7 @@ SECONDS_FOR_A_PEER, SECONDS_FOR_TORCHRUN = 5.0, 15.0
 
 
 def measure(search: Search, settings: Settings) -> None:
-    """The matrix of arguments, then what is compared with `settings`, the best ones."""
+    """The matrix of arguments, then what is compared with the best `settings`."""
     explain(search)
     for kind, name, seconds, answer in comparisons(search, settings):
         if search.left > seconds + search.cost(settings):

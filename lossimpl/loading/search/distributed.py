@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lossimpl.loading.bench import Bench
-from lossimpl.loading.diagnosis.advice import Diagnosis, diagnose
+from lossimpl.loading.diagnosis.advice import diagnose
+from lossimpl.loading.diagnosis.status import Diagnosis
 from lossimpl.loading.harness.job import Events
 from lossimpl.loading.settings import Settings
 

@@ -21,7 +21,8 @@ from typing import Any
 
 from lossimpl.loading.bench import Bench, concluded
 from lossimpl.loading.data.digest import digest
-from lossimpl.loading.diagnosis.advice import Diagnosis, diagnose
+from lossimpl.loading.diagnosis.advice import diagnose
+from lossimpl.loading.diagnosis.status import Diagnosis
 from lossimpl.loading.harness.job import Events
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.timing.task import time_loader

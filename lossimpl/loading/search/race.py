@@ -16,7 +16,7 @@ from lossimpl.ranking import median_interval
 
 MARGINS = {2: 0.75, 3: 0.9}  # by the number of shared rounds: drop what was slower than this in each of them
 LATER_MARGIN = 0.96  # from the fourth round on
-TIE = 0.98  # of the fastest: what may be so near is not worth more workers or processes that are kept
+TIE = 0.98  # of the fastest: a rate this near is not worth more workers or persistent ones
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Race:
         return {number for known in self.rates.values() for number in known}
 
     def drop_slower(self) -> None:
-        """Take out what is certainly slower than the fastest."""
+        """Drop what is certainly slower than the fastest."""
         if not self.alive:
             return
         first = self.rates[self.alive[0]]
@@ -80,7 +80,7 @@ def certainly_slower(one: Mapping[int, float], other: Mapping[int, float]) -> bo
 
 
 def tied(one: Mapping[int, float], other: Mapping[int, float]) -> bool:
-    """Whether neither setting is faster as far as the shared rounds show: the interval of their ratio holds 1."""
+    """Whether the shared rounds show neither setting to be faster: the interval of their ratio holds 1."""
     found = ratios(one, other)
     if len(found) < 2:
         return True

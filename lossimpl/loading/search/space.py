@@ -56,12 +56,6 @@ def product(base: Settings, axes: Axes, facts: Facts) -> list[Settings]:
     return list(found)
 
 
-def one_at_a_time(base: Settings, axes: Axes, facts: Facts) -> list[Settings]:
-    """The base, then each valid setting that differs from it in one argument."""
-    singles = [product(base, {name: values}, facts) for name, values in axes.items()]
-    return list(dict.fromkeys([base, *itertools.chain.from_iterable(singles)]))
-
-
 def starters(base: Settings, axes: Axes, facts: Facts, cores: int) -> list[Settings]:
     """The settings of the first rounds, the most telling first: no workers, as many as cores, then the other counts.
 

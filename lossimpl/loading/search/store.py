@@ -35,11 +35,14 @@ class Store:
             self.path.open("a").close()
 
     def answer(self, question: Mapping[str, Any], ask: Callable[[], Record]) -> Record:
-        """The record that answers the question: the one that is there, else a new one, written before it returns."""
+        """The stored record that answers the question, else a new one, stored unless the budget `cut` it short."""
         key = key_of(question)
-        if key not in self.records:
-            self.put({**ask(), "key": key})
-        return self.records[key]
+        if key in self.records:
+            return self.records[key]
+        new = {**ask(), "key": key}
+        if not new.get("cut"):
+            self.put(new)
+        return new
 
     def put(self, record: Record) -> None:
         """Keep a record, in the file first."""

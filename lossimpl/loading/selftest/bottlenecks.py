@@ -1,6 +1,6 @@
 """Seven planted bottlenecks, each of which `observe` must name.
 
-Every plant is a training of a few seconds whose costs are drawn anew for each run, around one cost that dominates.
+Every plant is a training of a few seconds in which one cost dominates; the costs are drawn for each run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SECONDS = 15.0  # of a run
 
 
 def busy(seconds: float) -> None:
-    """Compute for so long."""
+    """Compute for this long."""
     end = now() + seconds
     while now() < end:
         pass
@@ -134,27 +134,27 @@ def train(costs: Costs, workers: int, keep: bool, epochs: int = 3) -> Observed:
 
 
 def one_plant(name: str, seed: int) -> Record:
-    """One run of one plant: what was named, and what should have been."""
-    due, plant = PLANTS[name]
+    """One run of one plant: the cause that was named, and the expected one."""
+    expected, plant = PLANTS[name]
     draw = random.Random(f"{name} {seed}")
-    needs_workers = due in (timeline.TRANSFER, timeline.STRAGGLER, timeline.START, numbers.STEP)
+    needs_workers = expected in (timeline.TRANSFER, timeline.STRAGGLER, timeline.START, numbers.STEP)
     workers = draw.choice((2, 3) if needs_workers else (0, 2))
-    costs = replace(plant(draw), computes=draw.random() < 0.3 and due in (timeline.DATASET, timeline.TRANSFORM))
-    found = train(costs, workers, keep=due != timeline.START).observation()
+    costs = replace(plant(draw), computes=draw.random() < 0.3 and expected in (timeline.DATASET, timeline.TRANSFORM))
+    found = train(costs, workers, keep=expected != timeline.START).observation()
     return {
         "plant": name,
         "seed": seed,
         "workers": workers,
-        "due": due,
+        "expected": expected,
         "named": numbers.cause(found),
         "stall": found.stall_fraction,
         "causes": dict(found.causes),
-        "right": numbers.cause(found) == due,
+        "right": numbers.cause(found) == expected,
     }
 
 
 def bottlenecks(runs: Runs, count: int = 40) -> Record:
-    """So many runs over all plants in turn."""
+    """`count` runs over all plants in turn."""
     found = []
     for number in range(count):
         name = list(PLANTS)[number % len(PLANTS)]

@@ -19,7 +19,7 @@ COMMAND = "from lossimpl.cli import main; main()"
 
 
 def budget(datasets: Sequence[str], runs: Runs, count: int = 20) -> Record:
-    """So many runs over budgets and datasets in turn, each with the seconds that it took and its exit code."""
+    """`count` runs over budgets and datasets in turn, each with the seconds that it took and its exit code."""
     found = []
     for number in range(count):
         dataset, seconds = datasets[number % len(datasets)], BUDGETS[number % len(BUDGETS)]

@@ -1,6 +1,6 @@
 """What measuring adds to an epoch: the drive loop, and `observe`, each against a loop that does nothing else.
 
-Plain and measured epochs alternate (ABBA), so that a drift of the machine affects both alike.
+Plain and measured epochs alternate (ABBA), so that a drift of the machine affects both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The runs of an experiment, each stored as it ends, so that an experiment goes on where it was left."""
+"""The runs of an experiment, each stored as it ends, so that an interrupted experiment can be resumed."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lossimpl.loading.search.search import Report, silent
+from lossimpl.loading.search.measurements import Report, silent
 from lossimpl.loading.search.store import Record, Store, key_of
 from lossimpl.measure.wall import now
 
 
 class OutOfTime(Exception):
-    """The time for this call is over; the runs that are left are for the next one."""
+    """The time for this call is over; the next call does the remaining runs."""
 
 
 @dataclass
 class Runs:
-    """Does what the store does not hold yet, for about so many `seconds`."""
+    """Does the runs that the store does not hold yet, for about `seconds`; each is stored with `stamp`."""
 
     store: Store = field(default_factory=Store)
     seconds: float = math.inf
     report: Report = silent
+    stamp: Record = field(default_factory=dict)
     started: float = field(default_factory=now)
     new: int = 0
 
@@ -35,4 +36,4 @@ class Runs:
                 raise OutOfTime
             self.report(", ".join(f"{name} {value}" for name, value in question.items()))
             self.new += 1
-        return self.store.answer(question, run)
+        return self.store.answer(question, lambda: {**run(), **self.stamp})

@@ -34,7 +34,7 @@ TOGETHER, SECONDS_TOGETHER = 8, 120.0  # settings that are stored as one run, an
 
 
 def search_against_product(dataset: str, zygote: Zygote, runs: Runs, searches: int = 5, budget: float = 60.0) -> Record:
-    """What so many searches chose, each as a share of the best rate."""
+    """What each of `searches` searches chose, as a share of the best rate."""
     bench = Bench(dataset, zygote, step=0.0)
     facts = bench.inspect(Settings()).facts
     axes = {**default_axes(usable_cores(), facts), "in_order": (True,)}
@@ -75,7 +75,7 @@ def one_search(dataset: str, zygote: Zygote, budget: float, seed: int) -> Record
     """One search as a user would run it, with a bench of its own; the settings that it chose."""
     bench, started = Bench(dataset, zygote, step=0.0), now()
     bench.seed = seed
-    search = Search(bench, Settings(), {}, budget)
+    search = Search(bench=bench, base=Settings(), budget=budget)
     search.axes = default_axes(usable_cores(), bench.inspect(Settings()).facts)
     if search.possible():
         search.find()

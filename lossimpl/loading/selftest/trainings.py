@@ -4,7 +4,7 @@ images    a convolutional network on photographs, decoded and augmented; loading
 text      a recurrent network on sequences of characters read from files line by line and tokenised
 tabular   a multilayer perceptron on rows fetched from a database, one query per row
 
-Each is trained as most people begin, with num_workers=0, then with the settings that were suggested, in turns.
+Each is trained with num_workers=0, as most people begin, and with the settings that were suggested, alternating.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def train(training: Training, **settings: Any) -> tuple[float, Observed]:
 
 
 def one_training(name: str) -> Record:
-    """The predicted and the measured gain of the suggested settings, and those of the fixed change to two workers."""
+    """The predicted and the measured gain of the suggested settings."""
     training = TRAININGS[name]
     _, observed = train(training)
     found = observed.observation()
@@ -154,7 +154,7 @@ def one_training(name: str) -> Record:
 
 
 def trainings(runs: Runs, count: int = 1) -> list[Record]:
-    """All three, so many times."""
+    """All three trainings, `count` times."""
     return [
         runs.do({"training": name, "run": number}, partial(one_training, name), SECONDS)
         for number in range(count)

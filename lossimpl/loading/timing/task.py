@@ -63,8 +63,8 @@ def time_phases(drive: Drive, job: Mapping[str, Any], events: Events, fill: int)
 
 
 def build(workload: Workload, settings: Settings, samples: int) -> Any:
-    """`DataLoader` with epochs of at most `samples` samples, in the order that the settings ask for, each another part
-    of the dataset: what a dataset keeps of samples that it has read would make later epochs too fast."""
+    """`DataLoader` with epochs of at most `samples` samples, in the order of the settings. Each epoch reads another
+    part of the dataset: one that caches its samples would be too fast when they are read again."""
     from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
     arguments = loader_arguments(workload, settings)
@@ -81,7 +81,7 @@ def build(workload: Workload, settings: Settings, samples: int) -> Any:
 
 
 class Windows:
-    """Short epochs: each has the next `count` of what a sampler yields, which starts again when less is left."""
+    """Short epochs: each has the next `count` indices of a sampler, which starts again when fewer are left."""
 
     def __init__(self, sampler: Any, count: int) -> None:
         self.sampler, self.count = sampler, count

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from lossimpl.loading.diagnosis.advice import BY_SIGNAL, LESS_SHARED, LIBRARY, diagnose
+from lossimpl.loading.diagnosis.advice import diagnose
+from lossimpl.loading.diagnosis.deaths import BY_SIGNAL, LESS_SHARED
 from lossimpl.loading.diagnosis.raised import describe
+from lossimpl.loading.diagnosis.stacks import LIBRARY
 from lossimpl.loading.harness.launcher import Outcome
 from lossimpl.loading.settings import Settings
 
@@ -70,7 +72,7 @@ def test_an_inspection_of_odd_objects_keeps_what_it_finds(bench, dataset):
 
 @pytest.mark.parametrize(("dataset", "found"), [("Logs", []), ("HoldsOdd", ["dataset.file is an open GzipFile"])])
 def test_loggers_are_no_obstacle_and_odd_lists_hide_nothing(bench, dataset, found):
-    """The locks of a logger are made anew after a fork; a list that raises stands before an open file."""
+    """The locks of a logger are made again after a fork; a list that raises stands before an open file."""
     seen = bench(f"loading_subtle:{dataset}").inspect(ONE)
     words = [one.what for one in seen.findings if one.check in ("lock", "open handle", "inspection")]
     assert [one.startswith(due) for one, due in zip(words, found, strict=True)] == [True] * len(found), words
@@ -111,8 +113,8 @@ def test_openmp_after_a_fork_is_named():
     assert "OpenMP was used before" in hung.reason
 
 
-def test_a_slow_start_accuses_nobody():
-    """No stack shows any code of the user's: the workers had not started."""
+def test_a_slow_start_is_not_blamed_on_the_users_code():
+    """No stack shows the user's code: the workers had not started."""
     found = diagnose(Outcome(({"event": "phase", "name": "first batch"},), timed_out=True, deadline=9.0))
     assert (found.status, "the workers had not started" in found.reason) == ("timeout", True)
     assert "hang" not in found.reason + found.advice

@@ -41,12 +41,12 @@ def test_transforms_share_the_time_of_the_dataset_as_where_they_were_timed():
 
 def test_pinning_is_taken_from_the_transfer():
     """Two seconds between worker and training, of which one was spent on pinning, and never more than there are."""
-    for pinning, due in ((1.0, {TRANSFER: 1, PIN: 1}), (9.0, {PIN: 2})):
+    for pinning, expected in ((1.0, {TRANSFER: 1, PIN: 1}), (9.0, {PIN: 2})):
         found = timeline.with_workers([Wait(1, 3, 0)], {0: [made(0, 1, 1)]}, pinning)
-        assert found == due
+        assert found == expected
 
 
-def test_batches_of_a_worker_that_nobody_traced_go_to_the_loader():
+def test_waits_for_an_untraced_worker_count_for_the_loader():
     """No record, no guess."""
     assert timeline.with_workers([Wait(0, 3, None)], {}) == {LOADER: 3}
 

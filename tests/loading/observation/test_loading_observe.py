@@ -181,7 +181,7 @@ def test_a_loader_has_one_record():
 
 
 def test_any_iterable_can_be_observed():
-    """Only the waits are known; one that gives nothing says so."""
+    """Only the waits are known; without any batch the report says so."""
     observed = observe((number for number in range(3)), say=False)
     assert list(observed) == [0, 1, 2]
     assert observed.observation().steps == 3

@@ -133,7 +133,7 @@ QUICK = ("slow transform", "big samples between processes", "slow consumer")
 def test_a_planted_bottleneck_is_named(name):
     """One run of each; `python -m reports loaders bottlenecks` makes 40."""
     found = bottlenecks.one_plant(name, seed=0)
-    assert found["named"] == found["due"], found
+    assert found["named"] == found["expected"], found
 
 
 def test_workers_that_were_not_traced_are_reported_as_such():

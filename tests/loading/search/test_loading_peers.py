@@ -60,6 +60,6 @@ def test_an_unknown_peer_is_an_error(bench):
 def test_a_cold_page_cache_is_measured(zygote):
     """The photographs are files, and the kernel forgets them when asked."""
     pytest.importorskip("skimage", reason="the photographs come with scikit-image")
-    search = Search(Bench("photographs", zygote, step=0.0), Settings(batch_size=4), {}, budget=0.2)
+    search = Search(bench=Bench("photographs", zygote, step=0.0), base=Settings(batch_size=4), budget=0.2)
     row = Row.from_record(beside.cold(search, Settings(batch_size=4)))
     assert (row.kind, row.status, row.page_cache) == ("cold", "ok", "cold"), row

@@ -157,8 +157,8 @@ def test_the_first_settings_are_the_most_telling():
     assert varied == {None, "forkserver", "spawn"}
 
 
-def test_a_store_finds_what_it_wrote_and_forgives_a_cut_line(tmp_path):
-    """A line that a crash cut off is measured again, and what follows it is not spoilt."""
+def test_a_store_finds_what_it_wrote_and_tolerates_a_truncated_line(tmp_path):
+    """A line that a crash truncated is measured again, and the line after it can be read."""
     path = tmp_path / "results.jsonl"
     store = Store(path)
     store.answer({"a": 1}, lambda: {"value": 1})
@@ -172,14 +172,25 @@ def test_a_store_finds_what_it_wrote_and_forgives_a_cut_line(tmp_path):
 
 def test_a_resumed_search_measures_nothing_twice(bench, tmp_path):
     """The second search answers from the file what the first one measured."""
-    axes = {"num_workers": (0, 1)}
-    first = Search(bench("good"), Settings(batch_size=8), axes, 20.0, Store(tmp_path / "results.jsonl"))
+    base = Settings(batch_size=8)
+    first = Search(bench=bench("good"), base=base, budget=20.0, store=Store(tmp_path / "results.jsonl"))
     settings = [Settings(batch_size=8), Settings(batch_size=8, num_workers=1)]
     first.round(0, settings, 0.5)
-    second = Search(bench("good"), Settings(batch_size=8), axes, 20.0, Store(tmp_path / "results.jsonl"))
+    second = Search(bench=bench("good"), base=base, budget=20.0, store=Store(tmp_path / "results.jsonl"))
     second.bench.measure = lambda *args: pytest.fail("measured again")
     second.round(0, settings, 0.5)
     assert sorted(one.key for one in first.rows) == sorted(one.key for one in second.rows)
+
+
+def test_what_the_budget_cut_short_counts_for_nothing(bench, tmp_path):
+    """Neither against settings that were measured before nor when the search is resumed."""
+    search = Search(bench=bench("good"), base=Settings(batch_size=8), budget=20.0, store=Store(tmp_path / "r.jsonl"))
+    before = search.measure(search.base, 0)
+    search.bench.until = time.perf_counter()
+    cut = search.measure(search.base, 1)
+    assert (cut.status, cut.cut) == ("timeout", True)
+    assert (search.rows, search.race.alive) == ([before], [search.base])
+    assert Store(tmp_path / "r.jsonl").records.keys() == {before.key}
 
 
 def command(*arguments, environment=(), **more):
@@ -226,7 +237,8 @@ def test_the_command_reports_an_invalid_request(tmp_path):
 
 def test_a_dataset_that_fails_everywhere_stops_after_three_settings(bench):
     """With one message that names all of them."""
-    search = Search(bench("error_value_error"), Settings(batch_size=8), default_axes(2, Facts()), 60.0)
+    axes = default_axes(2, Facts())
+    search = Search(bench=bench("error_value_error"), base=Settings(batch_size=8), axes=axes, budget=60.0)
     search.run()
     assert len(search.rows) == 3
     assert search.stopped == "the first 3 settings failed"
