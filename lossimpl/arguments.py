@@ -66,6 +66,18 @@ def number(name: str, value: Any, types: tuple[type, ...]) -> Any:
     return found
 
 
+def require_flags(**values: Any) -> None:
+    """Raise TypeError unless each value is a truth value or None; torch takes any object, a reduction's name too.
+
+    >>> require_flags(size_average="sum")
+    Traceback (most recent call last):
+    TypeError: size_average must be True, False or None, got 'sum' (str): give what follows by name
+    """
+    for name, value in values.items():
+        if not (value is None or isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1))):
+            raise TypeError(f"{name} must be True, False or None, got {described(value)}: give what follows by name")
+
+
 def as_float(name: str, value: float) -> float:
     """A whole number as a float; ValueError where no float is that large."""
     try:
