@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function
 
-from lossimpl import registry
+from lossimpl import distributed, registry
 from lossimpl.arguments import Dtypes, Option, described, options_of, plain, supported, supported_dtypes
+from lossimpl.distributed import is_distributed
 from lossimpl.spec import Function, Unavailable
 
 
@@ -156,5 +157,8 @@ def call(name: str, implementation: str, *arguments: Any) -> Tensor:
         chosen = fallback(name)
     else:
         registry.get(name).check(*arguments)
-    result = FUNCTIONS[name, chosen, device](*arguments)
+    function = FUNCTIONS[name, chosen, device]
+    if not torch.compiler.is_compiling() and any(map(is_distributed, arguments)):
+        function = distributed.function(name, implementation, function)
+    result = function(*arguments)
     return result

@@ -189,4 +189,14 @@ def register_decompositions() -> None:
     """Tell torch's decomposition table, which the exporter to ONNX uses, how the operators are computed."""
     for name in NAMES:
         if not name.endswith("_step"):  # exported programs compute losses, not gradients
-            torch._decomp.register_decomposition(operator(name), unsafe=True)(partial(formula, name))
+            torch._decomp.register_decomposition(operator(name), unsafe=True)(partial(decomposed, name))
+
+
+def decomposed(name: str, *arguments: Any) -> Any:
+    """The formula; NotImplementedError where DTensors ask by tensors with a `_spec` how an operator may be sharded.
+
+    They would compute shard by shard and misread how the results of our operators combine.
+    """
+    if any(hasattr(one, "_spec") for one in arguments):
+        raise NotImplementedError(f"lossimpl::{name} has no rule for DTensors")
+    return formula(name, *arguments)
