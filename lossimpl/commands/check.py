@@ -47,7 +47,8 @@ def check(
     rows = _run(todo, json)
     named = {*OURS, *(implementation or [])}
     _show(rows, named)
-    _audit(todo)
+    absent = _absent(rows)
+    _audit([job for job in todo if job.implementation not in absent])
     if all(row.status == "unavailable" for row in rows):
         typer.echo("nothing was checked: all of it is unavailable here (`lossimpl list` says why)", err=True)
         raise typer.Exit(1)
@@ -137,7 +138,8 @@ def _audit(todo: list[Job]) -> None:
     for loss, name, found in audits(todo):
         shown = [found, "", ""] if isinstance(found, str) else [found.repeated, found.threads, found.batch]
         table.add_row(loss, name, *(one if isinstance(one, str) else "same" if one else "differ" for one in shown))
-    console().print(table)
+    if table.row_count:
+        console().print(table)
 
 
 def _show(rows: Iterable[Result], named: Collection[str]) -> None:

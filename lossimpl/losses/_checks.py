@@ -93,6 +93,25 @@ def require_floating(**tensors: Tensor) -> None:
             )
 
 
+def require_input_first(**tensors: Tensor) -> None:
+    """Raise NotImplementedError where only the second of two tensors is floating point: they were swapped."""
+    (first, input), (second, target) = tensors.items()
+    if target.is_floating_point() and not input.is_floating_point():
+        raise NotImplementedError(
+            f"{first} has dtype {input.dtype} and {second} {target.dtype}, as if given in the wrong order: "
+            f"{first}, which is floating point, comes first"
+        )
+
+
+def require_floating_target(**tensors: Tensor) -> None:
+    """Raise RuntimeError unless the second of two tensors is floating point."""
+    (_, input), (second, target) = tensors.items()
+    if not target.is_floating_point():
+        raise RuntimeError(
+            f"{second} has dtype {target.dtype}: it must be floating point, as {second}.to({input.dtype}) is"
+        )
+
+
 def require_some_floating(**tensors: Tensor) -> None:
     """Raise NotImplementedError unless at least one is floating point and none is complex."""
     if any(tensor.is_complex() for tensor in tensors.values()):

@@ -51,7 +51,12 @@ def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
     """The loss itself, its mean or its sum, rounded to `dtype` once."""
     if reduction == "none":
         return loss.to(dtype)
-    return (loss.mean() if reduction == "mean" else loss.sum()).to(dtype)
+    return rounded(loss.mean() if reduction == "mean" else loss.sum(), dtype)
+
+
+def rounded(total: Tensor, dtype: torch.dtype) -> Tensor:
+    """A reduced loss in `dtype`; what integers add up to keeps its own type."""
+    return total.to(dtype) if dtype.is_floating_point else total
 
 
 def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:
@@ -61,7 +66,7 @@ def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str, dtype: 
     dtype = torch.promote_types(dtype, weight.dtype)
     weighted = loss * weight
     if reduction == "mean":
-        return (weighted.sum() / weight.to(compute_dtype(dtype)).sum()).to(dtype)
+        return rounded(weighted.sum() / weight.to(compute_dtype(dtype)).sum(), dtype)
     return reduce(weighted, reduction, dtype)
 
 

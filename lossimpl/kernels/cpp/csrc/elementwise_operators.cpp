@@ -31,6 +31,8 @@ struct ElementwiseCall : Call {
       dtype = c10::promoteTypes(dtype, one.scalar_type());
     }
     TORCH_CHECK_NOT_IMPLEMENTED(at::isFloatingType(dtype), "no kernel for ", dtype);
+    TORCH_CHECK_NOT_IMPLEMENTED(tensors[0].is_floating_point() || tensors[1].is_floating_point(),
+                                "no kernel for differences of integers");
     if (mixed)
       for (auto& one : tensors)
         if (one.defined()) one = one.to(dtype);
