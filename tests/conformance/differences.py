@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "differences.md"
 HEAD = """# Where lossimpl differs from torch
 
 Written by `python tests/conformance/differences.py`, which evaluates every call with torch {version} and with lossimpl;
-a test repeats it with every implementation. Everything else that both have gives the same type, shape and number.
+a test repeats it with every implementation. In all else that the tests compare, both give the same types and numbers.
 """
 
 
@@ -61,6 +61,10 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
         ),
     ),
     "Types": (
+        Difference(
+            "triplet_margin_loss(tensor([[3]], dtype=uint8), tensor([[5]], dtype=uint8), tensor([[9]], dtype=uint8))",
+            "integers become floating point before they are subtracted, so that they do not wrap around",
+        ),
         Difference(
             "binary_cross_entropy_with_logits(tensor([0.5]), tensor([1.0], dtype=bfloat16))",
             "types promote; torch rounds to the target's type unless it compiles",
@@ -111,7 +115,7 @@ def changed_in_place(cross_entropy: Any, x: torch.Tensor, target: torch.Tensor) 
 
 def evaluated(call: str, functions: dict[str, Any]) -> str:
     """The result of a call with these functions, or its error, in one line."""
-    names = {name: getattr(torch, name) for name in ("tensor", "nan", "inf", "bfloat16", "float64")}
+    names = {name: getattr(torch, name) for name in ("tensor", "nan", "inf", "uint8", "bfloat16", "float64")}
     names |= {"gradient": gradient, "changed_in_place": partial(changed_in_place, functions["cross_entropy"])}
     try:
         with warnings.catch_warnings():
