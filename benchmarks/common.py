@@ -3,9 +3,10 @@
 asv stores samples only, so each row is written whole to the file that `LOSSIMPL_ROWS` names (one JSON object per line),
 and its environment to the `.manifest.jsonl` beside it.
 
-A sweep asks for a round: `LOSSIMPL_ROUND` names a file of JSON with the round's `number`, the `implementations` that
-are timed back to back in this process, the `seconds` for each, and those already `checked`. Without it, as under a bare
-`asv run`, the row is timed alone for `LOSSIMPL_SECONDS`.
+A sweep asks for a round: `LOSSIMPL_ROUND` names a file of JSON with the `seconds` for each implementation and the
+`cases` to measure one after the other in this process. A case has its `mode`, the round's `number`, the
+`implementations` that take turns, and those already `checked`. Without the file, as under a bare `asv run`, the row is
+timed alone for `LOSSIMPL_SECONDS`.
 
 Each process is forked from asv's fork server, which imports this once. Threads do not survive a fork, and a process
 that has asked the CUDA driver for its devices cannot use them after one: so importing this starts neither.
@@ -15,7 +16,8 @@ import gc
 import importlib
 import json
 import os
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,6 +59,8 @@ def import_compiler() -> None:
 
 if "ASV" in os.environ:  # set by asv: its fork server pays for this once
     import_compiler()
+    with suppress(Exception):  # its rows say why; to register kernels, torch looks at all modules
+        registry.get("mse_loss").implementations["native"].load("cpu")
 
 gc.freeze()  # imported objects live as long as the process: the collector of a forked row need not touch their pages
 
@@ -69,9 +73,13 @@ def track(loss: str, *params: str) -> dict[str, object]:
     That is its samples in seconds per call, and calls per sample. Unavailable is a skip. Wrong, impossible and failed
     rows are failures for asv, and are kept like all others.
     """
+    implementation, shape, dtype, device, mode = params
     plan = json.loads(Path(os.environ["LOSSIMPL_ROUND"]).read_text()) if "LOSSIMPL_ROUND" in os.environ else {}
-    records = {record["params"][0]: keep(record) for record in measure(loss, params, plan)}
-    record = records[repr(params[0])]
+    records = {}
+    for case in plan.get("cases", [{"mode": mode, "implementations": [implementation]}]):
+        for record in measure(loss, (shape, dtype, device, case["mode"]), case, plan.get("seconds")):
+            records[tuple(record["params"])] = keep(record)
+    record = records[tuple(texts(params))]
     if record["status"] == "unavailable":
         raise SkipNotImplemented(record["reason"])
     if record["status"] != "ok":
@@ -80,29 +88,31 @@ def track(loss: str, *params: str) -> dict[str, object]:
     return {"samples": list(measured["samples"]), "number": measured["calls"]}
 
 
-def measure(loss: str, params: tuple[str, ...], plan: dict[str, object]) -> list[dict[str, object]]:
-    """The records of a round, or of one row alone."""
-    names = plan.get("implementations", [params[0]])
+def measure(
+    loss: str, params: tuple[str, ...], planned: dict[str, object], seconds: float | None
+) -> list[dict[str, object]]:
+    """The records of a round of the case that `params` name, or of one row alone if there are no `seconds`."""
+    names = planned["implementations"]
     existing = registry.get(loss).implementations
-    heads = {name: started(name_of(loss), (name, *params[1:])) for name in names}
-    found = [asdict(row) for row in timed(loss, params, [name for name in names if name in existing], plan)]
+    heads = {name: started(name_of(loss), (name, *params)) for name in names}
+    known = [name for name in names if name in existing]
+    found = [asdict(row) for row in timed(case_of(loss, *params), known, planned, seconds)]
     for name in names:
         if name not in existing:
-            named = {"loss": loss, **dict(zip(PARAM_NAMES, (name, *params[1:]), strict=True))}
+            named = {"loss": loss, **dict(zip(PARAM_NAMES, (name, *params), strict=True))}
             found.append(named | {"status": "unavailable", "reason": "this version or this machine lacks it"})
     return [heads[record["implementation"]] | record for record in found]
 
 
-def timed(loss: str, params: tuple[str, ...], names: list[str], plan: dict[str, object]) -> list[object]:
+def timed(case: object, names: list[str], planned: dict[str, object], seconds: float | None) -> list[object]:
     """The rows of the implementations that exist."""
-    case = case_of(loss, *params[1:])
-    if not plan:
-        rule = Rule(max_seconds=float(os.environ.get("LOSSIMPL_SECONDS", "1")))
-    else:
-        rule = Rule(max_seconds=plan["seconds"], min_samples=1, max_samples=50, warmup_seconds=0.01)
+    rule = Rule(max_seconds=seconds or float(os.environ.get("LOSSIMPL_SECONDS", "1")))
+    if seconds and rounds:
+        rule = replace(rounds.RULE, max_seconds=seconds)
     if rounds is None:
         return [single.measure(case, name, rule) for name in names]
-    return rounds.measure_round(case, names, plan.get("number", 1), rule, plan.get("checked", ())) if names else []
+    number, checked = planned.get("number", 1), planned.get("checked", ())
+    return rounds.measure_round(case, names, number, rule, checked) if names else []
 
 
 def started(benchmark: str, params: tuple[object, ...]) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """All implementations of one case, measured here and now in rounds, within about a minute.
 
 First each implementation runs alone: is it right, how much memory does it take, how slow is it roughly? One that is far
-behind is reported with a lower bound and not measured further. Then rounds measure the others back to back, each round
-in a fresh process; more rounds replace disturbed ones while there is time. No implementation is waited for longer than
-its deadline, since the process that runs it can be ended.
+behind is reported with a lower bound and not measured further. Then the others take turns in rounds, each round in a
+fresh process; more rounds replace disturbed ones while there is time. No implementation is waited for longer than its
+deadline, since the process that runs it can be ended.
 """
 
 from __future__ import annotations

@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import random
+import statistics
+import time
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from lossimpl import registry, rounds
-from lossimpl.measure import clock
+from lossimpl import candidates, registry, rounds
+from lossimpl.measure import clock, workload
 from lossimpl.measure.types import Rule, Timing
 from lossimpl.ranking import FEWEST_ROUNDS
 from lossimpl.row import combined
@@ -130,7 +133,7 @@ def test_work_that_is_skipped_where_nobody_checks_is_impossible(planted):
     """Agreement is looked at on a million elements; above, this one returns at once. 128 MiB in microseconds is not."""
 
     def cheats(input, target, reduction="mean"):
-        if input.numel() > rounds.CHECKED_ELEMENTS:
+        if input.numel() > candidates.CHECKED_ELEMENTS:
             return input[0, 0]
         return F.mse_loss(input, target, reduction=reduction)
 
@@ -140,7 +143,7 @@ def test_work_that_is_skipped_where_nobody_checks_is_impossible(planted):
     assert found.checked_shape == "256x4096"
 
 
-def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
+def test_what_a_device_records_beside_its_samples_is_kept(planted, monkeypatch):
     """A GPU's timing has more fields than a wall clock's; none of them may get lost on the way to the side-car."""
 
     @dataclasses.dataclass(frozen=True)
@@ -148,15 +151,133 @@ def test_what_a_device_tells_beside_its_samples_is_kept(planted, monkeypatch):
         host_samples: tuple[float, ...] = (1.0,)
         cold: bool = True
 
-    wall = clock.time_calls
+    in_turns = clock.time_in_turns
 
-    def time_calls(*arguments, **given):
-        return WithClock(**vars(wall(*arguments, **given)))
+    def time_in_turns(*arguments):
+        return {name: WithClock(**vars(timing)) for name, timing in in_turns(*arguments).items()}
 
-    monkeypatch.setattr(clock, "time_calls", time_calls)
+    monkeypatch.setattr(clock, "time_in_turns", time_in_turns)
     found = planted(F.mse_loss)
     assert found.rounds[0].beside == {"host_samples": (1.0,), "cold": True}
     assert found.protocol.startswith("cold cache; ")
+
+
+def test_implementations_take_turns(monkeypatch):
+    """A machine that is half as fast for the second half of a round slows all implementations, so the ratio stays.
+
+    The clock is simulated: the calls take 1 and 3 ms, and after 150 ms both take twice as long.
+    """
+    now = [0.0]
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+
+    def call(seconds):
+        def run():
+            now[0] += seconds * (1 if now[0] < 0.15 else 2)
+
+        return run
+
+    rule = Rule(max_seconds=0.15, min_samples=3, max_samples=25, warmup_seconds=0.01)
+    turns = {"fast": clock.Turns(call(0.001), rule), "slow": clock.Turns(call(0.003), rule)}
+    found = clock.time_in_turns(turns, random.Random(0))
+    fast, slow = (statistics.fmean(one.samples) for one in found.values())
+    assert slow / fast == pytest.approx(3.0, rel=0.05)
+
+
+def test_a_call_that_takes_too_long_has_one_sample_and_no_further_warm_up():
+    """Its second call counts; the first may have compiled."""
+    calls = []
+
+    def function(input, target, reduction="mean"):
+        if input.shape == (8, 4):
+            calls.append(time.sleep(6 * FAST.max_seconds))
+        return F.mse_loss(input, target, reduction=reduction)
+
+    one = Implementation("planted", lambda device: function)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.get("mse_loss").implementations, "planted", one)
+        (found,) = rounds.measure_round(dataclasses.replace(SMALL, mode="forward"), ["planted"], 2, FAST, ["planted"])
+    assert (len(calls), len(found.rounds[0].samples), found.rounds[0].warmup_seconds) == (2, 1, 0.0)
+
+
+def test_checks_on_another_shape_come_before_every_first_call(monkeypatch):
+    """What was compiled for the shape of the check is dropped once, before any call that is timed has been compiled."""
+    log = []
+
+    def function(input, target, reduction="mean"):
+        log.append(input.shape[0])
+        return F.mse_loss(input, target, reduction=reduction)
+
+    for name in ("one", "other"):
+        planted = Implementation(name, lambda device: function)
+        monkeypatch.setitem(registry.get("mse_loss").implementations, name, planted)
+    monkeypatch.setattr(workload, "forget_compiled", lambda: log.append("forget"))
+    found = rounds.measure_round(Case("mse_loss", (2048, 1024), mode="forward"), ["one", "other"], 1, FAST)
+    assert [row.status for row in found] == ["ok", "ok"]
+    assert log.count("forget") == 1
+    middle = log.index("forget")
+    assert set(log[:middle]) == {1024}
+    assert set(log[middle + 1 :]) == {2048}
+
+
+def test_inputs_that_are_changed_later_are_wrong_too(monkeypatch):
+    """From its tenth call on it writes into its inputs; the other implementation is not blamed."""
+    calls = []
+
+    def function(input, target, reduction="mean"):
+        calls.append(1)
+        if len(calls) >= 10:
+            with torch.no_grad():
+                target.mul_(1.0)
+        return F.mse_loss(input, target, reduction=reduction)
+
+    monkeypatch.setitem(
+        registry.get("mse_loss").implementations, "planted", Implementation("planted", lambda device: function)
+    )
+    found = rounds.measure_round(SMALL, ["planted", "torch"], 2, FAST, ["planted", "torch"])
+    assert [(row.status, len(row.rounds)) for row in found] == [("wrong", 0), ("ok", 1)]
+
+
+def test_the_next_case_does_not_get_inputs_that_were_changed(monkeypatch):
+    """Modes of a case share their numbers; those that an implementation changed are drawn anew."""
+
+    def function(input, target, reduction="mean"):
+        with torch.no_grad():
+            target.zero_()
+        return F.mse_loss(input, target, reduction=reduction)
+
+    monkeypatch.setitem(
+        registry.get("mse_loss").implementations, "planted", Implementation("planted", lambda device: function)
+    )
+    loss = registry.get("mse_loss")
+    clean = workload.inputs_of(loss, SMALL).tensors[1].clone()
+    rounds.measure_round(SMALL, ["planted"], 2, FAST, ["planted"])
+    assert torch.equal(workload.inputs_of(loss, dataclasses.replace(SMALL, mode="forward")).tensors[1], clean)
+
+
+def test_a_gpu_row_has_the_level_of_its_own_ceiling(single, monkeypatch):
+    """A small working set lies in a cache of the CPU; the ceiling of a GPU is that of its memory, as cuda.py says."""
+    from lossimpl.measure import ceilings, cuda
+
+    monkeypatch.setattr(cuda, "memory_rates", lambda: (2e12, 2e12))
+    row = rounds._held_against(single, ceilings.Search("cuda", 1000))
+    assert (row.level, row.rounds[0].ceiling) == ("memory", 2e12)
+
+
+def test_an_implementation_that_fails_later_is_an_error_and_the_others_go_on(monkeypatch):
+    """It raises in its tenth call, amid the turns of the round."""
+    calls = []
+
+    def function(input, target, reduction="mean"):
+        calls.append(1)
+        if len(calls) == 10:
+            raise RuntimeError("worn out")
+        return F.mse_loss(input, target, reduction=reduction)
+
+    one = Implementation("planted", lambda device: function)
+    monkeypatch.setitem(registry.get("mse_loss").implementations, "planted", one)
+    found = rounds.measure_round(SMALL, ["planted", "torch"], 2, FAST, ["planted", "torch"])
+    assert [(row.status, len(row.rounds)) for row in found] == [("error", 0), ("ok", 1)]
+    assert found[0].reason == "RuntimeError: worn out"
 
 
 def test_unknown_names_are_errors_that_list_the_known():
@@ -169,9 +290,9 @@ def test_unknown_names_are_errors_that_list_the_known():
 
 def test_a_bounded_case_keeps_its_columns():
     """Rows go, columns stay: a vocabulary of 50257 is still checked as one."""
-    assert rounds.bounded(Case("cross_entropy", (2048, 50257))).shape == (20, 50257)
-    assert rounds.bounded(Case("mse_loss", (1 << 24,))).shape == (1 << 20,)
-    assert rounds.bounded(SMALL) is SMALL
+    assert candidates.bounded(Case("cross_entropy", (2048, 50257))).shape == (20, 50257)
+    assert candidates.bounded(Case("mse_loss", (1 << 24,))).shape == (1 << 20,)
+    assert candidates.bounded(SMALL) is SMALL
 
 
 def test_no_gradient_is_left_behind(planted):
@@ -202,7 +323,7 @@ def test_the_order_of_a_round_is_random_and_reproducible(monkeypatch):
 
 def test_a_checked_implementation_is_not_checked_again(planted, monkeypatch):
     """Its row lacks agreement and memory, which the row of the first round has."""
-    monkeypatch.setattr(rounds, "compare", lambda *arguments: pytest.fail("checked again"))
+    monkeypatch.setattr(candidates, "compare", lambda *arguments: pytest.fail("checked again"))
     (found,) = rounds.measure_round(SMALL, ["torch"], 2, FAST, checked=["torch"])
     assert (found.status, found.agreement, found.peak_bytes) == ("ok", None, None)
 

@@ -65,7 +65,7 @@ def compare(
 ) -> None:
     """Rank the implementations of one loss: time, paired ratios with intervals, share of the ceiling, error and memory.
 
-    Each round is a fresh process that times all implementations back to back; disturbed rounds are repeated. One table
+    Each round is a fresh process in which all implementations take turns; disturbed rounds are repeated. One table
     per shape and dtype. Exit code 1 if a row is wrong, impossible or failed, or if none could be ranked.
     """
     from lossimpl.forks import Server

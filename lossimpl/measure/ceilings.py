@@ -22,64 +22,118 @@ from lossimpl.measure.types import Ceilings
 MIB = 1 << 20
 LARGEST = 256 * MIB  # beyond any cache of one socket, and made in a tenth of a second
 ROUGHLY_A_BATCH = 4 * MIB  # bytes to move between two readings of the clock
+FASTER = 0.98  # a time that is lower than this many times the lowest before shows that the best rate was not reached
 
 
 def measure(device: str = "cpu", working_set: int = LARGEST, seconds: float = 0.02) -> Ceilings:
-    """The ceilings of `device` for a case that moves `working_set` bytes; measured once per process and size.
+    """The ceilings of `device` for a case that moves `working_set` bytes; sought once per process and size.
 
-    `seconds` is what each kernel of a probe may take.
+    At least three turns of each probe, and `seconds` more after each turn that found a higher rate: on a shared
+    machine, the first turns rarely reach the best.
     """
-    if device.startswith("cuda"):
-        from lossimpl.measure import cuda  # late, for it needs a GPU's libraries
+    search = Search(device, working_set)
+    search.go_on(seconds)
+    return search.found
 
-        return cuda.ceilings(working_set)
-    level = caches.level_of(working_set)
-    probes = [min(LARGEST, max(MIB, working_set // MIB * MIB))]
-    if level != caches.MEMORY:
-        probes.append(max(MIB, caches.sizes()["L3"] // 2))
-    rates = [probe(size, threads.fix(), seconds) for size in probes]
-    copy, read = (max(each) for each in zip(*rates, strict=True))
-    return Ceilings(device, copy, read, level, working_set, threads.fix())
+
+class Search:
+    """The ceilings of a device for a working set, found turn by turn, so that calls can be timed in between.
+
+    What this process found for a buffer of the same size counts too.
+    """
+
+    def __init__(self, device: str, working_set: int) -> None:
+        self.device, self.working_set = device, working_set
+        self.level = caches.level_of(working_set)
+        self.probes = [] if device.startswith("cuda") else [probe(size, threads.fix()) for size in self._sizes()]
+
+    def _sizes(self) -> list[int]:
+        size = min(LARGEST, max(MIB, self.working_set // MIB * MIB))
+        return [size] if self.level == caches.MEMORY else [size, max(MIB, caches.sizes()["L3"] // 2)]
+
+    def turn(self) -> None:
+        """One batch of each kernel on each buffer."""
+        for each in self.probes:
+            each.turn()
+
+    def go_on(self, seconds: float) -> None:
+        """Turns until none has found a higher rate for so long, unless this process has sought as long before."""
+        for each in self.probes:
+            each.go_on(seconds)
+
+    @property
+    def found(self) -> Ceilings:
+        """The best rates so far."""
+        if not self.probes:
+            from lossimpl.measure import cuda  # late, for it needs a GPU's libraries
+
+            return cuda.ceilings(self.working_set)
+        copy = max(each.rate(each.copies) for each in self.probes)
+        read = max(each.rate(each.reads) for each in self.probes)
+        return Ceilings(self.device, copy, max(copy, read), self.level, self.working_set, threads.fix())
 
 
 @cache
-def probe(size: int, thread_count: int, seconds: float) -> tuple[float, float]:
-    """(copy, read) in bytes per second over a buffer of `size` bytes. `thread_count` only keeps the results apart."""
+def probe(size: int, thread_count: int) -> Probe:
+    """The probe of this size in this process. `thread_count` only keeps the results apart."""
     del thread_count
-    import numpy
-    import torch
-
-    buffer = torch.ones(size // 4)
-    half = buffer.numel() // 2
-    source, target = buffer[:half], buffer[half : 2 * half]
-    alone, onto = source.numpy(), target.numpy()
-    first, second, third = buffer[: buffer.numel() // 3 * 3].chunk(3)
-    copies = (
-        lambda: target.copy_(source),
-        lambda: numpy.copyto(onto, alone),
-        lambda: torch.add(first, second, out=third),
-    )
-    reads = (lambda: torch.sum(buffer), lambda: torch.dot(source, target))
-    copy = max(best_rate(move, size, seconds) for move in copies)
-    return copy, max(copy, *(best_rate(move, size, seconds) for move in reads))
+    return Probe(size)
 
 
-def best_rate(move: Callable[[], object], size: int, seconds: float) -> float:
-    """Bytes per second of the fastest batch of `move()`, which moves `size` bytes.
+class Probe:
+    """The kernels that move a buffer of `size` bytes, with the seconds that the fastest batch of each took."""
 
-    At least three batches, and `seconds` more after each one that was faster by 2 percent: on a shared machine,
-    the first batches rarely reach its best rate.
-    """
-    number = max(1, ROUGHLY_A_BATCH // size)
-    fastest, batches = float("inf"), 0
-    move()
-    end = time.perf_counter() + seconds
-    while batches < 3 or time.perf_counter() < end:
+    def __init__(self, size: int) -> None:
+        import numpy
+        import torch
+
+        self.size = size
+        self.longest = 0.0  # seconds for which a higher rate has been sought
+        self.number = max(1, ROUGHLY_A_BATCH // size)
+        buffer = torch.ones(size // 4)
+        half = buffer.numel() // 2
+        source, target = buffer[:half], buffer[half : 2 * half]
+        alone, onto = source.numpy(), target.numpy()
+        first, second, third = buffer[: buffer.numel() // 3 * 3].chunk(3)
+        self.copies: dict[Callable[[], object], float] = dict.fromkeys(
+            (
+                lambda: target.copy_(source),
+                lambda: numpy.copyto(onto, alone),
+                lambda: torch.add(first, second, out=third),
+            ),
+            float("inf"),
+        )
+        self.reads: dict[Callable[[], object], float] = dict.fromkeys(
+            (lambda: torch.sum(buffer), lambda: torch.dot(source, target)), float("inf")
+        )
+
+    def turn(self) -> bool:
+        """One batch of each kernel; whether one of them was clearly faster than ever before."""
+        faster = False
+        for kernels in (self.copies, self.reads):
+            for move, fastest in kernels.items():
+                seconds = self._batch(move)
+                faster |= seconds < FASTER * fastest
+                kernels[move] = min(fastest, seconds)
+        return faster
+
+    def _batch(self, move: Callable[[], object]) -> float:
         started = time.perf_counter()
-        for _ in range(number):
+        for _ in range(self.number):
             move()
-        now = time.perf_counter()
-        if (now - started) / number < 0.98 * fastest:
-            end = now + seconds
-        fastest, batches = min(fastest, (now - started) / number), batches + 1
-    return size / fastest
+        return (time.perf_counter() - started) / self.number
+
+    def go_on(self, seconds: float) -> None:
+        """At least three turns, and more until none has been faster for so long; none if that was done before."""
+        if seconds <= self.longest:
+            return
+        self.longest = seconds
+        turns, end = 0, time.perf_counter() + seconds
+        while turns < 3 or time.perf_counter() < end:
+            if self.turn():
+                end = time.perf_counter() + seconds
+            turns += 1
+
+    def rate(self, kernels: dict[Callable[[], object], float]) -> float:
+        """Bytes per second of the fastest of the kernels."""
+        return self.size / min(kernels.values())

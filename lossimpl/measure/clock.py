@@ -6,12 +6,18 @@
 
 Every sample is kept, outliers too, and with them the reason why sampling stopped. The garbage collector rests
 meanwhile, as in `timeit`.
+
+Several calls that are to be compared take turns instead: each pass takes one sample of each, in a random order. What
+slows the machine for a tenth of a second slows all of them, and cancels in their ratios.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import pairwise
 from math import ceil
 
@@ -49,6 +55,84 @@ def time_calls(call: Call, device: str = "cpu", rule: Rule = DEFAULT_RULE, graph
         threads=torch.get_num_threads(),
         busy=watch.verdict(),
     )
+
+
+TOO_LONG = 5  # times as long as all samples of a call may take together
+
+
+@dataclass
+class Turns:
+    """The samples of one of several calls, spread evenly over `rule.max_samples` passes.
+
+    `samples` of `number` calls each take about `rule.max_seconds` together, and at least `rule.min_samples` are taken.
+    If one call takes `TOO_LONG` times `rule.max_seconds`, the call that warms up is the only sample.
+    """
+
+    call: Call
+    rule: Rule
+    warmup: float = 0.0
+    number: int = 1
+    wanted: int = 0
+    samples: list[float] = field(default_factory=list)
+
+    def warm_up(self) -> None:
+        """Call until steady, and plan the samples by how long a call takes."""
+        self.warmup, seconds = warm_up(self.call, self.rule)
+        if seconds > TOO_LONG * self.rule.max_seconds:
+            self.samples, self.warmup = [seconds], 0.0
+            return
+        seconds = max(seconds, 1e-9)  # a clock may not see a call that does nothing
+        self.number = max(1, int(self.rule.max_seconds / self.rule.max_samples / seconds))
+        fitting = round(self.rule.max_seconds / self.number / seconds)
+        self.wanted = min(self.rule.max_samples, max(self.rule.min_samples, fitting))
+
+    def sample(self, number_of_pass: int) -> None:
+        """Take a sample if this pass is one of those over which they are spread."""
+        passes = self.rule.max_samples
+        if (number_of_pass + 1) * self.wanted // passes > number_of_pass * self.wanted // passes:
+            self.samples.append(batch(self.call, self.number) / self.number)
+
+    def timing(self, busy: str) -> Timing:
+        """What was measured, while `busy` was going on."""
+        import torch
+
+        return Timing(
+            samples=tuple(self.samples),
+            number=self.number,
+            stop="sample-cap" if self.wanted == self.rule.max_samples else "time-cap",
+            precision=precision(self.samples),
+            warmup_seconds=self.warmup,
+            threads=torch.get_num_threads(),
+            busy=busy,
+        )
+
+
+def time_in_turns(turns: Mapping[str, Turns], order: random.Random) -> dict[str, Timing | Exception]:
+    """Time several calls in turns; what a call raises is its result.
+
+    >>> calls = {"short": lambda: sum(range(1000)), "long": lambda: sum(range(9000))}
+    >>> rule = Rule(max_seconds=0.05, max_samples=20)
+    >>> found = time_in_turns({name: Turns(call, rule) for name, call in calls.items()}, random.Random(0))
+    >>> [len(timing.samples) for timing in found.values()]
+    [20, 20]
+    """
+    watch, found, going = Watch(), dict[str, Timing | Exception](), dict(turns)
+
+    def attempt(name: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # whatever a plug-in raises; the other calls go on
+            found[name] = error
+            del going[name]
+
+    with garbage_collection_off():
+        for name in order.sample([*going], len(going)):
+            attempt(name, going[name].warm_up)
+        for number in range(max((one.rule.max_samples for one in turns.values()), default=0)):
+            for name in order.sample([*going], len(going)):
+                attempt(name, partial(going[name].sample, number))
+    busy = watch.verdict()
+    return {name: found[name] if name in found else one.timing(busy) for name, one in turns.items()}
 
 
 def warm_up(call: Call, rule: Rule) -> tuple[float, float]:

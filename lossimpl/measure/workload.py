@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lossimpl.measure import allocator
@@ -38,14 +39,23 @@ class Inputs:
 
 
 def inputs_of(loss: Loss, case: Case) -> Inputs:
-    """The seeded inputs of `case`; the differentiable ones ask for a gradient unless the mode is forward."""
+    """The seeded inputs of `case`; the differentiable ones ask for a gradient unless the mode is forward.
+
+    Cases that follow each other and differ in their mode only share the numbers, which take longer to draw than a call.
+    """
+    named = dict(drawn(replace(case, mode="step")))
+    tensors = tuple(named.pop(name).detach() for name in loss.tensors)
+    for name, tensor in zip(loss.tensors, tensors, strict=True):
+        tensor.requires_grad_(case.mode != "forward" and name in loss.differentiable)
+    return Inputs(tensors, named)
+
+
+@lru_cache(maxsize=1)
+def drawn(case: Case) -> dict[str, Any]:
+    """The tensors and options of a case by the name of the argument."""
     from lossimpl import inputs
 
-    named = inputs.make(case)
-    for name in loss.differentiable if case.mode != "forward" else ():
-        named[name].requires_grad_()
-    tensors = tuple(named.pop(name) for name in loss.tensors)
-    return Inputs(tensors, named)
+    return inputs.make(case)
 
 
 def prepare(function: Function, given: Inputs, mode: str) -> Callable[[], object]:

@@ -21,7 +21,7 @@ from reports.sweep.store import Store, measured, now, pack
 
 ROOT = Path(__file__).parents[2]
 EFFORTS: dict[Grid, Effort] = {
-    "quick": Effort(rounds=5, most=12, call_seconds=0.12, seconds=170),
+    "quick": Effort(rounds=5, most=12, call_seconds=0.08, seconds=170),
     "table": Effort(rounds=5, most=12, call_seconds=0.15, seconds=30 * 60),
     "full": Effort(rounds=5, most=8, call_seconds=0.3, seconds=6 * 3600),
 }

@@ -93,7 +93,7 @@ def quick_loss(loss: str, implementation: str, shape: str, dtype: str, device: s
     if shape != largest:
         return mode == "step" and implementation in ("torch", "native", "vectorized", *("naive",) * (shape == TINY))
     if implementation == EAGER:
-        return mode in ("step", "forward") and not has_torch(loss)
+        return mode == "step" and not has_torch(loss)
     return implementation in QUICK.get(mode, ()) or (
         mode == "step" and device == "cuda" and of_a_package(implementation)
     )

@@ -1,7 +1,8 @@
 """A session: each case measured in rounds that are spread over the whole session.
 
-First every case gets the rounds that its grid asks for, in a new random order each time. What time is left goes to
-cases whose rounds were disturbed, and then to those whose intervals are widest.
+The modes of a loss, a shape and a dtype have the same inputs, so one process measures a round of all of them, one after
+the other. First every case gets the rounds that its grid asks for, in a new random order each time.
+What time is left goes to cases whose rounds were disturbed, and then to those whose intervals are widest.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from reports.sweep.store import Store, key_of, measured
 
 CASE_SECONDS = 60.0  # for one process, and as much again per implementation, of which one may compile
 MOST_ERRORS = 2  # of an implementation, before it is no longer tried
+MODES = ("forward", "backward", "step", "graph", "reuse")  # `reuse` last: a process cannot undo it
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Runner(Protocol):
         """What went wrong, or the empty string."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Case:
     """The rows that one round measures together, by implementation, and what its rounds gave so far."""
 
@@ -55,6 +57,23 @@ class Case:
     found: dict[str, list[Measured]] = field(default_factory=dict)
     number: int = 0
     seconds: float = 0.0
+    asked: list[Row] = field(default_factory=list)  # those that the latest round measures
+
+    def begin(self, number: int) -> dict[str, Any]:
+        """Begin a round of the implementations that are still measured: what its process has to know."""
+        names = self.open()
+        self.number, self.asked = number, [self.rows[name] for name in names]
+        return {"mode": self.mode, "number": number, "implementations": names, "checked": self.checked()}
+
+    @property
+    def size(self) -> int:
+        """The number of records so far."""
+        return sum(map(len, self.found.values()))
+
+    @property
+    def mode(self) -> str:
+        """What is timed of the loss."""
+        return str(next(iter(self.rows.values())).params[-1])
 
     @property
     def words(self) -> str:
@@ -114,16 +133,14 @@ class Session:
         """All rounds, then the loaders, then further rounds while there is time and need; each case is reported."""
         started = wall.now()
         for number in range(1, self.effort.rounds + 1):
-            for case in random.Random(f"{self.session} {number}").sample(self.cases, len(self.cases)):
-                if case.number < number and case.open():
-                    self.round(runner, case, number)
-                    report(case)
+            groups = by_inputs(self.cases)
+            for cases in random.Random(f"{self.session} {number}").sample(groups, len(groups)):
+                self.round(runner, [case for case in cases if case.number < number and case.open()], number, report)
         for row in self.loaders:
             if str(row) not in self.measured_loaders:
                 runner.run(row, CASE_SECONDS)
         while wall.now() - started < self.effort.seconds and (needy := self.neediest()):
-            self.round(runner, needy, needy.number + 1)
-            report(needy)
+            self.round(runner, [needy], needy.number + 1, report)
 
     def neediest(self) -> Case | None:
         """The case that needs a further round most, of several the one with the fewest rounds."""
@@ -131,22 +148,34 @@ class Session:
         need, _, index = max(needed, default=(0.0, 0, 0))
         return self.cases[index] if need else None
 
-    def round(self, runner: Runner, case: Case, number: int) -> None:
-        """Measure one round of a case. What its process did not record, because it died, becomes an error."""
-        names = case.open()
-        case.number = number
-        seconds = self.effort.call_seconds
-        plan = {"number": number, "implementations": names, "checked": case.checked(), "seconds": seconds}
-        self.plan.write_text(json.dumps(plan))
-        before = {name: len(case.found.get(name, [])) for name in names}
+    def round(self, runner: Runner, cases: Sequence[Case], number: int, report: Callable[[Case], None]) -> None:
+        """Measure a round of cases in one process.
+
+        If it dies, the case that it was measuring becomes an error, and another process measures those after it.
+        """
+        while cases:
+            sizes = [case.size for case in cases]
+            problem = self._process(runner, cases, number)
+            missing = [case for case, size in zip(cases, sizes, strict=True) if case.size == size]
+            for row in missing[0].asked if missing else ():
+                self.store.append(row.failure(problem or "the process recorded nothing"))
+            self.collect()
+            for case in cases:
+                if case not in missing[1:]:
+                    report(case)
+            cases = missing[1:]
+
+    def _process(self, runner: Runner, cases: Sequence[Case], number: int) -> str:
+        """Measure cases in a process of their own; what went wrong, or the empty string."""
+        plan = [case.begin(number) for case in cases]
+        self.plan.write_text(json.dumps({"seconds": self.effort.call_seconds, "cases": plan}))
+        limit = CASE_SECONDS * sum(1 + len(case.asked) for case in cases)
         started = wall.now()
-        problem = runner.run(case.rows[names[0]], CASE_SECONDS * (1 + len(names)))
-        case.seconds = wall.now() - started
+        problem = runner.run(cases[0].asked[0], limit)
+        for case in cases:
+            case.seconds = (wall.now() - started) / len(cases)
         self.collect()
-        for name in names:
-            if len(case.found.get(name, [])) == before[name]:
-                self.store.append(case.rows[name].failure(problem or "the process recorded nothing"))
-        self.collect()
+        return problem
 
     def collect(self) -> None:
         """Take what has been recorded since the last time."""
@@ -167,4 +196,13 @@ def cases_of(rows: Sequence[Row]) -> list[Case]:
     for row in rows:
         if not row.measures_itself:
             found.setdefault((row.benchmark, *row.params[1:]), Case({})).rows[row.implementation] = row
+    return list(found.values())
+
+
+def by_inputs(cases: Sequence[Case]) -> list[list[Case]]:
+    """The cases in groups that differ in the mode only, in the order of `MODES`."""
+    found: dict[tuple[Any, ...], list[Case]] = {}
+    for case in sorted(cases, key=lambda case: MODES.index(case.mode)):
+        row = next(iter(case.rows.values()))
+        found.setdefault((row.benchmark, *row.params[1:-1]), []).append(case)
     return list(found.values())

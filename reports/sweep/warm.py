@@ -1,4 +1,4 @@
-"""Compile and build before measuring, in as many processes as there are cores.
+"""Compile and build before measuring, in as many processes as there are cores, unless an earlier session did.
 
 torch.compile takes seconds per graph, and the native kernels are built on first use; both cache their output on disk,
 so that rows only load it. Each row is run completely up to its clock, agreement included, since agreement is checked on
@@ -8,6 +8,7 @@ a shape of its own that needs its own graph.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -30,7 +31,9 @@ COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 def up(rows: Sequence[Row], root: Path, console: Console) -> None:
     """Compile and build for the rows, with a progress bar. A failure is reported by its row, later."""
-    wanted = to_compile(rows)
+    done = compiled_file(root)
+    known = set(done.read_text().splitlines()) if done.exists() else set()
+    wanted = [row for row in to_compile(rows) if row.words not in known]
     log = root / ".asv" / "warm.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text("")
@@ -41,12 +44,29 @@ def up(rows: Sequence[Row], root: Path, console: Console) -> None:
         ) as bar:
             task = bar.add_task("compiling", total=len(wanted))
             while any(process.poll() is None for process in processes):
-                done = log.read_text().splitlines()
-                bar.update(task, completed=len(done), description=f"compiled {done[-1]}" if done else "compiling")
+                lines = log.read_text().splitlines()
+                bar.update(task, completed=len(lines), description=f"compiled {lines[-1]}" if lines else "compiling")
                 wall.sleep(POLL_SECONDS)
             bar.update(task, completed=len(wanted), description="compiled")
     finally:
         stop(processes)
+        with done.open("a") as file:
+            file.write(log.read_text())
+
+
+def compiled_file(root: Path) -> Path:
+    """The list of the rows that were compiled for the present sources and torch, in the folder of torch's own cache.
+
+    Whoever empties that folder removes the list with it.
+    """
+    import torch
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    found = hashlib.sha256(torch.__version__.encode())
+    for path in sorted((root / "lossimpl").rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            found.update(path.read_bytes())
+    return Path(cache_dir()) / f"lossimpl-{found.hexdigest()[:16]}.txt"
 
 
 def to_compile(rows: Iterable[Row]) -> list[Row]:
@@ -103,8 +123,7 @@ def warm(loss: str, implementation: str, *params: str) -> None:
     from benchmarks.calls import case_of
     from lossimpl import rounds
 
-    with contextlib.suppress(Exception):
-        rounds.warm(case_of(loss, *params), implementation)
+    rounds.warm(case_of(loss, *params), implementation)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
@@ -67,12 +68,14 @@ class Machine:
         self.kept, self.plan, self.answer, self.log = kept, plan, answer, []
 
     def run(self, row, seconds):
-        plan = json.loads(self.plan.read_text())
-        self.log.append((str(row), plan["number"]))
         records = []
-        for implementation in plan["implementations"]:
-            asked = Row(row.benchmark, (implementation, *row.params[1:]))
-            records.append(self.answer(asked, plan["number"]))
+        for case in json.loads(self.plan.read_text())["cases"]:
+            self.log.append((str(Row(row.benchmark, (*row.params[:-1], case["mode"]))), case["number"]))
+            for implementation in case["implementations"]:
+                asked = Row(row.benchmark, (implementation, *row.params[1:-1], case["mode"]))
+                records.append(self.answer(asked, case["number"]))
+            if not all(records):
+                break
         with self.kept.side_car("rounds").open("a") as file:
             file.writelines(json.dumps(record) + "\n" for record in records if record)
         return "" if all(records) else "the process was killed"
@@ -144,6 +147,19 @@ def test_a_process_that_died_is_an_error_and_is_tried_twice(kept):
     assert (result.status, result.reason, len(machine.log)) == ("error", "the process was killed", 2)
 
 
+def test_modes_share_a_process_and_one_that_dies_costs_one_case(kept):
+    """Forward, step and kept memory in this order; the step kills its process, and another measures what follows."""
+    session, plan = session_of(kept, [row_of(mode=mode) for mode in ("reuse", "step", "forward")], rounds=1, most=1)
+    machine = Machine(kept, plan, lambda row, number: None if "step" in row.params else one_round(row, number))
+    session.run(machine, lambda case: None)
+    assert [name.split(", ")[-1] for name, _ in machine.log] == ["'forward')", "'step')", "'reuse')"]
+    assert {case.mode: case.results()[0].status for case in session.cases} == {
+        "reuse": "ok",
+        "step": "error",
+        "forward": "ok",
+    }
+
+
 def test_what_is_unavailable_is_asked_once(kept):
     """One round decides, and the others go on without it."""
 
@@ -165,7 +181,7 @@ def test_agreement_is_checked_in_the_first_round_only(kept):
     session, plan = session_of(kept, [row_of()])
 
     def answer(row, number):
-        plans.append(json.loads(plan.read_text())["checked"])
+        plans.append(json.loads(plan.read_text())["cases"][0]["checked"])
         return one_round(row, number)
 
     session.run(Machine(kept, plan, answer), lambda case: None)
@@ -349,6 +365,34 @@ def test_only_cuda_has_graphs():
     assert not any({"graph", "cpu"} <= set(q.params) for selected in rows.values() for q in selected)
     graphs = {q.params[:2] for q in rows["table"] if q.params[-1] == "graph" and q.stem == "cross_entropy"}
     assert graphs == set(itertools.product(["native", "torch", "compiled", "liger", "quack"], ["32x10", "256x1000"]))
+
+
+def test_what_an_earlier_session_compiled_is_not_compiled_again(tmp_path, monkeypatch):
+    """The second session compiles nothing; with other sources, another torch or an empty cache, it compiles again."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    started = []
+
+    def start(rows, root, log):
+        started.extend(rows)
+        log.write_text("".join(row.words + "\n" for row in rows))
+        return []
+
+    monkeypatch.setattr(warm, "start", start)
+    (tmp_path / "lossimpl").mkdir()
+    rows, console = [row_of(implementation="compiled")], Console(file=io.StringIO())
+    for _ in range(2):
+        warm.up(rows, tmp_path, console)
+    assert started == rows
+    (tmp_path / "lossimpl" / "changed.cpp").write_text("int changed;")
+    warm.up(rows, tmp_path, console)
+    assert started == 2 * rows
+    monkeypatch.setattr(torch, "__version__", "another")
+    warm.up(rows, tmp_path, console)
+    assert started == 3 * rows
+    for path in (tmp_path / "cache").iterdir():
+        path.unlink()
+    warm.up(rows, tmp_path, console)
+    assert started == 4 * rows
 
 
 def test_only_compiled_code_is_made_before_measuring():

@@ -74,13 +74,13 @@ def test_a_name_that_this_version_does_not_have_is_unavailable(rows):
 def test_a_round_measures_all_implementations_of_the_case(rows, plant, monkeypatch, tmp_path):
     """The plan names three, of which one does not exist: three records, and asv gets the samples of its own row."""
     plant(F.mse_loss)
-    plan = {"number": 3, "implementations": ["planted", "torch", "not there"], "checked": ["torch"], "seconds": 0.02}
+    case = {"mode": "step", "number": 3, "implementations": ["planted", "torch", "not there"], "checked": ["torch"]}
     path = tmp_path / "round.json"
-    path.write_text(json.dumps(plan))
+    path.write_text(json.dumps({"seconds": 0.02, "cases": [case]}))
     monkeypatch.setenv("LOSSIMPL_ROUND", str(path))
     result = common.track("mse_loss", *PARAMS)
     found = {row["implementation"]: row for row in rows.read()}
-    assert [found[name]["status"] for name in plan["implementations"]] == ["ok", "ok", "unavailable"]
+    assert [found[name]["status"] for name in case["implementations"]] == ["ok", "ok", "unavailable"]
     assert result["samples"] == found["planted"]["rounds"][0]["samples"]
     assert {found[name]["rounds"][0]["number"] for name in ("planted", "torch")} == {3}
     assert found["torch"]["agreement"] is None
