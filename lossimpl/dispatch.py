@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -45,6 +46,7 @@ def choose(name: str, *tensors: Tensor) -> Choice:
 
 
 FUNCTIONS: dict[tuple[str, str, str], Function] = {}  # a plain dict: torch.compile can look a function up in it
+RESOLVED: dict[tuple[str, str, str], str] = {}  # loss, implementation asked for, device type -> the one that serves
 REFUSED: dict[tuple[str, str], str] = {}  # loss and device type -> why there is no native function
 KNOWN: dict[str, tuple[tuple[Option, ...], Dtypes]] = {}  # for each loss: its options, the dtypes of its tensors
 
@@ -78,13 +80,24 @@ def fallback(name: str) -> str:
 @cache
 def warn_once(reason: str) -> None:
     """Warn that `auto` does without the fused kernels, the first time for each reason."""
-    warnings.warn(f"implementation='auto' runs without the fused kernels, many times slower: {reason}", stacklevel=5)
+    warnings.warn(f"implementation='auto' runs without the fused kernels, many times slower: {reason}", stacklevel=6)
 
 
 def resolved(name: str, implementation: str, device: str) -> str:
     """The name of the implementation to use, loaded; outside any trace, since loading may build."""
     if not isinstance(implementation, str):
         raise TypeError(f"implementation must be the name of one, got {described(implementation)}")
+    onnx = sys.modules.get("torch.onnx")
+    if onnx is not None and implementation in ("auto", "native") and onnx.is_in_onnx_export():
+        implementation = "vectorized"  # ONNX has no operators of ours
+    key = name, implementation, device
+    if key not in RESOLVED:
+        RESOLVED[key] = loaded(name, implementation, device)
+    return RESOLVED[key]
+
+
+def loaded(name: str, implementation: str, device: str) -> str:
+    """The name of the implementation, which is `native` or the fallback for `auto`, and now in FUNCTIONS."""
     if implementation == "auto":
         reason = native_refuses(name, device)
         implementation = "native" if reason is None else fallback(name)

@@ -66,12 +66,15 @@ def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str, dtype: 
 
 
 def each(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Apply `function` sample by sample along the first dimension and stack what it returns."""
+    """Apply `function` sample by sample along the first dimension and join what it returns.
+
+    A sample keeps its dimension: torch's tangents of tensors without dimensions are float64.
+    """
     first = tensors[0]
     if first.dim() == 0 or first.shape[0] == 0:
         return function(*tensors)
-    samples = zip(*(one.unbind(0) for one in tensors), strict=True)
-    return torch.stack([function(*sample) for sample in samples])
+    samples = zip(*(one.split(1) for one in tensors), strict=True)
+    return torch.cat([function(*sample) for sample in samples])
 
 
 def elementwise_traffic(tensors: int) -> Callable[[Case], int]:

@@ -149,7 +149,7 @@ def naive(
     rows = class_rows(input).to(compute_dtype(dtype))
     if has_probabilities(input, target):
         t = class_rows(target).to(compute_dtype(dtype))
-        loss = each(lambda x, t_x: probability_losses(x[None], t_x[None], weight, label_smoothing)[0], rows, t)
+        loss = each(lambda x, t_x: probability_losses(x, t_x, weight, label_smoothing), rows, t)
         return finish(loss, torch.ones_like(loss), reduction, rows_shape(input), dtype)
     one = [
         index_losses(x[None], y[None], weight, ignore_index, label_smoothing)

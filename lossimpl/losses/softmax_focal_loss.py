@@ -65,9 +65,10 @@ def row_losses(rows: Tensor, labels: Tensor, alpha: Alpha, gamma: float, ignore_
     safe_labels = torch.where(kept, labels, 0)
     d, s = split(torch.where(kept.unsqueeze(-1), rows, 0.0), safe_labels)
     surprise, factor = surprise_of(d, s), focus(d, s, gamma)
-    factor = torch.where(surprise.isinf(), factor.detach(), factor)  # p log p is 0 at p = 0, not 0 times infinity
-    product = row_alpha(alpha, safe_labels) * factor * surprise.masked_fill((factor == 0) & surprise.isinf(), 0.0)
-    return torch.where(kept, product, 0.0), kept.to(rows.dtype)
+    infinite = surprise.isinf()  # there only the surprise has a slope: p log p is 0 at p = 0, not 0 times infinity
+    beyond = factor.detach() * surprise.masked_fill(factor == 0, 0.0)
+    product = torch.where(infinite, beyond, factor * torch.where(infinite, 0.0, surprise))
+    return torch.where(kept, row_alpha(alpha, safe_labels) * product, 0.0), kept.to(rows.dtype)
 
 
 def oracle(

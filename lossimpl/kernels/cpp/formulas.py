@@ -84,19 +84,11 @@ def classes(
     return cross_entropies.vectorized(input, target, weight, ignore_index, REDUCTIONS[reduction], smoothing)
 
 
-def triplet(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    margin: float,
-    p: float,
-    eps: float,
-    swap: bool,
-    reduction: int,
-) -> Tensor:
-    """Triplet margin loss."""
+def triplet(*arguments: Any) -> Tensor:
+    """Triplet margin loss, from its operator's arguments: those of the loss, with the reduction as a number."""
+    anchor, positive, negative, *options, reduction = arguments
     require_tensors(anchor=anchor, positive=positive, negative=negative)
-    return triplets.vectorized(anchor, positive, negative, margin, p, eps, swap, REDUCTIONS[reduction])
+    return triplets.vectorized(anchor, positive, negative, *options, reduction=REDUCTIONS[reduction])
 
 
 def step(formula: Callable[..., Tensor], first: int, count: int, arguments: Sequence[Any]) -> tuple[Tensor, ...]:
