@@ -279,7 +279,7 @@ WAYS = (
     Way("make_fx", traced, records=True),
 )
 OTHERS = (
-    Way("linearize", linearize, narrow=True, sample=40),
+    Way("linearize", linearize, narrow=True, sample=24),
     Way("nested vmap", nested_vmap),
     Way("functionalize", functionalize),
     Second("hessian", hessian),

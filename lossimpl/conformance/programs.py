@@ -143,8 +143,8 @@ class ToOnnx(Way):
 
 
 PROGRAMS = (
-    Way("torch.jit.trace", jit_trace, records=True, sample=24),
-    Way("torch.fx", symbolic_trace, records=True, sample=60),
-    ToOnnx("torch.onnx.export", onnx_dynamo, forward_only=True, sample=8),
-    ToOnnx("torch.onnx.export(dynamo=False)", onnx_script, forward_only=True, sample=8),
+    Way("torch.jit.trace", jit_trace, records=True, sample=16),
+    Way("torch.fx", symbolic_trace, records=True, sample=40),
+    ToOnnx("torch.onnx.export", onnx_dynamo, forward_only=True, sample=4),
+    ToOnnx("torch.onnx.export(dynamo=False)", onnx_script, forward_only=True, sample=4),
 )

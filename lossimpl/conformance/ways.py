@@ -7,6 +7,7 @@ function keeps it in a plain call, but not this way: the rule is computed for ev
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +30,9 @@ from lossimpl.spec import Function, Loss
 
 IMPLEMENTATIONS = ("native", "vectorized", "naive")
 HEAVY = 1 << 13  # elements; the larger cases are about memory, not about the way of calling
+LONG = 1 << 8  # elements for `naive`, whose programs have a few operations per sample
 RANK = {"pass": 0, "fail": 1, "unavailable": 2, "error": 2}  # of torch's outcomes, the best first
+SAMPLES = {"compile": 100, "export": 160}  # cases per loss and implementation
 SHOWN = 5  # outcomes that a cell explains
 Asked = tuple[Check, str]  # a check and the dtype that it runs in
 
@@ -162,20 +165,22 @@ RUNS: dict[str, Callable[..., list[Result]]] = {
 }
 
 
-def cases(loss: Loss, name: str, dtypes: Sequence[str] = ()) -> list[Asked]:
-    """The light cases that one forward and one backward pass can decide, in the dtypes that this way serves."""
-    found = [(check, dtype) for check in checks(loss) if is_light(check) for dtype in check.dtypes]
-    way = KNOWN.get(name, ways.RECORDED)
+def cases(loss: Loss, name: str, dtypes: Sequence[str] = (), most: int = HEAVY) -> list[Asked]:
+    """The cases below `most` elements that one forward and backward pass decides, in the dtypes that a way serves."""
+    found = [(check, dtype) for check in checks(loss) if elements(check) < most for dtype in check.dtypes]
+    way = KNOWN.get(name) or replace(ways.RECORDED, sample=SAMPLES.get(name, 0))
     if name != "call":
         found = [(check, dtype) for check, dtype in found if way.applies(check) and way.serves(check, dtype)]
     found = [(check, dtype) for check, dtype in found if not dtypes or dtype in dtypes]
     return found[:: max(1, -(-len(found) // way.sample))] if way.sample else found
 
 
-def is_light(check: Check) -> bool:
-    """Whether a case has few elements."""
+def elements(check: Check) -> float:
+    """The size of a case's largest tensor."""
+    if check.slow:
+        return math.inf
     tensors = check.tensors(check.dtypes[0], "cpu").values()
-    return not check.slow and all(one.numel() < HEAVY for one in tensors if isinstance(one, Tensor))
+    return max((one.numel() for one in tensors if isinstance(one, Tensor)), default=0)
 
 
 def results(name: str, implementation: str, way: str, dtypes: Sequence[str] = ()) -> list[Result]:
@@ -183,7 +188,7 @@ def results(name: str, implementation: str, way: str, dtypes: Sequence[str] = ()
     import lossimpl
 
     loss = lossimpl.get(name)
-    asked = cases(loss, way, dtypes)
+    asked = cases(loss, way, dtypes, LONG if implementation == "naive" else HEAVY)
     rows = RUNS[way](loss, implementation, entry(name, implementation, "cpu"), asked)
     missed = [one for one, row in zip(asked, rows, strict=True) if row.status in ("fail", "error")]
     lost = lost_by_torch(loss, way, missed)

@@ -1,4 +1,4 @@
-"""The conformance table under transforms, tracing and export: numbers and errors of the plain call in every hard case."""
+"""The conformance table under transforms, tracing and export: each case keeps the plain call's numbers and errors."""
 
 from __future__ import annotations
 
