@@ -79,7 +79,8 @@ def jit_trace(
 ) -> Tensors:
     """Value and gradients of a program of `torch.jit.trace`."""
     module, given = module_of(function, tensors, options)
-    program = torch.jit.trace(module, tuple(given.values()), check_trace=False)
+    example = tuple(given.values())
+    program = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]  # torch's is untyped
     return _passes(program, given, names, use)
 
 
@@ -110,7 +111,7 @@ def onnx(function: Function, tensors: Tensors, options: Mapping[str, Any], dynam
     more: dict[str, Any] = {"verbose": False} if dynamo else {"opset_version": OPSET}
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        torch.onnx.export(module, tuple(given.values()), file, dynamo=dynamo, **more)
+        torch.onnx.export(module, tuple(given.values()), file, dynamo=dynamo, **more)  # type: ignore[arg-type]  # a file serves
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
     session = onnxruntime.InferenceSession(file.getvalue(), settings, providers=["CPUExecutionProvider"])

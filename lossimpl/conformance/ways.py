@@ -20,7 +20,7 @@ from lossimpl.adapters.torch_compiled import PLAIN
 from lossimpl.agreement import ways
 from lossimpl.agreement.cases import checks
 from lossimpl.agreement.check import Check
-from lossimpl.agreement.judge import Result, judged, run_check
+from lossimpl.agreement.judge import Result, judged, run_check, wanted
 from lossimpl.agreement.uses import Tensors
 from lossimpl.conformance import batches
 from lossimpl.conformance.isolation import Worker
@@ -108,7 +108,7 @@ class Recorder:
                 return {"value": self.build(one, [given])([given])[0]}
             inputs = batches.leaves_of(loss, given)
             value = self.build(one, [inputs])([inputs])[0]
-            return batches.use_of(check).differentiate(value, inputs, ways.wanted(loss, tensors))
+            return batches.use_of(check).differentiate(value, inputs, wanted(loss, tensors))
 
         return judged(loss, name, produce, ways.RECORDED.expects(check), dtype)
 

@@ -73,7 +73,7 @@ def each(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     first = tensors[0]
     if first.dim() == 0 or first.shape[0] == 0:
         return function(*tensors)
-    samples = zip(*(one.split(1) for one in tensors), strict=True)
+    samples = zip(*(torch.split(one, 1) for one in tensors), strict=True)
     return torch.cat([function(*sample) for sample in samples])
 
 

@@ -175,10 +175,11 @@ def is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
-def is_wild(check: Check, dtype: str) -> bool:
-    """Whether numbers overflow or are none: then the oracle's slopes are no rule, and zero times them is NaN."""
+def is_wild(loss: Loss, check: Check, dtype: str) -> bool:
+    """Whether numbers overflow, are NaN or cancel: then the oracle is no rule for a plain call."""
+    most = 100.0 if loss.name == "triplet_margin_loss" else 1e5  # a difference of distances
     reals = filter(is_real, check.tensors(dtype, "cpu").values())
-    return any(bool((~(one.abs() < 1e5)).any()) for one in reals)
+    return any(bool((~(one.abs() < most)).any()) for one in reals)
 
 
 def outcomes(seed: int) -> Iterator[tuple[str, Result, Result, bool]]:
@@ -188,7 +189,7 @@ def outcomes(seed: int) -> Iterator[tuple[str, Result, Result, bool]]:
         name = IMPLEMENTATIONS[seed % len(IMPLEMENTATIONS)]
         function = entry(loss.name, name, "cpu")
         plain = run_check(loss, name, function, check, dtype)
-        wild = is_wild(check, dtype)
+        wild = is_wild(loss, check, dtype)
         yield "call", plain, plain, wild
         for way in ways.WAYS:
             if way.serves(check, dtype) and (way.name != "make_fx" or seed % 6 < 2):  # slow: native and vectorized
@@ -198,7 +199,7 @@ def outcomes(seed: int) -> Iterator[tuple[str, Result, Result, bool]]:
 def main(seed: int, seconds: float) -> None:
     """Draw until the time is up."""
     warnings.simplefilter("ignore")
-    end, counts = time.monotonic() + seconds, Counter()
+    end, counts = time.monotonic() + seconds, Counter[tuple[str, str]]()
     while time.monotonic() < end:
         for way, result, plain, wild in outcomes(seed):
             counts[way, result.status] += 1

@@ -18,7 +18,6 @@ from lossimpl.kernels.contract import module_of
 from lossimpl.kernels.cpp import has_kernels
 from lossimpl.losses import cross_entropy as cross_entropies
 from lossimpl.losses import softmax_focal_loss as focal_losses
-from lossimpl.losses import triplet_margin_loss as triplets
 from lossimpl.losses._checks import require_tensors, require_unit_interval
 from lossimpl.losses._classes import check_class_shapes, check_class_weight, check_labels
 from lossimpl.operators import LOSSES, NAMES
@@ -86,9 +85,11 @@ def classes(
 
 def triplet(*arguments: Any) -> Tensor:
     """Triplet margin loss, from its operator's arguments: those of the loss, with the reduction as a number."""
-    anchor, positive, negative, *options, reduction = arguments
-    require_tensors(anchor=anchor, positive=positive, negative=negative)
-    return triplets.vectorized(anchor, positive, negative, *options, reduction=REDUCTIONS[reduction])
+    *given, reduction = arguments
+    module = module_of("triplet_margin_loss")
+    require_tensors(**dict(zip(module.LOSS.tensors, given, strict=False)))
+    result: Tensor = module.vectorized(*given, REDUCTIONS[reduction])
+    return result
 
 
 def step(formula: Callable[..., Tensor], first: int, count: int, arguments: Sequence[Any]) -> tuple[Tensor, ...]:
