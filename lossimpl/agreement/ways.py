@@ -276,12 +276,12 @@ WAYS = (
     Way("func.grad", func_grad),
     Way("jvp", jvp, narrow=True),
     Way("vmap", vmap),
-    Way("make_fx", traced, records=True),
+    Way("make_fx", traced, records=True, sample=100),
 )
 OTHERS = (
     Way("linearize", linearize, narrow=True, sample=24),
-    Way("nested vmap", nested_vmap),
-    Way("functionalize", functionalize),
+    Way("nested vmap", nested_vmap, sample=100),
+    Way("functionalize", functionalize, sample=100),
     Second("hessian", hessian),
 )
 

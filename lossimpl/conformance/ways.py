@@ -32,7 +32,7 @@ IMPLEMENTATIONS = ("native", "vectorized", "naive")
 HEAVY = 1 << 13  # elements; the larger cases are about memory, not about the way of calling
 LONG = 1 << 8  # elements for `naive`, whose programs have a few operations per sample
 RANK = {"pass": 0, "fail": 1, "unavailable": 2, "error": 2}  # of torch's outcomes, the best first
-SAMPLES = {"compile": 100, "export": 160}  # cases per loss and implementation
+SAMPLES = {"compile": 60, "export": 100}  # cases per loss and implementation
 SHOWN = 5  # outcomes that a cell explains
 Asked = tuple[Check, str]  # a check and the dtype that it runs in
 

@@ -47,7 +47,7 @@ from lossimpl.losses._classes import (
     rows_shape,
     surprise,
 )
-from lossimpl.losses._common import compute_dtype, each, promote
+from lossimpl.losses._common import compute_dtype, each, promote, require_fixed
 from lossimpl.losses._makers import class_makers
 from lossimpl.spec import OVER_CLASSES, Loss
 
@@ -151,6 +151,7 @@ def naive(
         t = class_rows(target).to(compute_dtype(dtype))
         loss = each(lambda x, t_x: probability_losses(x, t_x, weight, label_smoothing), rows, t)
         return finish(loss, torch.ones_like(loss), reduction, rows_shape(input), dtype)
+    require_fixed(rows.shape[0])
     one = [
         index_losses(x[None], y[None], weight, ignore_index, label_smoothing)
         for x, y in zip(rows, target.reshape(-1).long(), strict=True)

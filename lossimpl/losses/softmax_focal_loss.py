@@ -32,7 +32,7 @@ from lossimpl.losses._classes import (
     split,
     surprise_of,
 )
-from lossimpl.losses._common import compute_dtype
+from lossimpl.losses._common import compute_dtype, require_fixed
 from lossimpl.losses._makers import class_makers
 from lossimpl.losses.cross_entropy import finish
 from lossimpl.spec import OVER_CLASSES, Loss
@@ -105,6 +105,7 @@ def naive(
 ) -> Tensor:
     """Row by row."""
     rows, labels = class_rows(input).to(compute_dtype(input.dtype)), target.reshape(-1).long()
+    require_fixed(rows.shape[0])
     one = [row_losses(x[None], y[None], alpha, gamma, ignore_index) for x, y in zip(rows, labels, strict=True)]
     loss = torch.cat([loss for loss, _ in one]) if one else rows.sum(-1)
     share = torch.cat([share for _, share in one]) if one else rows.sum(-1)
