@@ -88,12 +88,18 @@ def resolved(name: str, implementation: str, device: str) -> str:
     if not isinstance(implementation, str):
         raise TypeError(f"implementation must be the name of one, got {described(implementation)}")
     onnx = sys.modules.get("torch.onnx")
-    if onnx is not None and implementation in ("auto", "native") and onnx.is_in_onnx_export():
-        implementation = "vectorized"  # ONNX has no operators of ours
+    if onnx is not None and onnx.is_in_onnx_export():
+        implementation = exportable(implementation)
     key = name, implementation, device
     if key not in RESOLVED:
         RESOLVED[key] = loaded(name, implementation, device)
     return RESOLVED[key]
+
+
+def exportable(implementation: str) -> str:
+    """What is exported to ONNX: it has none of our operators, but a Sinh, which torch's legacy exporter does not know."""
+    torch.onnx.register_custom_op_symbolic("aten::sinh", lambda graph, x: graph.op("Sinh", x), 9)
+    return "vectorized" if implementation in ("auto", "native") else implementation
 
 
 def loaded(name: str, implementation: str, device: str) -> str:
@@ -151,10 +157,10 @@ def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     device = first.device.type if isinstance(first, Tensor) else "cpu"
     chosen = resolved(name, implementation, device)
     options, dtypes = KNOWN[name]
-    arguments = plain(options, arguments)
     if not isinstance(first, Tensor) and (stand_ins := overriding(arguments)):
         result: Tensor = handle_torch_function(call, stand_ins, name, implementation, *arguments)
         return result
+    arguments = plain(options, arguments)
     if (device in registry.KERNELS or torch.amp.is_autocast_available(device)) and torch.is_autocast_enabled(device):
         arguments = tuple(map(widened, arguments))
     if chosen == "native":

@@ -77,7 +77,8 @@ def index_losses(
 def probability_losses(rows: Tensor, target: Tensor, weight: Tensor | None, label_smoothing: float) -> Tensor:
     """Loss of every row: (n) from rows and probabilities (n, C)."""
     if label_smoothing > 0:
-        target = target * (1 - label_smoothing) + label_smoothing / rows.shape[-1]
+        each_class = rows.new_full((), label_smoothing) / rows.shape[-1]  # torch.jit.trace would divide in float32
+        target = target * (1 - label_smoothing) + each_class
     log_p = log_softmax(rows)
     impossible = (target == 0) & log_p.isinf()
     weighted = target if weight is None else target * weight

@@ -39,7 +39,8 @@ NOTE = (
     "apply: the value and gradients, or the error, of the plain call. A case does not apply where torch's own function "
     "keeps it in a plain call and loses it this way. Tangents are compared in float32 and float64, since rounding them "
     "to half precision before they are multiplied costs digits; ONNX programs compute the value alone, in float32. "
-    "`torch.compile` stops before it generates code here: the row of `compiled` on the conformance pages has that."
+    "`torch.compile` stops before it generates code here: the column of `compiled` on the conformance pages has that. "
+    "Ways that take seconds per case run an evenly spaced sample of the cases, so their counts are smaller."
 )
 
 
@@ -90,7 +91,7 @@ def _table(implementation: str, found: list[Record]) -> Table:
     rows = [
         [Cell(WAYS.get(way, way)), *(_cell(cells.get(loss)) for loss in losses)] for way, cells in by_way(own).items()
     ]
-    return Table(implementation, (("Way of calling", ""), *((loss, "") for loss in losses)), rows)
+    return Table(implementation, (("Way of calling", ""), *((loss.replace("_", " "), loss) for loss in losses)), rows)
 
 
 def _cell(row: Record | None) -> Cell:
