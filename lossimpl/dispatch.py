@@ -98,7 +98,8 @@ def resolved(name: str, implementation: str, device: str) -> str:
 
 def exportable(implementation: str) -> str:
     """What is exported to ONNX: none of our operators, but a Sinh, which torch's legacy exporter does not know."""
-    torch.onnx.register_custom_op_symbolic("aten::sinh", lambda graph, x: graph.op("Sinh", x), 9)
+    teach = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]  # torch documents it
+    teach("aten::sinh", lambda graph, x: graph.op("Sinh", x), 9)
     return "vectorized" if implementation in ("auto", "native") else implementation
 
 

@@ -59,9 +59,10 @@ def invalid_value(tensor: Tensor, valid: Callable[[Tensor], Tensor], rule: str) 
 
 
 def is_recorded(tensor: Tensor) -> bool:
-    """Whether the operations of a tensor without values are recorded in a graph, on a device where a check is cheap."""
+    """Whether operations are recorded in a graph that can check values, on a device where that is cheap."""
     fake = sys.modules.get("torch._subclasses.fake_tensor")
-    return fake is not None and isinstance(tensor, fake.FakeTensor) and tensor.device.type == "cpu"
+    traced = torch._C._get_tracing_state() is not None and not torch.onnx.is_in_onnx_export()
+    return tensor.device.type == "cpu" and (traced or (fake is not None and isinstance(tensor, fake.FakeTensor)))
 
 
 def without_modes() -> AbstractContextManager[object]:

@@ -68,20 +68,28 @@ def test_onnx_programs_compute_the_value(name: str, implementation: str, way: st
     assert (row.status, row.reason) == ("pass", "")
 
 
-def test_a_wrong_transform_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_transform_is_seen() -> None:
     """The comparison can fail: a way that doubles the gradients keeps no case with one."""
 
     def doubled(*arguments: object) -> dict[str, torch.Tensor]:
         found = ways.create_graph(*arguments)  # type: ignore[arg-type]  # passed through
         return {name: one * 2 if name.startswith("gradient") else one for name, one in found.items()}
 
-    wrong = replace(ways.WAYS[0], produce=doubled)
-    monkeypatch.setitem(table.RUNS, wrong.name, table.case_by_case(wrong))
-    assert len(broken("mse_loss", "vectorized", wrong.name, ("float32",))) > 30
+    loss, wrong = lossimpl.get("mse_loss"), replace(ways.WAYS[0], produce=doubled)
+    asked = table.cases(loss, wrong.name, ("float32",))
+    rows = table.case_by_case(wrong)(loss, "vectorized", entry("mse_loss", "vectorized", "cpu"), asked)
+    assert sum(row.status == "fail" for row in rows) > 30
 
 
-def test_a_case_that_torch_loses_is_not_applicable() -> None:
-    """Computed, not listed: torch has no forward-mode derivative of binary cross entropy's target at 0 and 1."""
+def test_what_torch_loses_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case is not applicable where torch keeps it plainly and loses it this way, here because the way is broken."""
+
+    def broken_way(*arguments: object) -> dict[str, torch.Tensor]:
+        raise RuntimeError("no such transform")
+
     loss = lossimpl.get("mse_loss")
-    check, dtype = table.cases(loss, "jvp", ("float32",))[0]
-    assert table.lost_by_torch(loss, "jvp", [(check, dtype)]) == set()
+    one = table.cases(loss, "jvp", ("float32",))[0]
+    assert table.lost_by_torch(loss, "jvp", [one]) == set()
+    broken = replace(table.KNOWN["jvp"], produce=broken_way)
+    monkeypatch.setitem(table.RUNS, "jvp", table.case_by_case(broken))
+    assert table.lost_by_torch(loss, "jvp", [one]) == {one}
