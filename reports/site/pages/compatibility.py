@@ -38,8 +38,8 @@ NOTE = (
     "A cell counts the hard cases of the conformance table that hold when the loss is called this way, of those that "
     "apply: the value and gradients, or the error, of the plain call. A case does not apply where torch's own function "
     "keeps it in a plain call and loses it this way. Tangents are compared in float32 and float64, since rounding them "
-    "to half precision before they are multiplied costs digits; ONNX programs compute the value alone, in float32, and ONNX has no "
-    "log1p, so the digits of tiny losses are not asked for. "
+    "to half precision before they are multiplied costs digits. ONNX programs compute the value alone, in float32, "
+    "and ONNX has no log1p, so the digits of tiny losses are not asked for. "
     "`torch.compile` stops before it generates code here: the column of `compiled` on the conformance pages has that. "
     "Ways that take seconds per case run an evenly spaced sample of the cases, so their counts are smaller."
 )
