@@ -108,11 +108,10 @@ def check_labels(input: Tensor, target: Tensor, ignore_index: int) -> None:
             "torch.uint8, and class probabilities must be floating point and have input's shape"
         )
     classes = input.shape[class_dim(input)]
-    worst = invalid_value(target, lambda one: labels_are_valid(one.long(), classes, ignore_index))
+    rule = f"target must lie in 0..{classes - 1} or be ignore_index={ignore_index}"
+    worst = invalid_value(target, lambda one: labels_are_valid(one.long(), classes, ignore_index), rule)
     if worst is not None:
-        raise IndexError(
-            f"Target {worst} is out of bounds: target must lie in 0..{classes - 1} or be ignore_index={ignore_index}"
-        )
+        raise IndexError(f"Target {worst} is out of bounds: {rule}")
 
 
 def labels_are_valid(labels: Tensor, classes: int, ignore_index: int) -> Tensor:

@@ -53,7 +53,7 @@ from lossimpl.losses._classes import (
     surprise,
     without_classes,
 )
-from lossimpl.losses._common import compute_dtype, each, promote
+from lossimpl.losses._common import compute_dtype, each, promote, require_fixed
 from lossimpl.losses._makers import class_makers
 from lossimpl.spec import OVER_CLASSES, Loss
 
@@ -96,7 +96,8 @@ def index_losses(
 def probability_losses(rows: Tensor, target: Tensor, weight: Tensor | None, label_smoothing: float) -> Tensor:
     """Loss of every row: (n) from rows and probabilities (n, C)."""
     if label_smoothing > 0:
-        target = target * (1 - label_smoothing) + label_smoothing / rows.shape[-1]
+        each_class = rows.new_full((), label_smoothing) / rows.shape[-1]  # torch.jit.trace would divide in float32
+        target = target * (1 - label_smoothing) + each_class
     log_p = log_softmax(rows)
     impossible = (target == 0) & log_p.isinf()
     weighted = target if weight is None else target * weight
@@ -181,8 +182,9 @@ def naive(
     rows = class_rows(input).to(compute_dtype(dtype))
     if has_probabilities(input, target):
         t = class_rows(target).to(compute_dtype(dtype))
-        loss = each(lambda x, t_x: probability_losses(x[None], t_x[None], weight, label_smoothing)[0], rows, t)
+        loss = each(lambda x, t_x: probability_losses(x, t_x, weight, label_smoothing), rows, t)
         return finish(loss, torch.ones_like(loss), reduction, rows_shape(input), dtype)
+    require_fixed(rows.shape[0])
     one = [
         index_losses(x[None], y[None], weight, ignore_index, label_smoothing)
         for x, y in zip(rows, target.reshape(-1).long(), strict=True)

@@ -43,7 +43,7 @@ from lossimpl.losses._classes import (
     surprise_of,
     without_classes,
 )
-from lossimpl.losses._common import compute_dtype
+from lossimpl.losses._common import compute_dtype, require_fixed
 from lossimpl.losses._makers import class_makers
 from lossimpl.losses.cross_entropy import finish
 from lossimpl.spec import OVER_CLASSES, Loss
@@ -81,9 +81,10 @@ def row_losses(rows: Tensor, labels: Tensor, alpha: Alpha, gamma: float, ignore_
     safe_labels = torch.where(kept, labels, 0)
     d, s = split(torch.where(kept.unsqueeze(-1), rows, 0.0), safe_labels)
     surprise, factor = surprise_of(d, s), focus(d, s, gamma)
-    factor = torch.where(surprise.isinf(), factor.detach(), factor)  # p log p is 0 at p = 0, not 0 times infinity
-    product = row_alpha(alpha, safe_labels) * factor * surprise.masked_fill((factor == 0) & surprise.isinf(), 0.0)
-    return torch.where(kept, product, 0.0), kept.to(rows.dtype)
+    infinite = surprise.isinf()  # there only the surprise has a slope: p log p is 0 at p = 0, not 0 times infinity
+    beyond = factor.detach() * surprise.masked_fill(factor == 0, 0.0)
+    product = torch.where(infinite, beyond, factor * torch.where(infinite, 0.0, surprise))
+    return torch.where(kept, row_alpha(alpha, safe_labels) * product, 0.0), kept.to(rows.dtype)
 
 
 def oracle(
@@ -122,6 +123,7 @@ def naive(
     if input.shape[class_dim(input)] == 0:
         return without_classes(input, reduction, input.dtype)
     rows, labels = class_rows(input).to(compute_dtype(input.dtype)), target.reshape(-1).long()
+    require_fixed(rows.shape[0])
     one = [row_losses(x[None], y[None], alpha, gamma, ignore_index) for x, y in zip(rows, labels, strict=True)]
     loss = torch.cat([loss for loss, _ in one]) if one else rows.sum(-1)
     share = torch.cat([share for _, share in one]) if one else rows.sum(-1)

@@ -19,6 +19,7 @@ from reports.site.material import Material, gather
 from reports.site.pages import (
     agreement,
     ceilings,
+    compatibility,
     conformance,
     environment,
     gate,
@@ -32,13 +33,17 @@ from reports.site.pages import (
 from reports.site.view import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
-BUILDERS = (index, loss, native, ceilings, agreement, conformance, loading, history, reproducibility, environment, gate)
+BUILDERS = (
+    index, loss, native, ceilings, agreement, conformance, compatibility, loading, history, reproducibility,
+    environment, gate,
+)  # fmt: skip
 NAVIGATION = (
     ("index.html", "Overview"),
     ("native.html", "Native"),
     ("ceilings.html", "Ceilings"),
     ("agreement.html", "Agreement"),
     ("conformance.html", "Conformance"),
+    ("compatibility.html", "Compatibility"),
     ("loading.html", "Loading"),
     ("history.html", "History"),
     ("reproducibility.html", "Reproducibility"),

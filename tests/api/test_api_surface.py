@@ -64,7 +64,8 @@ def test_named_implementation_that_cannot_serve_raises_unavailable():
 
 def test_auto_falls_back_where_native_does_not_serve(monkeypatch):
     """Without native, auto takes torch, else the tensor expression, choose says why, and a warning does, once."""
-    monkeypatch.setattr(dispatch, "FUNCTIONS", {})
+    for kept in ("FUNCTIONS", "RESOLVED"):
+        monkeypatch.setattr(dispatch, kept, {})
     monkeypatch.setattr(dispatch, "REFUSED", {})
     dispatch.warn_once.cache_clear()
     for name in ("mse_loss", "log_cosh_loss"):
