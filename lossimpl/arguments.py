@@ -18,6 +18,7 @@ from lossimpl.spec import Function, Loss
 FLOATING = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
 COUNTED = FLOATING | {torch.int64}
 LARGEST = 2**63 - 1
+PLAIN = frozenset({str, int, float, bool, type(None)})  # no tensors: `isinstance` asks torch about each of them
 WORDS = {float: "a number", int: "a whole number", bool: "True or False"}
 
 Option = tuple[int, str, tuple[type, ...]]  # position, name, accepted types, the target type first
@@ -128,10 +129,9 @@ def supported(dtypes: Dtypes, arguments: tuple[Any, ...]) -> bool:
         if getattr(one, "dtype", None) not in allowed:
             return False
     for one in arguments[len(dtypes) :]:
-        if isinstance(one, Tensor):
-            if one.requires_grad or one.dtype is torch.bool:
-                return False
-        elif isinstance(one, bytes):
+        if type(one) in PLAIN:
+            continue
+        if isinstance(one, bytes) or (isinstance(one, Tensor) and (one.requires_grad or one.dtype is torch.bool)):
             return False
     return True
 
