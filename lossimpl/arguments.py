@@ -18,6 +18,7 @@ from lossimpl.spec import Function, Loss
 FLOATING = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
 COUNTED = FLOATING | {torch.int64}
 LARGEST = 2**63 - 1
+PLAIN = frozenset({str, int, float, bool, type(None)})  # no tensors: `isinstance` asks torch about each of them
 WORDS = {float: "a number", int: "a whole number", bool: "True or False"}
 
 Option = tuple[int, str, tuple[type, ...]]  # position, name, accepted types, the target type first
@@ -64,6 +65,18 @@ def number(name: str, value: Any, types: tuple[type, ...]) -> Any:
     if isinstance(found, int) and not -LARGEST - 1 <= found <= LARGEST:
         raise ValueError(f"{name} must lie in -2^63..2^63 - 1, got {value}")
     return found
+
+
+def require_flags(**values: Any) -> None:
+    """Raise TypeError unless each value is a truth value or None; torch takes any object, a reduction's name too.
+
+    >>> require_flags(size_average="sum")
+    Traceback (most recent call last):
+    TypeError: size_average must be True, False or None, got 'sum' (str): give what follows by name
+    """
+    for name, value in values.items():
+        if not (value is None or isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1))):
+            raise TypeError(f"{name} must be True, False or None, got {described(value)}: give what follows by name")
 
 
 def as_float(name: str, value: float) -> float:
@@ -116,10 +129,9 @@ def supported(dtypes: Dtypes, arguments: tuple[Any, ...]) -> bool:
         if getattr(one, "dtype", None) not in allowed:
             return False
     for one in arguments[len(dtypes) :]:
-        if isinstance(one, Tensor):
-            if one.requires_grad or one.dtype is torch.bool:
-                return False
-        elif isinstance(one, bytes):
+        if type(one) in PLAIN:
+            continue
+        if isinstance(one, bytes) or (isinstance(one, Tensor) and (one.requires_grad or one.dtype is torch.bool)):
             return False
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function
 
-from lossimpl import registry
+from lossimpl import distributed, registry
 from lossimpl.arguments import Dtypes, Option, described, options_of, plain, supported, supported_dtypes
+from lossimpl.distributed import is_distributed
 from lossimpl.spec import Function, Unavailable
 
 
@@ -45,6 +47,7 @@ def choose(name: str, *tensors: Tensor) -> Choice:
 
 
 FUNCTIONS: dict[tuple[str, str, str], Function] = {}  # a plain dict: torch.compile can look a function up in it
+RESOLVED: dict[tuple[str, str, str], str] = {}  # loss, implementation asked for, device type -> the one that serves
 REFUSED: dict[tuple[str, str], str] = {}  # loss and device type -> why there is no native function
 KNOWN: dict[str, tuple[tuple[Option, ...], Dtypes]] = {}  # for each loss: its options, the dtypes of its tensors
 
@@ -78,13 +81,31 @@ def fallback(name: str) -> str:
 @cache
 def warn_once(reason: str) -> None:
     """Warn that `auto` does without the fused kernels, the first time for each reason."""
-    warnings.warn(f"implementation='auto' runs without the fused kernels, many times slower: {reason}", stacklevel=5)
+    warnings.warn(f"implementation='auto' runs without the fused kernels, many times slower: {reason}", stacklevel=6)
 
 
 def resolved(name: str, implementation: str, device: str) -> str:
     """The name of the implementation to use, loaded; outside any trace, since loading may build."""
     if not isinstance(implementation, str):
         raise TypeError(f"implementation must be the name of one, got {described(implementation)}")
+    onnx = sys.modules.get("torch.onnx")
+    if onnx is not None and onnx.is_in_onnx_export():
+        implementation = exportable(implementation)
+    key = name, implementation, device
+    if key not in RESOLVED:
+        RESOLVED[key] = loaded(name, implementation, device)
+    return RESOLVED[key]
+
+
+def exportable(implementation: str) -> str:
+    """What is exported to ONNX: none of our operators, but a Sinh, which torch's legacy exporter does not know."""
+    teach = torch.onnx.register_custom_op_symbolic  # type: ignore[attr-defined]  # torch documents it
+    teach("aten::sinh", lambda graph, x: graph.op("Sinh", x), 9)
+    return "vectorized" if implementation in ("auto", "native") else implementation
+
+
+def loaded(name: str, implementation: str, device: str) -> str:
+    """The name of the implementation, which is `native` or the fallback for `auto`, and now in FUNCTIONS."""
     if implementation == "auto":
         reason = native_refuses(name, device)
         implementation = "native" if reason is None else fallback(name)
@@ -138,10 +159,10 @@ def call(name: str, implementation: str, *arguments: Any) -> Tensor:
     device = first.device.type if isinstance(first, Tensor) else "cpu"
     chosen = resolved(name, implementation, device)
     options, dtypes = KNOWN[name]
-    arguments = plain(options, arguments)
     if not isinstance(first, Tensor) and (stand_ins := overriding(arguments)):
         result: Tensor = handle_torch_function(call, stand_ins, name, implementation, *arguments)
         return result
+    arguments = plain(options, arguments)
     if (device in registry.KERNELS or torch.amp.is_autocast_available(device)) and torch.is_autocast_enabled(device):
         arguments = tuple(map(widened, arguments))
     if chosen == "native":
@@ -156,5 +177,8 @@ def call(name: str, implementation: str, *arguments: Any) -> Tensor:
         chosen = fallback(name)
     else:
         registry.get(name).check(*arguments)
-    result = FUNCTIONS[name, chosen, device](*arguments)
+    function = FUNCTIONS[name, chosen, device]
+    if not torch.compiler.is_compiling() and any(map(is_distributed, arguments)):
+        function = distributed.function(name, implementation, function)
+    result = function(*arguments)
     return result

@@ -2,7 +2,8 @@
 
 Every function takes torch's arguments and one keyword more: `implementation` is "auto" (the fused native kernel where
 it serves these tensors, torch's own or the tensor expression where it does not) or the name of one implementation. A
-named one that cannot serve raises `Unavailable` with the reason; nothing falls back silently.
+named one that cannot serve raises `Unavailable` with the reason; nothing falls back silently. `size_average` and
+`reduce` are torch's, deprecated there for `reduction`, which they override; they stand at torch's positions.
 
 All floating-point types are served; float16 and bfloat16 are computed in float32 and rounded once. The loss has no
 unit; it is a tensor of input's type, reduced to a scalar unless `reduction` is "none".
@@ -15,7 +16,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn._reduction import legacy_get_string
 
+from lossimpl.arguments import require_flags
 from lossimpl.dispatch import call
 from lossimpl.spec import Name, Reduction
 
@@ -34,11 +37,23 @@ def warn_of_broadcast(input: Any, target: Any) -> None:
         )
 
 
+def deprecated(size_average: bool | None, reduce: bool | None) -> Any:
+    """The reduction that torch's deprecated arguments ask for, with torch's warning; a compiler cannot warn."""
+    require_flags(size_average=size_average, reduce=reduce)
+    if not torch.compiler.is_compiling():
+        return legacy_get_string(size_average, reduce)
+    if reduce is not None and not reduce:
+        return "none"
+    return "mean" if size_average is None or size_average else "sum"
+
+
 def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
     *,
@@ -61,6 +76,8 @@ def cross_entropy(
     >>> cross_entropy(logits, torch.tensor([0, 1]), implementation="torch")
     tensor(0.1672)
     """
+    if size_average is not None or reduce is not None:
+        reduction = deprecated(size_average, reduce)
     return call("cross_entropy", implementation, input, target, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -68,6 +85,8 @@ def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: Reduction = "mean",
     *,
     implementation: Name = "auto",
@@ -87,6 +106,8 @@ def binary_cross_entropy(
     >>> binary_cross_entropy(torch.tensor([0.9, 0.2]), torch.tensor([1.0, 0.0]), implementation="torch")
     tensor(0.1643)
     """
+    if size_average is not None or reduce is not None:
+        reduction = deprecated(size_average, reduce)
     return call("binary_cross_entropy", implementation, input, target, weight, reduction)
 
 
@@ -94,6 +115,8 @@ def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: Reduction = "mean",
     pos_weight: Tensor | None = None,
     *,
@@ -114,6 +137,8 @@ def binary_cross_entropy_with_logits(
     ...                                  implementation="torch")
     tensor([  0.6931, 120.0000])
     """
+    if size_average is not None or reduce is not None:
+        reduction = deprecated(size_average, reduce)
     return call("binary_cross_entropy_with_logits", implementation, input, target, weight, reduction, pos_weight)
 
 
@@ -174,6 +199,8 @@ def softmax_focal_loss(
 def l1_loss(
     input: Tensor,
     target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: Reduction = "mean",
     weight: Tensor | None = None,
     *,
@@ -193,6 +220,8 @@ def l1_loss(
     >>> l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]), implementation="torch")
     tensor(1.5000)
     """
+    if size_average is not None or reduce is not None:
+        reduction = deprecated(size_average, reduce)
     warn_of_broadcast(input, target)
     return call("l1_loss", implementation, input, target, reduction, weight)
 
@@ -200,6 +229,8 @@ def l1_loss(
 def mse_loss(
     input: Tensor,
     target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: Reduction = "mean",
     weight: Tensor | None = None,
     *,
@@ -219,6 +250,8 @@ def mse_loss(
     >>> mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]), implementation="torch")
     tensor(2.5000)
     """
+    if size_average is not None or reduce is not None:
+        reduction = deprecated(size_average, reduce)
     warn_of_broadcast(input, target)
     return call("mse_loss", implementation, input, target, reduction, weight)
 
@@ -226,6 +259,8 @@ def mse_loss(
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: Reduction = "mean",
     beta: float = 1.0,
     *,
@@ -244,6 +279,8 @@ def smooth_l1_loss(
     >>> smooth_l1_loss(torch.tensor([0.5, 3.0]), torch.zeros(2), reduction="none", implementation="torch")
     tensor([0.1250, 2.5000])
     """
+    if size_average is not None or reduce is not None:
+        reduction = deprecated(size_average, reduce)
     warn_of_broadcast(input, target)
     return call("smooth_l1_loss", implementation, input, target, reduction, beta)
 
@@ -308,6 +345,8 @@ def triplet_margin_loss(
     p: float = 2.0,
     eps: float = 1e-6,
     swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: Reduction = "mean",
     *,
     implementation: Name = "auto",
@@ -326,4 +365,6 @@ def triplet_margin_loss(
     >>> triplet_margin_loss(torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2), implementation="torch")
     tensor(0.)
     """
+    if size_average is not None or reduce is not None:
+        reduction = deprecated(size_average, reduce)
     return call("triplet_margin_loss", implementation, anchor, positive, negative, margin, p, eps, swap, reduction)

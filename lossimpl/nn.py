@@ -8,11 +8,13 @@ tensor(1.)
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossimpl import functional
+from lossimpl.arguments import require_flags
 from lossimpl.spec import Name, Reduction
 
 __all__ = [
@@ -33,7 +35,10 @@ __all__ = [
 class Module(torch.nn.Module):
     """What our modules have in common."""
 
-    implementation: Name
+    def __init__(self, implementation: Name, **options: Any) -> None:
+        require_flags(**{name: options[name] for name in ("size_average", "reduce") if name in options})
+        super().__init__(**options)
+        self.implementation = implementation
 
     def extra_repr(self) -> str:
         """The options, as the constructor takes them; of a tensor its shape."""
@@ -54,24 +59,33 @@ class CrossEntropyLoss(Module, torch.nn.CrossEntropyLoss):
     def __init__(
         self,
         weight: Tensor | None = None,
+        size_average: bool | None = None,
         ignore_index: int = -100,
+        reduce: bool | None = None,
         reduction: Reduction = "mean",
         label_smoothing: float = 0.0,
         *,
         implementation: Name = "auto",
     ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
-        self.implementation = implementation
+        super().__init__(
+            implementation,
+            weight=weight,
+            ignore_index=ignore_index,
+            size_average=size_average,
+            reduce=reduce,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
+        )
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits and targets."""
         return functional.cross_entropy(
             input,
             target,
-            self.weight,
-            self.ignore_index,
-            self.reduction,
-            self.label_smoothing,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
             implementation=self.implementation,
         )
 
@@ -82,15 +96,20 @@ class BCELoss(Module, torch.nn.BCELoss):
     reduction: Reduction
 
     def __init__(
-        self, weight: Tensor | None = None, reduction: Reduction = "mean", *, implementation: Name = "auto"
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: Reduction = "mean",
+        *,
+        implementation: Name = "auto",
     ) -> None:
-        super().__init__(weight=weight, reduction=reduction)
-        self.implementation = implementation
+        super().__init__(implementation, weight=weight, size_average=size_average, reduce=reduce, reduction=reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of probabilities and targets."""
         return functional.binary_cross_entropy(
-            input, target, self.weight, self.reduction, implementation=self.implementation
+            input, target, weight=self.weight, reduction=self.reduction, implementation=self.implementation
         )
 
 
@@ -102,18 +121,31 @@ class BCEWithLogitsLoss(Module, torch.nn.BCEWithLogitsLoss):
     def __init__(
         self,
         weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: Reduction = "mean",
         pos_weight: Tensor | None = None,
         *,
         implementation: Name = "auto",
     ) -> None:
-        super().__init__(weight=weight, reduction=reduction, pos_weight=pos_weight)
-        self.implementation = implementation
+        super().__init__(
+            implementation,
+            weight=weight,
+            size_average=size_average,
+            reduce=reduce,
+            reduction=reduction,
+            pos_weight=pos_weight,
+        )
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits and targets."""
         return functional.binary_cross_entropy_with_logits(
-            input, target, self.weight, self.reduction, self.pos_weight, implementation=self.implementation
+            input,
+            target,
+            weight=self.weight,
+            reduction=self.reduction,
+            pos_weight=self.pos_weight,
+            implementation=self.implementation,
         )
 
 
@@ -123,9 +155,8 @@ class SigmoidFocalLoss(Module):
     def __init__(
         self, alpha: float = 0.25, gamma: float = 2.0, reduction: Reduction = "none", *, implementation: Name = "auto"
     ) -> None:
-        super().__init__()
+        super().__init__(implementation)
         self.alpha, self.gamma, self.reduction = alpha, gamma, reduction
-        self.implementation = implementation
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits and targets."""
@@ -146,14 +177,13 @@ class SoftmaxFocalLoss(Module):
         *,
         implementation: Name = "auto",
     ) -> None:
-        super().__init__()
+        super().__init__(implementation)
         self.alpha: float | Tensor | None
         if isinstance(alpha, Tensor):
             self.register_buffer("alpha", alpha)
         else:
             self.alpha = alpha
         self.gamma, self.ignore_index, self.reduction = gamma, ignore_index, reduction
-        self.implementation = implementation
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits and class indices."""
@@ -173,13 +203,19 @@ class L1Loss(Module, torch.nn.L1Loss):
 
     reduction: Reduction
 
-    def __init__(self, reduction: Reduction = "mean", *, implementation: Name = "auto") -> None:
-        super().__init__(reduction=reduction)
-        self.implementation = implementation
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: Reduction = "mean",
+        *,
+        implementation: Name = "auto",
+    ) -> None:
+        super().__init__(implementation, size_average=size_average, reduce=reduce, reduction=reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return functional.l1_loss(input, target, self.reduction, implementation=self.implementation)
+        return functional.l1_loss(input, target, reduction=self.reduction, implementation=self.implementation)
 
 
 class MSELoss(Module, torch.nn.MSELoss):
@@ -187,13 +223,19 @@ class MSELoss(Module, torch.nn.MSELoss):
 
     reduction: Reduction
 
-    def __init__(self, reduction: Reduction = "mean", *, implementation: Name = "auto") -> None:
-        super().__init__(reduction=reduction)
-        self.implementation = implementation
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: Reduction = "mean",
+        *,
+        implementation: Name = "auto",
+    ) -> None:
+        super().__init__(implementation, size_average=size_average, reduce=reduce, reduction=reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return functional.mse_loss(input, target, self.reduction, implementation=self.implementation)
+        return functional.mse_loss(input, target, reduction=self.reduction, implementation=self.implementation)
 
 
 class SmoothL1Loss(Module, torch.nn.SmoothL1Loss):
@@ -201,13 +243,22 @@ class SmoothL1Loss(Module, torch.nn.SmoothL1Loss):
 
     reduction: Reduction
 
-    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0, *, implementation: Name = "auto") -> None:
-        super().__init__(reduction=reduction, beta=beta)
-        self.implementation = implementation
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: Reduction = "mean",
+        beta: float = 1.0,
+        *,
+        implementation: Name = "auto",
+    ) -> None:
+        super().__init__(implementation, size_average=size_average, reduce=reduce, reduction=reduction, beta=beta)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return functional.smooth_l1_loss(input, target, self.reduction, self.beta, implementation=self.implementation)
+        return functional.smooth_l1_loss(
+            input, target, reduction=self.reduction, beta=self.beta, implementation=self.implementation
+        )
 
 
 class HuberLoss(Module, torch.nn.HuberLoss):
@@ -216,24 +267,25 @@ class HuberLoss(Module, torch.nn.HuberLoss):
     reduction: Reduction
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0, *, implementation: Name = "auto") -> None:
-        super().__init__(reduction=reduction, delta=delta)
-        self.implementation = implementation
+        super().__init__(implementation, reduction=reduction, delta=delta)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return functional.huber_loss(input, target, self.reduction, self.delta, implementation=self.implementation)
+        return functional.huber_loss(
+            input, target, reduction=self.reduction, delta=self.delta, implementation=self.implementation
+        )
 
 
 class LogCoshLoss(Module):
     """Module of `lossimpl.log_cosh_loss`."""
 
     def __init__(self, reduction: Reduction = "mean", *, implementation: Name = "auto") -> None:
-        super().__init__()
-        self.reduction, self.implementation = reduction, implementation
+        super().__init__(implementation)
+        self.reduction = reduction
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
-        return functional.log_cosh_loss(input, target, self.reduction, implementation=self.implementation)
+        return functional.log_cosh_loss(input, target, reduction=self.reduction, implementation=self.implementation)
 
 
 class TripletMarginLoss(Module, torch.nn.TripletMarginLoss):
@@ -247,12 +299,22 @@ class TripletMarginLoss(Module, torch.nn.TripletMarginLoss):
         p: float = 2.0,
         eps: float = 1e-6,
         swap: bool = False,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: Reduction = "mean",
         *,
         implementation: Name = "auto",
     ) -> None:
-        super().__init__(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
-        self.implementation = implementation
+        super().__init__(
+            implementation,
+            margin=margin,
+            p=p,
+            eps=eps,
+            swap=swap,
+            size_average=size_average,
+            reduce=reduce,
+            reduction=reduction,
+        )
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """The loss of triplets."""
@@ -264,6 +326,6 @@ class TripletMarginLoss(Module, torch.nn.TripletMarginLoss):
             self.p,
             self.eps,
             self.swap,
-            self.reduction,
+            reduction=self.reduction,
             implementation=self.implementation,
         )

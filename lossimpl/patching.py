@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any
 
 import torch
 from torch.nn import functional as torch_functional
-from torch.nn._reduction import legacy_get_string
 
 from lossimpl import functional, registry
 from lossimpl.spec import Function
@@ -61,20 +59,12 @@ class Patch(AbstractContextManager["Patch"]):
 
 
 def replacement(original: Function, implementation: str) -> Function:
-    """Our function of the same name, with the parameters of torch's."""
-    parameters = tuple(inspect.signature(original).parameters)
+    """Our function of the same name: it has torch's parameters."""
     ours = getattr(functional, original.__name__)
 
     @wraps(original)
     def function(*arguments: Any, **options: Any) -> torch.Tensor:
-        given = dict(zip(parameters, arguments, strict=False))
-        if len(arguments) > len(parameters) or given.keys() & options.keys():
-            return original(*arguments, **options)  # type: ignore[no-any-return]  # raises the TypeError that is due
-        given.update(options)
-        size_average, reduce = given.pop("size_average", None), given.pop("reduce", None)
-        if size_average is not None or reduce is not None:
-            given["reduction"] = legacy_get_string(size_average, reduce)
-        result: torch.Tensor = ours(**given, implementation=implementation)
+        result: torch.Tensor = ours(*arguments, **options, implementation=implementation)
         return result
 
     return function

@@ -51,6 +51,8 @@ def row_of(record: Mapping[str, Any]) -> Row:
     _require(all(size.isdecimal() for size in sizes), "shape", record["shape"], "numbers joined by x")
     _require(_is_object(record.get("options", {})), "options", record.get("options"), "an object")
     _require(_is_agreement(record.get("agreement")), "agreement", record.get("agreement"), "null, or have a verdict")
+    _require(type(record.get("seed", 0)) is int, "seed", record.get("seed"), "a whole number")
+    _require(isinstance(record.get("maker", ""), str), "maker", record.get("maker"), "text")
     traffic = record.get("traffic", 0)
     _require(_is_number(traffic) and traffic >= 0, "traffic", traffic, "a number of bytes")
     known = {one.name for one in fields(Row)}

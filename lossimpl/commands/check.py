@@ -34,6 +34,9 @@ def check(
     mutants: Annotated[
         bool, typer.Option("--mutants", help="Check the checks: which of them refuses each of our mutants?")
     ] = False,
+    ways: Annotated[
+        bool, typer.Option("--ways", help="The cases under transforms, tracing and export: works, refuses or fails.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option(help="Write one JSON object per row to this file.", dir_okay=False)
     ] = None,
@@ -43,11 +46,15 @@ def check(
     if mutants:
         _detect_mutants(loss, json)
         return
+    if ways:
+        _under_ways(loss, implementation or [], dtype or [], json)
+        return
     todo = _asked(loss, implementation or [], device or ["cpu"], dtype or [], slow)
     rows = _run(todo, json)
     named = {*OURS, *(implementation or [])}
     _show(rows, named)
-    _audit(todo)
+    absent = _absent(rows)
+    _audit([job for job in todo if job.implementation not in absent])
     if all(row.status == "unavailable" for row in rows):
         typer.echo("nothing was checked: all of it is unavailable here (`lossimpl list` says why)", err=True)
         raise typer.Exit(1)
@@ -81,6 +88,31 @@ def _detect_mutants(name: str, json: Path | None) -> None:
         ", ".join(f"{count} by {by or 'nothing'}" for by, count in Counter(one.by for one in found).items())
     )
     if not all(one.by for one in found):
+        raise typer.Exit(1)
+
+
+def _under_ways(name: str, implementations: list[str], dtypes: list[str], json: Path | None) -> None:
+    """Count the cases that hold under every way of calling; exit code 1 where one fails."""
+    from rich.table import Table
+
+    from lossimpl.conformance import ways
+
+    found: list[ways.Cell] = []
+    table = Table("way", "loss", "implementation", "pass", "fail", "refused", "not applicable", title="Ways of calling")
+    with json.open("w") if json else nullcontext() as file:
+        for cell in ways.cells([one.name for one in _losses(name)], implementations, dtypes=dtypes):
+            found.append(cell)
+            counts = (cell.passed, cell.failed, cell.refused, cell.inapplicable)
+            table.add_row(cell.way, cell.loss, cell.implementation, *map(str, counts))
+            console(stderr=True).print(f"{cell.way}, {cell.loss}, {cell.implementation}: {cell.status}", markup=False)
+            if file:
+                print(json_module.dumps(asdict(cell) | {"status": cell.status}), file=file, flush=True)
+    console().print(table)
+    failed = [cell for cell in found if cell.failed]
+    for cell in failed[:SHOWN]:
+        console().print(f"fail: {cell.way}, {cell.loss}, {cell.implementation}", style="red", markup=False)
+        console().print("\n".join(f"    {reason}" for reason in cell.reasons), markup=False)
+    if failed:
         raise typer.Exit(1)
 
 
@@ -137,7 +169,8 @@ def _audit(todo: list[Job]) -> None:
     for loss, name, found in audits(todo):
         shown = [found, "", ""] if isinstance(found, str) else [found.repeated, found.threads, found.batch]
         table.add_row(loss, name, *(one if isinstance(one, str) else "same" if one else "differ" for one in shown))
-    console().print(table)
+    if table.row_count:
+        console().print(table)
 
 
 def _show(rows: Iterable[Result], named: Collection[str]) -> None:

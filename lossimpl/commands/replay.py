@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -104,6 +105,9 @@ def judged(row: Stored, rounds: int) -> Judgement:
                 raise ValueError(f"{loss.name} has {', '.join(loss.implementations)}, not {row.row.implementation}")
             if row.row.maker not in (*loss.makers, "given"):
                 raise ValueError(f"{loss.name} has no maker {row.row.maker!r}: {', '.join(loss.makers)}")
+            unknown = {*row.row.options} - {*inspect.signature(loss.check).parameters}
+            if unknown:
+                raise ValueError(f"{loss.name} has no option {', '.join(sorted(unknown))}")
             comparison.prepare(server, loss, [name for name in names if name in loss.implementations])
         except ValueError as error:
             raise typer.BadParameter(f"this row cannot be measured here: {error}") from error

@@ -17,9 +17,9 @@ from torch import Tensor
 from lossimpl.agreement.check import Check
 from lossimpl.agreement.judge import Result, judged, wanted
 from lossimpl.agreement.uses import Backward, leaves
-from lossimpl.compiled import compiled
 from lossimpl.spec import Function, Loss
 
+Build = Callable[[Function, list[dict[str, Any]]], Function]
 SIZE = 24  # kinds of cases; beyond it, compile time grows faster than their number
 
 
@@ -64,26 +64,39 @@ def _layout(value: Any) -> Hashable:
     return tuple(value.shape), value.stride(), value.storage_offset(), value.dtype
 
 
-def run_together(loss: Loss, asked: Sequence[tuple[Check, str]], device: str) -> list[Result]:
-    """The results of `compiled` for these checks and dtypes, from one compiled graph."""
+def grouped(asked: Sequence[tuple[Check, str]], device: str = "cpu") -> list[list[tuple[Check, str]]]:
+    """The checks and dtypes, by their kind."""
     kinds: dict[Hashable, list[tuple[Check, str]]] = defaultdict(list)
     for check, dtype in asked:
         kinds[kind_of(check, dtype, device)].append((check, dtype))
-    function = loss.implementations["vectorized"].load(device)
-    options = [group[0][0].options for group in kinds.values()]
+    return list(kinds.values())
+
+
+def run_together(
+    loss: Loss, name: str, function: Function, build: Build, asked: Sequence[tuple[Check, str]], device: str = "cpu"
+) -> list[Result]:
+    """The results of `function`, known as `name`, for these checks and dtypes, from one graph that `build` records.
+
+    `build(together, batch)` gives a function like `together`, which computes a batch of tensor arguments; the batch is
+    an example of it.
+    """
+    kinds = grouped(asked, device)
+    options = [group[0][0].options for group in kinds]
 
     def together(batch: list[dict[str, Any]]) -> list[Tensor]:
         return [function(**one, **others) for one, others in zip(batch, options, strict=True)]
 
-    call = compiled(together)
+    call = build(together, [leaves_of(loss, group[0][0].tensors(group[0][1], device)) for group in kinds])
     rows: dict[tuple[Check, str], Result] = {}
-    for turn in range(max(map(len, kinds.values()))):
-        now = [group[min(turn, len(group) - 1)] for group in kinds.values()]
-        rows |= dict(zip(now, _rows(loss, call, now, device), strict=True))
+    for turn in range(max(map(len, kinds))):
+        now = [group[min(turn, len(group) - 1)] for group in kinds]
+        rows |= dict(zip(now, _rows(loss, name, call, now, device), strict=True))
     return [rows[one] for one in asked]
 
 
-def _rows(loss: Loss, call: Function, asked: Sequence[tuple[Check, str]], device: str) -> list[Result]:
+def _rows(
+    loss: Loss, implementation: str, call: Function, asked: Sequence[tuple[Check, str]], device: str
+) -> list[Result]:
     """The results of one check of each kind."""
     tensors = [check.tensors(dtype, device) for check, dtype in asked]
     inputs = [leaves_of(loss, one) for one in tensors]
@@ -99,7 +112,7 @@ def _rows(loss: Loss, call: Function, asked: Sequence[tuple[Check, str]], device
         for value, wants in zip(values, names, strict=True)
     ]
     return [
-        judged(loss, "compiled", lambda _, result=result: result, check, dtype, device)  # type: ignore[misc]  # bound now
+        judged(loss, implementation, lambda _, result=result: result, check, dtype, device)  # type: ignore[misc]  # bound now
         for (check, dtype), result in zip(asked, results, strict=True)
     ]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from lossimpl.agreement.cases import checks
 from lossimpl.agreement.check import Check
 from lossimpl.agreement.judge import Result, run_check, without_outcome
+from lossimpl.compiled import compiled
 from lossimpl.conformance import batches
 from lossimpl.conformance.determinism import Audit, audit
 from lossimpl.conformance.isolation import Worker
@@ -133,7 +134,8 @@ def answer(batch: list[Job]) -> list[Result]:
     function = entry(loss.name, job.implementation, job.device)
     if len(batch) == 1:
         return [run_check(loss, job.implementation, function, *asked[0], job.device)]
-    return batches.run_together(loss, asked, job.device)
+    vectorized = loss.implementations["vectorized"].load(job.device)
+    return batches.run_together(loss, "compiled", vectorized, lambda call, _: compiled(call), asked, job.device)
 
 
 def kind(job: Job) -> Hashable:
@@ -147,7 +149,7 @@ def entry(loss: str, implementation: str, device: str) -> Function:
     import lossimpl
     from lossimpl import registry
 
-    if implementation in OURS and hasattr(lossimpl, loss):
+    if implementation in (*OURS, "auto") and hasattr(lossimpl, loss):
         public: Function = functools.partial(getattr(lossimpl, loss), implementation=implementation)
         return public
     return registry.function(loss, implementation, device)

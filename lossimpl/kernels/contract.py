@@ -14,8 +14,11 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+import torch
+
 from lossimpl.spec import Function, Unavailable
 
+INFERENCE = "Inference tensors cannot be saved for backward"
 MARK = "refused by lossimpl"  # csrc/call.h appends it to the message of every error that the C++ kernels raise
 
 
@@ -32,6 +35,8 @@ def checked(kernel: Function, name: str) -> Function:
         try:
             return kernel(*args, **kwargs)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            if INFERENCE in str(error):
+                return kernel(*map(saveable, args), **{key: saveable(value) for key, value in kwargs.items()})
             if is_refusal(error, name):
                 check(*args, **kwargs)
                 if isinstance(error, NotImplementedError):
@@ -41,8 +46,16 @@ def checked(kernel: Function, name: str) -> Function:
     return native
 
 
+def saveable(value: Any) -> Any:
+    """A copy of a tensor from inference mode, which backward can read; any other value itself."""
+    return value.clone() if isinstance(value, torch.Tensor) and value.is_inference() else value
+
+
 def is_refusal(error: Exception, name: str) -> bool:
-    """Whether a kernel refuses its arguments: Unavailable, a mark of C++, or a type that does not fit its parameters.
+    """Whether a kernel refuses its arguments, by an error of these kinds.
+
+    Unavailable; the mark of C++; a type that does not fit the parameters; and NotImplementedError, which torch raises
+    where a device or a subclass of tensors has no such operator.
 
     >>> is_refusal(RuntimeError("beta must be at least 0, got -1 (refused by lossimpl)"), "smooth_l1_loss")
     True
@@ -50,4 +63,8 @@ def is_refusal(error: Exception, name: str) -> bool:
     False
     """
     message = str(error)  # torch.ops begins with the operator's name where an argument does not fit its schema
-    return isinstance(error, Unavailable | TypeError) or MARK in message or message.startswith(f"lossimpl::{name}() ")
+    return (
+        isinstance(error, Unavailable | TypeError | NotImplementedError)
+        or MARK in message
+        or message.startswith(f"lossimpl::{name}() ")
+    )

@@ -6,6 +6,7 @@ of values read the data, so they run on CPU tensors only, and never while a grap
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -18,31 +19,50 @@ from lossimpl.arguments import number
 from lossimpl.spec import REDUCTIONS
 
 
-def values(tensor: Tensor) -> Tensor | None:
-    """The CPU tensor that holds the values, out of the wrappers of `torch.func`; None where they must not be read.
-
-    That is on other devices, where reading waits for the device, and while a graph is traced, where there are none.
-    """
-    if torch._C._get_tracing_state() is not None:
-        return None
+def held_values(tensor: Tensor) -> Tensor:
+    """The tensor that holds the values, out of the wrappers of `torch.func`."""
     while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         tensor = torch._C._functorch.get_unwrapped(tensor)
-    wrapped = torch._C._dispatch_keys(tensor).has(torch._C.DispatchKey.Python)
-    return None if wrapped or tensor.device.type != "cpu" else tensor.detach()
+    return tensor.detach()
 
 
-def invalid_value(tensor: Tensor, valid: Callable[[Tensor], Tensor]) -> float | int | None:
+def may_be_read(tensor: Tensor) -> bool:
+    """Whether values may be looked at: on the CPU (elsewhere one would wait for the device), and not while tracing."""
+    traced = torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()
+    return not traced and tensor.device.type == "cpu" and not is_subclass(tensor)
+
+
+def is_subclass(tensor: Tensor) -> bool:
+    """Whether a subclass or a mode takes the tensor's operations over, as with tensors that hold no values."""
+    return torch._C._dispatch_keys(tensor).has(torch._C.DispatchKey.Python)
+
+
+def invalid_value(tensor: Tensor, valid: Callable[[Tensor], Tensor], rule: str) -> float | int | None:
     """A value of the tensor that is not valid; None if there is none, or none may be read.
 
-    The look is not part of what is computed: no mode and no transform sees it.
+    The look is not part of what is computed: no mode and no transform sees it. Where a graph is recorded that will run
+    later, it is the graph that raises RuntimeError with the rule.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_dynamo_compiling():
+        if tensor.device.type == "cpu":
+            torch._assert_async(valid(tensor).all(), rule)
         return None
-    with torch._C.DisableTorchFunction(), torch._C._DisableFuncTorch(), without_modes():
-        held = values(tensor)
-        if held is None or bool((right := valid(held)).all()):
+    with torch._C.DisableTorchFunction(), torch._C._DisableFuncTorch():
+        held = held_values(tensor)
+        if not may_be_read(held):
+            if is_recorded(held):
+                torch._assert_async(valid(held).all(), rule)
             return None
-        return held[~right].flatten()[0].item()
+        with without_modes():
+            right = valid(held)
+            return None if bool(right.all()) else held[~right].flatten()[0].item()
+
+
+def is_recorded(tensor: Tensor) -> bool:
+    """Whether operations are recorded in a graph that can check values, on a device where that is cheap."""
+    fake = sys.modules.get("torch._subclasses.fake_tensor")
+    traced = torch._C._get_tracing_state() is not None and not torch.onnx.is_in_onnx_export()
+    return tensor.device.type == "cpu" and (traced or (fake is not None and isinstance(tensor, fake.FakeTensor)))
 
 
 def without_modes() -> AbstractContextManager[object]:
@@ -91,6 +111,25 @@ def require_floating(**tensors: Tensor) -> None:
                 f"{name} has dtype {tensor.dtype}, not implemented: "
                 "it must be torch.float64, torch.float32, torch.bfloat16 or torch.float16"
             )
+
+
+def require_input_first(**tensors: Tensor) -> None:
+    """Raise NotImplementedError where only the second of two tensors is floating point: they were swapped."""
+    (first, input), (second, target) = tensors.items()
+    if target.is_floating_point() and not input.is_floating_point():
+        raise NotImplementedError(
+            f"{first} has dtype {input.dtype} and {second} {target.dtype}, as if given in the wrong order: "
+            f"{first}, which is floating point, comes first"
+        )
+
+
+def require_floating_target(**tensors: Tensor) -> None:
+    """Raise RuntimeError unless the second of two tensors is floating point."""
+    (_, input), (second, target) = tensors.items()
+    if not target.is_floating_point():
+        raise RuntimeError(
+            f"{second} has dtype {target.dtype}: it must be floating point, as {second}.to({input.dtype}) is"
+        )
 
 
 def require_some_floating(**tensors: Tensor) -> None:
@@ -168,9 +207,10 @@ def require_whole(**values: Any) -> None:
 def require_unit_interval(**tensors: Tensor) -> None:
     """Raise RuntimeError unless every element lies in [0, 1]; NaN does not."""
     for name, tensor in tensors.items():
-        worst = invalid_value(tensor, lambda one: (one >= 0) & (one <= 1))
+        rule = f"all elements of {name} should be between 0 and 1"
+        worst = invalid_value(tensor, lambda one: (one >= 0) & (one <= 1), rule)
         if worst is not None:
-            raise RuntimeError(f"all elements of {name} should be between 0 and 1, got {worst}")
+            raise RuntimeError(f"{rule}, got {worst}")
 
 
 def check_pair(input: Any, target: Any, reduction: Any, weight: Any = None) -> None:

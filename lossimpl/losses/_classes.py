@@ -30,10 +30,15 @@ def rows_shape(input: Tensor) -> torch.Size:
     return torch.Size(size for dim, size in enumerate(input.shape) if dim != class_dim(input))
 
 
+def without_classes(input: Tensor, reduction: str, dtype: torch.dtype, number: float = 0.0) -> Tensor:
+    """The loss over no class, which ignores every row: the mean is NaN; `number` each or as the sum, as in torch."""
+    if reduction == "none":
+        return (input.sum(class_dim(input)) + number).to(dtype)
+    return (input.sum() + (math.nan if reduction == "mean" else number)).to(dtype)
+
+
 def log_softmax(rows: Tensor) -> Tensor:
     """Log probabilities of rows (n, C); the maximum is subtracted first, so that a common offset costs no digit."""
-    if rows.shape[-1] == 0:
-        return rows
     shifted = rows - rows.detach().amax(-1, keepdim=True)
     return shifted - shifted.exp().sum(-1, keepdim=True).log()
 
@@ -89,7 +94,10 @@ def check_class_shapes(input: Tensor, target: Tensor) -> None:
         )
     wanted = [input.shape[0], *input.shape[2:]]
     if list(target.shape) != wanted:
-        raise RuntimeError(f"Expected target size {wanted}, got {list(target.shape)}: input has {list(input.shape)}")
+        hint = "; class indices of one-hot rows are target.argmax(1)" if target.shape == input.shape else ""
+        raise RuntimeError(
+            f"Expected target size {wanted}, got {list(target.shape)}: input has {list(input.shape)}{hint}"
+        )
 
 
 def check_labels(input: Tensor, target: Tensor, ignore_index: int) -> None:
@@ -100,11 +108,10 @@ def check_labels(input: Tensor, target: Tensor, ignore_index: int) -> None:
             "torch.uint8, and class probabilities must be floating point and have input's shape"
         )
     classes = input.shape[class_dim(input)]
-    worst = invalid_value(target, lambda one: labels_are_valid(one.long(), classes, ignore_index))
+    rule = f"target must lie in 0..{classes - 1} or be ignore_index={ignore_index}"
+    worst = invalid_value(target, lambda one: labels_are_valid(one.long(), classes, ignore_index), rule)
     if worst is not None:
-        raise IndexError(
-            f"Target {worst} is out of bounds: target must lie in 0..{classes - 1} or be ignore_index={ignore_index}"
-        )
+        raise IndexError(f"Target {worst} is out of bounds: {rule}")
 
 
 def labels_are_valid(labels: Tensor, classes: int, ignore_index: int) -> Tensor:
@@ -114,6 +121,14 @@ def labels_are_valid(labels: Tensor, classes: int, ignore_index: int) -> Tensor:
 
 def check_class_weight(input: Tensor, **weights: Tensor | None) -> None:
     """Raise RuntimeError unless each weight given has one element per class and input's type."""
+    check_weight_shape(input, **weights)
+    for name, weight in weights.items():
+        if weight is not None and weight.dtype != input.dtype:
+            raise RuntimeError(f"expected {name} of input's type {input.dtype} but found {weight.dtype}")
+
+
+def check_weight_shape(input: Tensor, **weights: Tensor | None) -> None:
+    """Raise RuntimeError unless each weight given has one element per class."""
     classes = input.shape[class_dim(input)]
     for name, weight in weights.items():
         if weight is None:
@@ -124,5 +139,3 @@ def check_class_weight(input: Tensor, **weights: Tensor | None) -> None:
                 f"{name} tensor should be defined either for all {classes} classes or no classes but got {name} "
                 f"tensor of shape: {list(weight.shape)}"
             )
-        if weight.dtype != input.dtype:
-            raise RuntimeError(f"expected {name} of input's type {input.dtype} but found {weight.dtype}")

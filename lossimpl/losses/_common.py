@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lossimpl.spec import Case
+from lossimpl.spec import Case, Unavailable
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -51,7 +51,12 @@ def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
     """The loss itself, its mean or its sum, rounded to `dtype` once."""
     if reduction == "none":
         return loss.to(dtype)
-    return (loss.mean() if reduction == "mean" else loss.sum()).to(dtype)
+    return rounded(loss.mean() if reduction == "mean" else loss.sum(), dtype)
+
+
+def rounded(total: Tensor, dtype: torch.dtype) -> Tensor:
+    """A reduced loss in `dtype`; what integers add up to keeps its own type."""
+    return total.to(dtype) if dtype.is_floating_point else total
 
 
 def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:
@@ -61,17 +66,30 @@ def reduce_weighted(loss: Tensor, weight: Tensor | None, reduction: str, dtype: 
     dtype = torch.promote_types(dtype, weight.dtype)
     weighted = loss * weight
     if reduction == "mean":
-        return (weighted.sum() / weight.to(compute_dtype(dtype)).sum()).to(dtype)
+        return rounded(weighted.sum() / weight.to(compute_dtype(dtype)).sum(), dtype)
     return reduce(weighted, reduction, dtype)
 
 
+def require_fixed(samples: int) -> None:
+    """Raise Unavailable where a program is exported for any number of samples, which a walk sample by sample fixes."""
+    if torch.compiler.is_exporting() and isinstance(samples, torch.SymInt):
+        raise Unavailable(
+            "naive walks sample by sample, so its program has a fixed number of them: "
+            "export it without a dynamic batch, or take implementation='vectorized'"
+        )
+
+
 def each(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Apply `function` sample by sample along the first dimension and stack what it returns."""
+    """Apply `function` sample by sample along the first dimension and join what it returns.
+
+    A sample keeps its dimension: torch's tangents of tensors without dimensions are float64.
+    """
     first = tensors[0]
+    require_fixed(first.shape[0] if first.dim() else 0)
     if first.dim() == 0 or first.shape[0] == 0:
         return function(*tensors)
-    samples = zip(*(one.unbind(0) for one in tensors), strict=True)
-    return torch.stack([function(*sample) for sample in samples])
+    samples = zip(*(torch.split(one, 1) for one in tensors), strict=True)
+    return torch.cat([function(*sample) for sample in samples])
 
 
 def elementwise_traffic(tensors: int) -> Callable[[Case], int]:

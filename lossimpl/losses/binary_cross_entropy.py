@@ -26,6 +26,7 @@ from lossimpl.losses._checks import (
     require_constant,
     require_expandable,
     require_floating,
+    require_input_first,
     require_reduction,
     require_tensors,
     require_unit_interval,
@@ -94,9 +95,12 @@ def check(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is not allowed: "
             "target must have input's shape"
         )
+    require_input_first(input=input, target=target)
     require_floating(input=input)
     if target.dtype != input.dtype:
-        raise RuntimeError(f"Found dtype {target.dtype} for target but expected input's {input.dtype}")
+        raise RuntimeError(
+            f"Found dtype {target.dtype} for target but expected input's {input.dtype}: give target.to({input.dtype})"
+        )
     require_expandable(input.shape, weight=weight)
     require_constant(weight=weight)
     require_unit_interval(input=input, target=target)

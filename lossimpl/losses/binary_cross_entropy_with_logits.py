@@ -25,6 +25,8 @@ from lossimpl.losses._checks import (
     require_constant,
     require_expandable,
     require_floating,
+    require_floating_target,
+    require_input_first,
     require_no_bool,
     require_reduction,
     require_tensors,
@@ -114,9 +116,10 @@ def framework(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """torch.nn.functional.binary_cross_entropy_with_logits with our argument order."""
+    """torch.nn.functional.binary_cross_entropy_with_logits, which rounds to target's type, with the types promoted."""
+    dtype = promote(input, target)
     return torch_binary_cross_entropy_with_logits(
-        input, target, weight=weight, reduction=reduction, pos_weight=pos_weight
+        input.to(dtype), target.to(dtype), weight=weight, reduction=reduction, pos_weight=pos_weight
     )
 
 
@@ -132,9 +135,9 @@ def check(
     require_reduction(reduction)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    require_input_first(input=input, target=target)
     require_floating(input=input)
-    if not target.is_floating_point():
-        raise RuntimeError(f"target has dtype {target.dtype}: it must be floating point")
+    require_floating_target(input=input, target=target)
     require_expandable(input.shape, weight=weight, pos_weight=pos_weight)
     require_constant(weight=weight, pos_weight=pos_weight)
     if pos_weight is not None:

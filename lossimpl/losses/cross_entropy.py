@@ -23,6 +23,8 @@ torch       torch.nn.functional.cross_entropy
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import (
@@ -32,6 +34,7 @@ from torch.nn.functional import (
 from lossimpl.losses._checks import (
     require_constant,
     require_floating,
+    require_input_first,
     require_number,
     require_reduction,
     require_tensors,
@@ -41,13 +44,16 @@ from lossimpl.losses._classes import (
     check_class_shapes,
     check_class_weight,
     check_labels,
+    check_weight_shape,
+    class_dim,
     class_rows,
     class_traffic,
     log_softmax,
     rows_shape,
     surprise,
+    without_classes,
 )
-from lossimpl.losses._common import compute_dtype, each, promote
+from lossimpl.losses._common import compute_dtype, each, promote, require_fixed
 from lossimpl.losses._makers import class_makers
 from lossimpl.spec import OVER_CLASSES, Loss
 
@@ -55,6 +61,19 @@ from lossimpl.spec import OVER_CLASSES, Loss
 def has_probabilities(input: Tensor, target: Tensor) -> bool:
     """Whether the target holds class probabilities: it has input's shape, as torch decides."""
     return target.shape == input.shape and target.is_floating_point()
+
+
+def result_dtype(input: Tensor, target: Tensor, weight: Tensor | None) -> torch.dtype:
+    """The loss's type: input's; with probabilities, all of them promoted."""
+    if not has_probabilities(input, target):
+        return input.dtype
+    return promote(input, target) if weight is None else promote(input, target, weight)
+
+
+def no_classes(input: Tensor, target: Tensor, reduction: str, label_smoothing: float, dtype: torch.dtype) -> Tensor:
+    """The loss over no class: smoothing of indices spreads ε over no class, which is 0/0."""
+    undefined = label_smoothing > 0 and not has_probabilities(input, target)
+    return without_classes(input, reduction, dtype, math.nan if undefined else 0.0)
 
 
 def index_losses(
@@ -77,7 +96,8 @@ def index_losses(
 def probability_losses(rows: Tensor, target: Tensor, weight: Tensor | None, label_smoothing: float) -> Tensor:
     """Loss of every row: (n) from rows and probabilities (n, C)."""
     if label_smoothing > 0:
-        target = target * (1 - label_smoothing) + label_smoothing / rows.shape[-1]
+        each_class = rows.new_full((), label_smoothing) / rows.shape[-1]  # torch.jit.trace would divide in float32
+        target = target * (1 - label_smoothing) + each_class
     log_p = log_softmax(rows)
     impossible = (target == 0) & log_p.isinf()
     weighted = target if weight is None else target * weight
@@ -89,6 +109,17 @@ def finish(loss: Tensor, share: Tensor, reduction: str, shape: torch.Size, dtype
     if reduction == "none":
         return loss.reshape(shape).to(dtype)
     return (loss.sum() / share.sum() if reduction == "mean" else loss.sum()).to(dtype)
+
+
+def require_no_integer_probabilities(input: Tensor, target: Tensor) -> None:
+    """Raise RuntimeError for integers in input's shape: one-hot rows, or labels with a dimension too many."""
+    one_label = target.dim() == 1 and target.numel() == 1
+    if target.shape == input.shape and not target.is_floating_point() and not one_label:
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {target.dtype} in input's shape "
+            f"{list(input.shape)}: give target.to({input.dtype}), or the class indices of one-hot rows, "
+            f"target.argmax({class_dim(input)})"
+        )
 
 
 def oracle(
@@ -145,12 +176,15 @@ def naive(
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """Row by row."""
-    dtype = promote(input, target) if has_probabilities(input, target) else input.dtype
+    dtype = result_dtype(input, target, weight)
+    if input.shape[class_dim(input)] == 0:
+        return no_classes(input, target, reduction, label_smoothing, dtype)
     rows = class_rows(input).to(compute_dtype(dtype))
     if has_probabilities(input, target):
         t = class_rows(target).to(compute_dtype(dtype))
-        loss = each(lambda x, t_x: probability_losses(x[None], t_x[None], weight, label_smoothing)[0], rows, t)
+        loss = each(lambda x, t_x: probability_losses(x, t_x, weight, label_smoothing), rows, t)
         return finish(loss, torch.ones_like(loss), reduction, rows_shape(input), dtype)
+    require_fixed(rows.shape[0])
     one = [
         index_losses(x[None], y[None], weight, ignore_index, label_smoothing)
         for x, y in zip(rows, target.reshape(-1).long(), strict=True)
@@ -170,7 +204,9 @@ def vectorized(
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """All rows at once."""
-    dtype = promote(input, target) if has_probabilities(input, target) else input.dtype
+    dtype = result_dtype(input, target, weight)
+    if input.shape[class_dim(input)] == 0:
+        return no_classes(input, target, reduction, label_smoothing, dtype)
     rows = class_rows(input).to(compute_dtype(dtype))
     if has_probabilities(input, target):
         loss = probability_losses(rows, class_rows(target).to(compute_dtype(dtype)), weight, label_smoothing)
@@ -209,7 +245,9 @@ def check(
     require_number(label_smoothing=label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    require_input_first(input=input, target=target)
     require_floating(input=input)
+    require_no_integer_probabilities(input, target)
     if has_probabilities(input, target):
         if ignore_index >= 0:
             raise RuntimeError(
@@ -219,7 +257,8 @@ def check(
     else:
         check_class_shapes(input, target)
         check_labels(input, target, ignore_index)
-    check_class_weight(input, weight=weight)
+        check_class_weight(input, weight=weight)
+    check_weight_shape(input, weight=weight)
     require_constant(weight=weight)
 
 

@@ -3,8 +3,9 @@
     ℓ(x, y) = w |x − y|
 
 Input and target broadcast and promote to one type; complex numbers are allowed where the implementation says so, and
-the loss is then real. `mean` divides by the number of elements, or by the sum of the weights where there are weights;
-an empty batch has mean NaN and sum 0. At x = y the subgradient is 0; so it is where x − y is NaN.
+the loss is then real. Integers are allowed where nothing divides, and wrap around; their sum is int64, as torch's.
+`mean` divides by the number of elements, or by the sum of the weights where there are weights; an empty batch has mean
+NaN and sum 0. At x = y the subgradient is 0; so it is where x − y is NaN.
 
 Source: R. J. Boscovich, De litteraria expeditione per pontificiam ditionem, 1757 (least absolute deviations).
 
@@ -54,7 +55,7 @@ def check(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor
     """Raise torch's error type, with the argument, its value and what is allowed."""
     check_pair(input, target, reduction, weight)
     require_no_bool(input=input, target=target)
-    if not (input.is_complex() or target.is_complex()):
+    if reduction == "mean" and weight is None and not (input.is_complex() or target.is_complex()):
         require_some_floating(input=input, target=target)
 
 

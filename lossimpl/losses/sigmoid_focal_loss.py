@@ -21,7 +21,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossimpl.losses._checks import require_floating, require_number, require_reduction, require_tensors
+from lossimpl.losses._checks import (
+    require_floating,
+    require_floating_target,
+    require_input_first,
+    require_number,
+    require_reduction,
+    require_tensors,
+)
 from lossimpl.losses._common import compute_dtype, each, elementwise_traffic, promote, reduce
 from lossimpl.losses._makers import binary_makers
 from lossimpl.losses.binary_cross_entropy_with_logits import logistic, times
@@ -78,9 +85,9 @@ def check(inputs: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2
     require_number(alpha=alpha, gamma=gamma)
     if targets.shape != inputs.shape:
         raise ValueError(f"Target size ({targets.shape}) must be the same as input size ({inputs.shape})")
+    require_input_first(inputs=inputs, targets=targets)
     require_floating(inputs=inputs)
-    if not targets.is_floating_point():
-        raise RuntimeError(f"targets has dtype {targets.dtype}: it must be floating point")
+    require_floating_target(inputs=inputs, targets=targets)
     if not gamma >= 0:
         raise ValueError(f"gamma must be at least 0, got {gamma}")
     if not alpha <= 1:

@@ -18,21 +18,32 @@ vectorized  tensor expressions over all rows
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import torch
 from torch import Tensor
 
-from lossimpl.losses._checks import require_floating, require_number, require_reduction, require_tensors, require_whole
+from lossimpl.losses._checks import (
+    require_floating,
+    require_input_first,
+    require_number,
+    require_reduction,
+    require_tensors,
+    require_whole,
+)
 from lossimpl.losses._classes import (
     check_class_shapes,
     check_class_weight,
     check_labels,
+    class_dim,
     class_rows,
     class_traffic,
     rows_shape,
     split,
     surprise_of,
+    without_classes,
 )
-from lossimpl.losses._common import compute_dtype
+from lossimpl.losses._common import compute_dtype, require_fixed
 from lossimpl.losses._makers import class_makers
 from lossimpl.losses.cross_entropy import finish
 from lossimpl.spec import OVER_CLASSES, Loss
@@ -40,11 +51,16 @@ from lossimpl.spec import OVER_CLASSES, Loss
 Alpha = float | Tensor | None
 
 
+def is_per_class(alpha: Alpha) -> TypeGuard[Tensor]:
+    """Whether alpha is a tensor of one weight per class; one without dimensions is a number."""
+    return isinstance(alpha, Tensor) and alpha.dim() > 0
+
+
 def row_alpha(alpha: Alpha, labels: Tensor) -> Tensor | float:
     """α_y of each row."""
     if alpha is None:
         return 1.0
-    return alpha[labels] if isinstance(alpha, Tensor) else alpha
+    return alpha[labels] if is_per_class(alpha) else alpha
 
 
 def focus(d: Tensor, s: Tensor, gamma: float) -> Tensor:
@@ -65,9 +81,10 @@ def row_losses(rows: Tensor, labels: Tensor, alpha: Alpha, gamma: float, ignore_
     safe_labels = torch.where(kept, labels, 0)
     d, s = split(torch.where(kept.unsqueeze(-1), rows, 0.0), safe_labels)
     surprise, factor = surprise_of(d, s), focus(d, s, gamma)
-    factor = torch.where(surprise.isinf(), factor.detach(), factor)  # p log p is 0 at p = 0, not 0 times infinity
-    product = row_alpha(alpha, safe_labels) * factor * surprise.masked_fill((factor == 0) & surprise.isinf(), 0.0)
-    return torch.where(kept, product, 0.0), kept.to(rows.dtype)
+    infinite = surprise.isinf()  # there only the surprise has a slope: p log p is 0 at p = 0, not 0 times infinity
+    beyond = factor.detach() * surprise.masked_fill(factor == 0, 0.0)
+    product = torch.where(infinite, beyond, factor * torch.where(infinite, 0.0, surprise))
+    return torch.where(kept, row_alpha(alpha, safe_labels) * product, 0.0), kept.to(rows.dtype)
 
 
 def oracle(
@@ -103,7 +120,10 @@ def naive(
     reduction: str = "mean",
 ) -> Tensor:
     """Row by row."""
+    if input.shape[class_dim(input)] == 0:
+        return without_classes(input, reduction, input.dtype)
     rows, labels = class_rows(input).to(compute_dtype(input.dtype)), target.reshape(-1).long()
+    require_fixed(rows.shape[0])
     one = [row_losses(x[None], y[None], alpha, gamma, ignore_index) for x, y in zip(rows, labels, strict=True)]
     loss = torch.cat([loss for loss, _ in one]) if one else rows.sum(-1)
     share = torch.cat([share for _, share in one]) if one else rows.sum(-1)
@@ -119,6 +139,8 @@ def vectorized(
     reduction: str = "mean",
 ) -> Tensor:
     """All rows at once."""
+    if input.shape[class_dim(input)] == 0:
+        return without_classes(input, reduction, input.dtype)
     rows = class_rows(input).to(compute_dtype(input.dtype))
     loss, share = row_losses(rows, target.reshape(-1).long(), alpha, gamma, ignore_index)
     return finish(loss, share, reduction, rows_shape(input), input.dtype)
@@ -139,10 +161,11 @@ def check(
     require_number(gamma=gamma)
     if not gamma >= 0:
         raise ValueError(f"gamma must be at least 0, got {gamma}")
+    require_input_first(input=input, target=target)
     require_floating(input=input)
     check_class_shapes(input, target)
     check_labels(input, target, ignore_index)
-    if isinstance(alpha, Tensor):
+    if is_per_class(alpha):
         check_class_weight(input, alpha=alpha)
     elif alpha is not None:
         require_number(alpha=alpha)

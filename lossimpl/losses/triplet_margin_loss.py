@@ -67,8 +67,8 @@ def norm(difference: Tensor, p: float) -> Tensor:
 
 
 def plain_norm(difference: Tensor, p: float) -> Tensor:
-    """The P-norm over the last dimension as torch has it."""
-    result: Tensor = torch.linalg.vector_norm(difference, ord=p, dim=-1)
+    """The P-norm over the last dimension as torch has it, whose shape inference wants a dimension from 0 on."""
+    result: Tensor = torch.linalg.vector_norm(difference, ord=p, dim=(difference.dim() - 1,))
     return result
 
 
@@ -80,7 +80,8 @@ def hinge(
     far = norm(anchor - negative + eps, p)
     if swap:
         far = torch.minimum(far, norm(positive - negative + eps, p))
-    return (margin + norm(anchor - positive + eps, p) - far).clamp_min(0)
+    gap = margin + norm(anchor - positive + eps, p) - far
+    return torch.where(gap < 0, 0.0, gap)  # unlike a clamp, it passes the slope of a NaN on
 
 
 def oracle(

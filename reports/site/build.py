@@ -20,6 +20,7 @@ from reports.site.material import Material, gather, of
 from reports.site.pages import (
     agreement,
     ceilings,
+    compatibility,
     conformance,
     environment,
     gate,
@@ -40,6 +41,7 @@ BUILDERS = (
     ceilings,
     agreement,
     conformance,
+    compatibility,
     loading,
     history,
     reproducibility,
@@ -53,6 +55,7 @@ NAVIGATION = (
     ("ceilings.html", "Ceilings"),
     ("agreement.html", "Agreement"),
     ("conformance.html", "Conformance"),
+    ("compatibility.html", "Compatibility"),
     ("loading.html", "Loading"),
     ("history.html", "History"),
     ("reproducibility.html", "Reproducibility"),

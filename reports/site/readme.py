@@ -1,4 +1,4 @@
-"""`python -m reports readme`: the results in README, and all cases in docs/results.md, written from stored results."""
+"""`python -m reports readme`: README's results, docs/results.md and docs/compatibility.md, from stored results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lossimpl import wording
 from lossimpl.spec import Device
 from reports.site.conditions import of_session
 from reports.site.material import Material, gather
-from reports.site.pages import gate, loading_selftest, reproducibility
+from reports.site.pages import compatibility, gate, loading_selftest, reproducibility
 from reports.site.pages.native import ordered
 from reports.statistics.answers import worst_error
 from reports.statistics.comparison import (
@@ -74,9 +74,10 @@ def readme(
     results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="The file with the two markers.")] = Path("README.md"),
     cases: Annotated[Path, typer.Option(help="The file of all cases.")] = Path("docs/results.md"),
+    ways: Annotated[Path, typer.Option(help="The file of the ways of calling.")] = Path("docs/compatibility.md"),
     device: Annotated[Device, typer.Option(help="The device whose results to write.")] = "cpu",
 ) -> None:
-    """Write the newest results between README's markers, and every case to a file of its own."""
+    """Write the newest results between README's markers, every case and the ways of calling to files of their own."""
     text = out.read_text()
     if START not in text or END not in text:
         raise typer.BadParameter(f"{out} lacks the markers {START!r} and {END!r}", param_hint="--out")
@@ -86,7 +87,8 @@ def readme(
     written = [*summary(where, compared), *self_tests(material)]
     out.write_text(before + START + "\n\n" + "\n\n".join(written) + "\n\n" + END + after)
     cases.write_text("\n\n".join(all_cases(where, compared)) + "\n")
-    typer.echo(f"{out}, {cases}")
+    ways.write_text("\n\n".join(compatibility.markdown()) + "\n")
+    typer.echo(f"{out}, {cases}, {ways}")
 
 
 def newest(material: Material, device: str) -> tuple[str, list[Comparison]]:

@@ -51,13 +51,30 @@ def test_selective_checkpoints(name: str, implementation: str, policy: Checkpoin
     assert torch.equal(got, gradient(name, implementation))
 
 
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The looks at values that checks have taken, in every module that takes some."""
+    seen: list[Any] = []
+    for module in ("_checks", "_classes"):
+        monkeypatch.setattr(f"lossimpl.losses.{module}.invalid_value", lambda *a: seen.append(a))
+    return seen
+
+
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
-def test_plain_checkpoints_check_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loss's own check does not run on native's valid calls, checkpointed or not."""
+def test_plain_checkpoints_check_once(name: str, looks: list[Any]) -> None:
+    """Native's kernel checks the values itself: no other check looks at those of a valid call, checkpointed or not."""
     if lossimpl.get(name).available("cpu")["native"] is not None:
         pytest.skip("needs the native kernels")
-    seen: list[Any] = []
-    monkeypatch.setattr("lossimpl.losses._checks.invalid_value", lambda *a: seen.append(a))
     got = gradient(name, "native", preserve_rng_state=False)
     assert torch.equal(got, gradient(name, "native"))
-    assert seen == []
+    assert looks == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("cross_entropy", 1), ("softmax_focal_loss", 1), ("binary_cross_entropy", 2), ("mse_loss", 0)],
+)
+def test_looks_at_values_are_counted(name: str, expected: int, looks: list[Any]) -> None:
+    """The test above can fail: vectorized looks once at the labels, once each at input and target probabilities."""
+    gradient(name, "vectorized")
+    assert len(looks) == expected

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 import lossimpl
 from lossimpl import dispatch, nn, registry
 
-DROPPED = {"size_average", "reduce"}  # deprecated in torch; our API does not take them
 TORCHS = [name for name, loss in lossimpl.LOSSES.items() if "torch" in loss.implementations]
 
 
@@ -29,9 +28,9 @@ def inputs_of(name):
 
 @pytest.mark.parametrize("name", TORCHS)
 def test_signature_is_torchs(name):
-    """Same argument names and defaults as torch, and `implementation` by keyword only; order too but for two losses."""
+    """Same argument names, defaults and order as torch, and `implementation` by keyword only."""
     ours = inspect.signature(getattr(lossimpl, name)).parameters
-    theirs = {key: value for key, value in inspect.signature(getattr(F, name)).parameters.items() if key not in DROPPED}
+    theirs = inspect.signature(getattr(F, name)).parameters
     assert {k: v.default for k, v in ours.items() if k != "implementation"} == {k: v.default for k, v in theirs.items()}
     assert ours["implementation"].kind is inspect.Parameter.KEYWORD_ONLY
     assert [key for key in ours if key != "implementation"] == list(theirs)
@@ -40,7 +39,8 @@ def test_signature_is_torchs(name):
 @pytest.mark.parametrize("name", lossimpl.LOSSES)
 def test_every_implementation_has_the_public_signature(name):
     """Every form has the public signature, so that benchmarks may call it directly."""
-    public = [key for key in inspect.signature(getattr(lossimpl, name)).parameters if key != "implementation"]
+    parameters = inspect.signature(getattr(lossimpl, name)).parameters
+    public = [key for key in parameters if key not in ("implementation", "size_average", "reduce")]
     module = next(module for module in registry.MODULES if module.LOSS.name == name)
     for function in ("oracle", "naive", "vectorized", "check", "framework"):
         if hasattr(module, function):
@@ -64,7 +64,8 @@ def test_named_implementation_that_cannot_serve_raises_unavailable():
 
 def test_auto_falls_back_where_native_does_not_serve(monkeypatch):
     """Without native, auto takes torch, else the tensor expression, choose says why, and a warning does, once."""
-    monkeypatch.setattr(dispatch, "FUNCTIONS", {})
+    for kept in ("FUNCTIONS", "RESOLVED"):
+        monkeypatch.setattr(dispatch, kept, {})
     monkeypatch.setattr(dispatch, "REFUSED", {})
     dispatch.warn_once.cache_clear()
     for name in ("mse_loss", "log_cosh_loss"):

@@ -110,12 +110,75 @@ def test_modules_are_traced_symbolically(implementation: str) -> None:
 
 @pytest.mark.parametrize("implementation", ["auto", "native", "vectorized"], indirect=True)
 def test_export_with_a_dynamic_batch(implementation: str) -> None:
-    """torch.export, then another batch size (naive walks sample by sample, so its graph has a fixed size)."""
+    """torch.export, then another batch size."""
     size = torch.export.Dim("rows")
     shapes = {"x": {0: size}, "labels": {0: size}, "y": {0: size}}
     program = torch.export.export(Both(implementation), (X, LABELS, Y), dynamic_shapes=shapes)
     twice = [torch.cat([one, one + 0]) for one in (X, LABELS, Y)]
     torch.testing.assert_close(program.module()(*twice), expected_of(*twice))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_naive_refuses_a_dynamic_batch(name: str) -> None:
+    """It walks sample by sample, so its program has a fixed size: refused with what to do instead."""
+    made = inputs(name)
+
+    class One(torch.nn.Module):
+        def forward(self, *tensors: Tensor) -> Tensor:
+            result: Tensor = getattr(lossimpl, name)(*tensors, reduction="mean", implementation="naive")
+            return result
+
+    tensors = tuple(one for one in made.values() if isinstance(one, Tensor))
+    shapes = {"tensors": tuple({0: torch.export.Dim("rows")} for _ in tensors)}
+    with pytest.raises(lossimpl.Unavailable, match="implementation='vectorized'"):
+        torch.export.export(One(), tensors, dynamic_shapes=shapes)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_compiled_code_with_dynamic_shapes(reduction: str, implementation: str) -> None:
+    """One function of torch.compile for several shapes, with a broadcast target; expected: torch's numbers."""
+    torch._dynamo.reset()  # naive is compiled once per number of rows, and all parameters share one limit
+    call = torch.compile(
+        lambda a, b: lossimpl.mse_loss(a, b, reduction=reduction, implementation=implementation),  # type: ignore[arg-type]  # literal
+        fullgraph=True,
+        dynamic=True,
+        backend="aot_eager",
+    )
+    for rows in (3, 4, 6):
+        x, y = X[:rows], Y[:1]
+        torch.testing.assert_close(call(x, y), F.mse_loss(x, y.expand_as(x), reduction=reduction))
+
+
+BAD = {
+    "reduction": lambda loss, x, y: loss(x, y, reduction="avg"),
+    "target": lambda loss, x, y: loss(x, torch.ones(7, 7)),
+    "weight": lambda loss, x, y: loss(x, y, weight=torch.ones(3)),
+}
+
+
+@pytest.mark.parametrize("argument", BAD)
+def test_bad_arguments_are_named_by_every_tracer(argument: str, implementation: str) -> None:
+    """make_fx, torch.func.grad, vmap, jvp, torch.export and torch.compile: an error whose message has the argument."""
+    loss = partial(lossimpl.mse_loss, implementation=implementation)
+
+    def call(x: Tensor) -> Tensor:
+        result: Tensor = BAD[argument](loss, x, Y)
+        return result
+
+    class Module(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return call(x)
+
+    for attempt in (
+        lambda: make_fx(call, tracing_mode="fake")(X),
+        lambda: torch.func.grad(call)(X),
+        lambda: torch.vmap(call)(torch.stack([X, X])),
+        lambda: torch.func.jvp(call, (X,), (X,)),
+        lambda: torch.export.export(Module(), (X,)),
+        lambda: torch.compile(call, fullgraph=True, backend="aot_eager")(X),
+    ):
+        with pytest.raises((RuntimeError, ValueError), match=argument):
+            attempt()
 
 
 def test_full_graph_with_a_broadcast_target(implementation: str) -> None:

@@ -60,6 +60,8 @@ def odd(tmp_path):
     for name, word in (("dtype", "float99"), ("mode", "walk"), ("shape", "axb"), ("device", "tpu"), ("loss", "nope")):
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({**ROW, name: word}))
     (tmp_path / "samples.jsonl").write_text(json.dumps({**ROW, "rounds": [{**ROUND, "samples": "abc"}]}))
+    for name, value in (("seed", "x"), ("maker", 3), ("options", {"nope": 1})):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({**ROW, name: value}))
     (tmp_path / "old.jsonl").write_text(json.dumps({**ROW, "format": 1, "samples": [1.0] * 7}))
     return tmp_path
 
@@ -84,6 +86,9 @@ def odd(tmp_path):
         (["replay", "shape.jsonl", "--row", "1"], "shape: it must be numbers joined by x"),
         (["replay", "device.jsonl", "--row", "1"], "tpu"),
         (["replay", "loss.jsonl", "--row", "1"], "nope"),
+        (["replay", "seed.jsonl", "--row", "1"], "seed: it must be a whole number, got 'x'"),
+        (["replay", "maker.jsonl", "--row", "1"], "maker: it must be text, got 3"),
+        (["replay", "options.jsonl", "--row", "1"], "l1_loss has no option nope"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

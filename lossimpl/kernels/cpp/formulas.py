@@ -18,7 +18,6 @@ from lossimpl.kernels.contract import module_of
 from lossimpl.kernels.cpp import has_kernels
 from lossimpl.losses import cross_entropy as cross_entropies
 from lossimpl.losses import softmax_focal_loss as focal_losses
-from lossimpl.losses import triplet_margin_loss as triplets
 from lossimpl.losses._checks import require_tensors, require_unit_interval
 from lossimpl.losses._classes import check_class_shapes, check_class_weight, check_labels
 from lossimpl.operators import LOSSES, NAMES
@@ -84,19 +83,13 @@ def classes(
     return cross_entropies.vectorized(input, target, weight, ignore_index, REDUCTIONS[reduction], smoothing)
 
 
-def triplet(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    margin: float,
-    p: float,
-    eps: float,
-    swap: bool,
-    reduction: int,
-) -> Tensor:
-    """Triplet margin loss."""
-    require_tensors(anchor=anchor, positive=positive, negative=negative)
-    return triplets.vectorized(anchor, positive, negative, margin, p, eps, swap, REDUCTIONS[reduction])
+def triplet(*arguments: Any) -> Tensor:
+    """Triplet margin loss, from its operator's arguments: those of the loss, with the reduction as a number."""
+    *given, reduction = arguments
+    module = module_of("triplet_margin_loss")
+    require_tensors(**dict(zip(module.LOSS.tensors, given, strict=False)))
+    result: Tensor = module.vectorized(*given, REDUCTIONS[reduction])
+    return result
 
 
 def step(formula: Callable[..., Tensor], first: int, count: int, arguments: Sequence[Any]) -> tuple[Tensor, ...]:
@@ -189,4 +182,14 @@ def register_decompositions() -> None:
     """Tell torch's decomposition table, which the exporter to ONNX uses, how the operators are computed."""
     for name in NAMES:
         if not name.endswith("_step"):  # exported programs compute losses, not gradients
-            torch._decomp.register_decomposition(operator(name), unsafe=True)(partial(formula, name))
+            torch._decomp.register_decomposition(operator(name), unsafe=True)(partial(decomposed, name))
+
+
+def decomposed(name: str, *arguments: Any) -> Any:
+    """The formula; NotImplementedError where DTensors ask by tensors with a `_spec` how an operator may be sharded.
+
+    They would compute shard by shard and misread how the results of our operators combine.
+    """
+    if any(hasattr(one, "_spec") for one in arguments):
+        raise NotImplementedError(f"lossimpl::{name} has no rule for DTensors")
+    return formula(name, *arguments)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossimpl.losses.softmax_focal_loss import is_per_class
 from lossimpl.spec import Unavailable
 
 from . import tuning
@@ -177,7 +178,7 @@ def softmax_focal_loss(
     reduction: str,
 ) -> Tensor:
     """Focal loss over exclusive classes."""
-    weight, factor = (alpha, 1.0) if isinstance(alpha, Tensor) else (None, 1.0 if alpha is None else alpha)
+    weight, factor = (alpha, 1.0) if is_per_class(alpha) else (None, 1.0 if alpha is None else float(alpha))
     require_tensors(input, target, weight)
     require(gamma >= 0, "native takes gamma of 0 or more")
     return _index_call(SOFTMAX_FOCAL, input, target, weight, ignore_index, (0.0, factor, gamma), reduction)

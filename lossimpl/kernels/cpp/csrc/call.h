@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string_view>
@@ -33,6 +34,16 @@ auto refusing(F f) {
   } catch (c10::Error& error) {
     if (error.context().empty() || error.context().back() != kRefused) error.add_context(kRefused);
     throw;
+  }
+}
+
+// Refuses two arguments whose shapes do not broadcast. Tracers show this message, so it names the arguments.
+inline void require_broadcast(const char* first, const Tensor& a, const char* second, const Tensor& b) {
+  auto left = a.sym_sizes(), right = b.sym_sizes();
+  for (size_t back = 1; back <= std::min(left.size(), right.size()); back++) {
+    auto &size = left[left.size() - back], &other = right[right.size() - back];
+    TORCH_CHECK(size == other || size == 1 || other == 1, first, " has shape ", left, " and ", second, " ", right,
+                ", which do not broadcast");
   }
 }
 

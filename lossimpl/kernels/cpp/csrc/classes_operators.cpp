@@ -41,6 +41,7 @@ double divisor(const Parameters& p, const Tensor& labels, int64_t classes, const
 
 void check_shapes(const Tensor& input, const Tensor& target, const OptionalTensor& weight, bool labels) {
   int64_t classes = input.size(class_dim(input));
+  TORCH_CHECK_NOT_IMPLEMENTED(classes > 0, "no kernel for zero classes");
   if (labels) {
     std::vector<int64_t> wanted(input.sizes().vec());
     wanted.erase(wanted.begin() + class_dim(input));
@@ -90,7 +91,7 @@ std::tuple<Tensor, Tensor, Tensor> run(const Parameters& p, const Tensor& input,
   bool labelled = !target.is_floating_point();
   check_shapes(input, target, weight, labelled);
   Tensor x = classes_last(input).contiguous(), y = (labelled ? target : classes_last(target)).contiguous();
-  int64_t classes = x.size(-1), rows = classes ? x.numel() / classes : 0;
+  int64_t classes = x.size(-1), rows = x.numel() / classes;
   Tensor weights = has_value(weight) ? in_double(*weight) : Tensor(), incoming;
   Tensor kernel_weights = !has_value(weight) || x.scalar_type() == at::kDouble ? weights : weights.to(at::kFloat);
   double count = labelled ? divisor(p, y, classes, weights) : static_cast<double>(rows);
@@ -152,7 +153,6 @@ struct ClassesCall : Call {
     reduction = p.reduction;
     TORCH_CHECK(input.dim() > 0, "input must have a dimension of classes");
     TORCH_CHECK_NOT_IMPLEMENTED(input.is_floating_point(), "no kernel for ", input.scalar_type());
-    TORCH_CHECK(!has_value(weight) || weight->scalar_type() == input.scalar_type(), "weight must have input's dtype");
     if (labelled)
       labels();
     else
@@ -160,6 +160,8 @@ struct ClassesCall : Call {
   }
 
   void labels() {
+    const Tensor& weight = tensors[2];
+    TORCH_CHECK(!weight.defined() || weight.scalar_type() == tensors[0].scalar_type(), "weight must have input's dtype");
     auto dtype = tensors[1].scalar_type();
     TORCH_CHECK(dtype == at::kLong || dtype == at::kByte, "expected target dtype to be Long or Byte, but got ", dtype);
     if (dtype == at::kByte) tensors[1] = tensors[1].to(at::kLong);
@@ -167,7 +169,9 @@ struct ClassesCall : Call {
 
   void promote() {
     TORCH_CHECK(p.ignore_index < 0, "ignore_index is not supported for floating point target");
-    auto dtype = c10::promoteTypes(tensors[0].scalar_type(), tensors[1].scalar_type());
+    auto dtype = tensors[0].scalar_type();
+    for (auto& one : tensors)
+      if (one.defined()) dtype = c10::promoteTypes(dtype, one.scalar_type());
     for (auto& one : tensors)
       if (one.defined() && one.scalar_type() != dtype) one = one.to(dtype);
   }

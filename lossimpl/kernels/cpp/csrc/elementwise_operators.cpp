@@ -16,6 +16,7 @@ struct ElementwiseCall : Call {
     reduction = p.reduction;
     promote();
     if (!same_shape(tensors[0], tensors[1])) {
+      require_broadcast("target", target, "input", input);
       auto same = at::broadcast_tensors({tensors[0], tensors[1]});
       tensors[0] = same[0], tensors[1] = same[1];
     }
@@ -31,6 +32,8 @@ struct ElementwiseCall : Call {
       dtype = c10::promoteTypes(dtype, one.scalar_type());
     }
     TORCH_CHECK_NOT_IMPLEMENTED(at::isFloatingType(dtype), "no kernel for ", dtype);
+    TORCH_CHECK_NOT_IMPLEMENTED(tensors[0].is_floating_point() || tensors[1].is_floating_point(),
+                                "no kernel for differences of integers");
     if (mixed)
       for (auto& one : tensors)
         if (one.defined()) one = one.to(dtype);
@@ -69,18 +72,18 @@ std::unique_ptr<Call> with_dtype_of_pair(std::unique_ptr<Call> call, const Tenso
   return call;
 }
 
-void require_same(const Tensor& input, const Tensor& other) {
-  TORCH_CHECK_VALUE(same_shape(input, other), "shapes must be the same: ", input.sym_sizes(), " and ",
-                    other.sym_sizes());
+void require_same(const Tensor& input, const char* name, const Tensor& other) {
+  TORCH_CHECK_VALUE(same_shape(input, other), name, " has shape ", other.sym_sizes(), ": it must have input's ",
+                    input.sym_sizes());
 }
 void require_floating(const Tensor& target) {
   TORCH_CHECK(target.is_floating_point(), "target must be floating point, got ", target.scalar_type());
 }
-void require_same(const Tensor& input, const OptionalTensor& other) {
-  if (has_value(other)) require_same(input, *other);
+void require_same(const Tensor& input, const char* name, const OptionalTensor& other) {
+  if (has_value(other)) require_same(input, name, *other);
 }
 // Refuses a weight that does not broadcast to the input's shape.
-void require_expandable(const Tensor& input, const OptionalTensor& weight) {
+void require_expandable(const Tensor& input, const char* name, const OptionalTensor& weight) {
   if (!has_value(weight)) return;
   auto wanted = input.sym_sizes(), given = weight->sym_sizes();
   bool fits = given.size() <= wanted.size();
@@ -88,14 +91,14 @@ void require_expandable(const Tensor& input, const OptionalTensor& weight) {
     auto& size = given[given.size() - back];
     fits = size == 1 || size == wanted[wanted.size() - back];
   }
-  TORCH_CHECK(fits, "a weight of shape ", given, " does not broadcast to input's ", wanted);
+  TORCH_CHECK(fits, name, " has shape ", given, ": it must broadcast to input's ", wanted);
 }
 
 struct L1Loss {
   LOSSIMPL_LOSS(l1_loss)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction,
                                     const OptionalTensor& weight) {
-    require_same(input, weight);
+    require_same(input, "weight", weight);
     return elementwise(PairLoss::l1, 0, 0, reduction, input, target, weight);
   }
 };
@@ -104,7 +107,7 @@ struct MseLoss {
   LOSSIMPL_LOSS(mse_loss)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction,
                                     const OptionalTensor& weight) {
-    require_same(input, weight);
+    require_same(input, "weight", weight);
     return elementwise(PairLoss::mse, 0, 0, reduction, input, target, weight);
   }
 };
@@ -125,7 +128,7 @@ struct HuberLoss {
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, std::string_view reduction, double delta,
                                     const OptionalTensor& weight) {
     TORCH_CHECK(delta > 0, "delta must be above 0, got ", delta);
-    require_same(input, weight);
+    require_same(input, "weight", weight);
     auto call = elementwise(PairLoss::huber, 0, delta, reduction, input, target, weight);
     auto dtype = input.scalar_type();
     call->result_dtype = has_value(weight) ? c10::promoteTypes(dtype, weight->scalar_type()) : dtype;
@@ -144,8 +147,8 @@ struct BinaryCrossEntropy {
   LOSSIMPL_LOSS(binary_cross_entropy)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
                                     std::string_view reduction) {
-    require_same(input, target);
-    require_expandable(input, weight);
+    require_same(input, "target", target);
+    require_expandable(input, "weight", weight);
     TORCH_CHECK(input.scalar_type() == target.scalar_type(), "input and target must have one dtype");
     return with_dtype_of_pair(elementwise(PairLoss::bce, 0, 0, reduction, input, target, weight), input, target);
   }
@@ -155,10 +158,10 @@ struct BinaryCrossEntropyWithLogits {
   LOSSIMPL_LOSS(binary_cross_entropy_with_logits)
   static std::unique_ptr<Call> make(const Tensor& input, const Tensor& target, const OptionalTensor& weight,
                                     std::string_view reduction, const OptionalTensor& pos_weight) {
-    require_same(input, target);
+    require_same(input, "target", target);
     require_floating(target);
-    require_expandable(input, weight);
-    require_expandable(input, pos_weight);
+    require_expandable(input, "weight", weight);
+    require_expandable(input, "pos_weight", pos_weight);
     auto call = elementwise(PairLoss::bce_logits, 0, 0, reduction, input, target, weight, pos_weight);
     return with_dtype_of_pair(std::move(call), input, target);
   }
@@ -168,7 +171,7 @@ struct SigmoidFocalLoss {
   LOSSIMPL_LOSS(sigmoid_focal_loss)
   static std::unique_ptr<Call> make(const Tensor& inputs, const Tensor& targets, double alpha, double gamma,
                                     std::string_view reduction) {
-    require_same(inputs, targets);
+    require_same(inputs, "targets", targets);
     require_floating(targets);
     TORCH_CHECK_VALUE(gamma >= 0, "gamma must be at least 0, got ", gamma);
     TORCH_CHECK_VALUE(alpha <= 1, "alpha must be at most 1, got ", alpha);

@@ -88,9 +88,15 @@ struct TripletCall : Call {
     tensors = {anchor, positive, negative};
     differentiable = 3;
     reduction = p.reduction;
-    TORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(), "dimensions differ");
+    TORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(), "anchor has ", anchor.dim(),
+                " dimensions, positive ", positive.dim(), ", negative ", negative.dim(), ": they must be as many");
     TORCH_CHECK(anchor.dim() > 0, "anchor must have at least one dimension");
-    if (!same_shape(anchor, positive) || !same_shape(anchor, negative)) tensors = at::broadcast_tensors(tensors);
+    if (!same_shape(anchor, positive) || !same_shape(anchor, negative)) {
+      require_broadcast("anchor", anchor, "positive", positive);
+      require_broadcast("anchor", anchor, "negative", negative);
+      require_broadcast("positive", positive, "negative", negative);
+      tensors = at::broadcast_tensors(tensors);
+    }
     TORCH_CHECK(tensors[0].sym_size(-1) != 0 || (p.p >= 0 && !std::isinf(p.p)), "no norm of order ", p.p,
                 " over empty vectors");
     auto dtype =
