@@ -11,6 +11,7 @@ from lossimpl.losses._checks import invalid_value, require_tensors
 from lossimpl.losses._common import ITEM_BYTES, result_elements
 from lossimpl.spec import Case
 
+LABELS = "target must lie in 0..C - 1, for C classes, or be ignore_index"  # a graph may have a symbol for C
 FAR = -20.0  # beyond it the target is not the likeliest class, and 1 + S is S to the last digit anyway
 
 
@@ -108,10 +109,11 @@ def check_labels(input: Tensor, target: Tensor, ignore_index: int) -> None:
             "torch.uint8, and class probabilities must be floating point and have input's shape"
         )
     classes = input.shape[class_dim(input)]
-    rule = f"target must lie in 0..{classes - 1} or be ignore_index={ignore_index}"
-    worst = invalid_value(target, lambda one: labels_are_valid(one.long(), classes, ignore_index), rule)
+    worst = invalid_value(target, lambda one: labels_are_valid(one.long(), classes, ignore_index), LABELS)
     if worst is not None:
-        raise IndexError(f"Target {worst} is out of bounds: {rule}")
+        raise IndexError(
+            f"Target {worst} is out of bounds: target must lie in 0..{classes - 1} or be ignore_index={ignore_index}"
+        )
 
 
 def labels_are_valid(labels: Tensor, classes: int, ignore_index: int) -> Tensor:

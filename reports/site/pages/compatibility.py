@@ -34,14 +34,16 @@ WAYS = {  # in words
 }
 MARKS = {"works": "✓", "refuses": "–", "fails": "✗", "not applicable": "n/a"}
 KINDS = {"fails": "fail"}
-NOTE = (
+NOTES = (
     "A cell counts the hard cases of the conformance table that hold when the loss is called this way, of those that "
-    "apply: the value and gradients, or the error, of the plain call. A case does not apply where torch's own function "
-    "keeps it in a plain call and loses it this way. Tangents are compared in float32 and float64, since rounding them "
-    "to half precision before they are multiplied costs digits. ONNX programs compute the value alone, in float32, "
-    "and ONNX has no log1p, so the digits of tiny losses are not asked for. "
-    "`torch.compile` stops before it generates code here: the column of `compiled` on the conformance pages has that. "
-    "Ways that take seconds per case run an evenly spaced sample of the cases, so their counts are smaller."
+    "apply: the value and gradients of the plain call, or its error.",
+    "A case does not apply where torch's own function keeps it in a plain call and loses it this way.",
+    "Ways that take seconds per case run an evenly spaced sample of the cases, so their counts are smaller.",
+    "Tangents are compared in float32 and float64: rounding them to half precision before they are multiplied costs "
+    "digits.",
+    "ONNX programs compute the value alone, in float32. ONNX has no log1p, so the digits of tiny losses are not asked "
+    "for.",
+    "`torch.compile` stops before it generates code here: the column of `compiled` on the conformance pages has that.",
 )
 
 
@@ -49,7 +51,7 @@ def pages(material: Material) -> list[Page]:
     del material
     found = objects(STORED)
     tables = [_table(one, found) for one in in_order({row["implementation"] for row in found})]
-    values = {"tables": tables, "note": NOTE, "command": COMMAND, "torch": versions(found), "totals": totals(found)}
+    values = {"tables": tables, "notes": NOTES, "command": COMMAND, "torch": versions(found), "totals": totals(found)}
     return [Page("compatibility.html", "Ways of calling", "compatibility.html", values)]
 
 
@@ -61,10 +63,8 @@ def versions(found: list[Record]) -> str:
 def totals(found: list[Record]) -> str:
     """All counts in one sentence."""
     kept, failed, refused, lost = (sum(row[key] for row in found) for key in COUNTS)
-    return (
-        f"{kept} of {kept + failed + refused} results hold; {failed} fail, {refused} are refused by name, "
-        f"and {lost} are not applicable."
-    )
+    ran, held = wording.count(kept + failed + refused), wording.count(kept)
+    return f"{held} of {ran} results hold; {failed} fail, {refused} are refused by name, and {lost} are not applicable."
 
 
 COUNTS = ("passed", "failed", "refused", "inapplicable")
@@ -107,8 +107,8 @@ def markdown() -> Iterator[str]:
     found = objects(STORED)
     yield "# Ways of calling a loss"
     yield f"Written by `python -m reports readme` from what `{COMMAND}` stored; torch {versions(found)}."
-    yield f"{totals(found)} {NOTE}"
-    yield "✓ works, – refused by name, ✗ fails, n/a not applicable."
+    yield f"{totals(found)} ✓ works, – refused by name, ✗ fails, n/a not applicable."
+    yield "\n".join(f"- {one}" for one in NOTES)
     for one in in_order({row["implementation"] for row in found}):
         yield f"## {one}"
         yield "\n".join(_lines([row for row in found if row["implementation"] == one]))
@@ -116,7 +116,7 @@ def markdown() -> Iterator[str]:
 
 def _lines(own: list[Record]) -> Iterator[str]:
     losses = list(dict.fromkeys(row["loss"] for row in own))
-    yield f"| way of calling | {' | '.join(losses)} |"
+    yield f"| way of calling | {' | '.join(loss.replace('_', ' ') for loss in losses)} |"  # spaces, to wrap
     yield f"|{'---|' * (len(losses) + 1)}"
     for way, cells in by_way(own).items():
         shown: list[Any] = [words(cells[loss]) if loss in cells else "" for loss in losses]
