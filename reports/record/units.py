@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.record.formats import DOCUMENTS
-from reports.record.schema import NAME
+from reports.record.documents import DOCUMENTS
+from reports.record.kinds import NAME
 
 UNFINISHED = "rounds"  # kind of the side-car of a session that is still being measured
 
