@@ -210,7 +210,8 @@ def measure(folder: Folder) -> None:
     print(
         f"  and the site: {timed(site('--archive', str(folder), '--out', str(out))):.1f} s (bar 20 in all)", flush=True
     )
-    shutil.rmtree(Path(".asv/record"), ignore_errors=True)
+    for derived in ("record", "figures"):
+        shutil.rmtree(Path(".asv") / derived, ignore_errors=True)
     print(f"the committed record, cold: {timed(site('--out', str(out.parent / 'committed'))):.1f} s (bar 15)")
     shutil.rmtree(out.parent)
 

@@ -95,6 +95,10 @@ class Archive:
         path = self.where.path(partition.path(name))
         return pq.ParquetFile(self.where.system.open_input_file(path)).read()
 
+    def commits_of(self, machine: str) -> set[str]:
+        """The commits that a machine measured, by their first 8 digits."""
+        return {stem[:8] for one in self.partitions if one.machine == machine for stem in one.units if stem}
+
     def state_of(self, machine: str, *parts: object) -> str:
         """What the rows of a machine are, as a digest, with other parts of what is derived from them."""
         held = [(one.folder, one.files.get("rows")) for one in self.partitions if one.machine == machine]

@@ -100,10 +100,10 @@ def _newest(cases: list[pd.DataFrame], changed: dict[Any, str], order: list[str]
     """By the number of each case of which a series changed, the place of its newest change among all commits."""
     places = {commit: place for place, commit in enumerate(order)}
     found = {}
-    for number, one in enumerate(cases):
+    for case, one in enumerate(cases):
         keys = zip(one["machine"], one["benchmark"], one["params"], strict=True)
-        if known := [places[changed[key]] for key in keys if key in changed]:
-            found[number] = max(known)
+        if known := [places[changed[key]] for key in keys if changed.get(key) in places]:
+            found[case] = max(known)
     return found
 
 
