@@ -41,7 +41,7 @@ gate: $(READY)  ## make gate BASE=rev [HEAD=rev]: is HEAD slower or less exact t
 site: $(READY)  ## build site/ from results/ without measuring
 	$(PYTHON) -m reports site
 
-archive-bench: $(READY)  ## what an archive of 20 million rows costs: 15 GB of disk, most of an hour; ROWS="--commits 100" for less
+archive-bench: $(READY)  ## what an archive of 20 million rows costs: 10 GB of disk; ROWS="--keep 12", samples of a year alone, for 4 GB
 	$(PYTHON) tools/archive_bench.py generate $(BENCH) $(ROWS)
 	$(PYTHON) tools/archive_bench.py measure $(BENCH)
 	rm -r $(BENCH)

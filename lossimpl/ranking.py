@@ -19,7 +19,7 @@ import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from typing import NamedTuple
 
 CONFIDENCE = 0.95  # the level of every interval that is shown or ranked by
@@ -59,7 +59,8 @@ def over_rounds(values: Sequence[float]) -> Interval:
     middle = fmean(logs)
     if len(logs) < FEWEST_ROUNDS:
         return Interval(math.exp(middle), math.nan, math.nan)
-    reach = student(len(logs) - 1) * stdev(logs) * math.sqrt(2 / len(logs))
+    spread = math.sqrt(math.fsum((one - middle) ** 2 for one in logs) / (len(logs) - 1))  # stdev takes 20 times as long
+    reach = student(len(logs) - 1) * spread * math.sqrt(2 / len(logs))
     return Interval(math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))
 
 

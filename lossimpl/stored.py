@@ -5,7 +5,6 @@ Every error is a ValueError that names the field, its value and what is allowed.
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from lossimpl import files
 from lossimpl.row import FORMAT, Round, Row
 from lossimpl.spec import DEVICES, DTYPES, MODES
 
@@ -25,9 +25,13 @@ ROUNDING = 1e-3  # samples are stored with five digits
 
 
 def records(file: Path) -> list[Record]:
-    """The rows of losses in a file of JSON lines, packed or not, or of one JSON list."""
-    text = gzip.decompress(file.read_bytes()).decode() if file.suffix == ".gz" else file.read_text()
-    found = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
+    """The rows of losses in a file of JSON lines, packed or not, or of one JSON list.
+
+    Any `zlib.error`, `EOFError`, `OSError` or `ValueError` means that it cannot be read.
+    """
+    text = files.whole(file.resolve(), files.MOST_BYTES).decode()
+    lines = (line for line in text.split("\n") if line.strip())
+    found = json.loads(text) if text.lstrip().startswith("[") else list(map(json.loads, lines))
     return [record for record in found if isinstance(record, dict) and "implementation" in record]
 
 

@@ -41,7 +41,7 @@ def loaders(
     from lossimpl.machine import name
 
     path = results / name() / RECORD
-    record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    record = kept(path)
     stamp = {"commit": str(manifest()["revision"])[:12]}
     seconds = math.inf if minutes is None else 60 * minutes
     done = Runs(Store(path.with_name(RUNS)), seconds, report, stamp)
@@ -56,6 +56,16 @@ def loaders(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n")  # after each part, which takes minutes
         print(json.dumps({part: found}, indent=1))
+
+
+def kept(path: Path) -> dict[str, Any]:
+    """What is stored, empty if nothing is; what cannot be read would be lost, and ends the command."""
+    from reports.record.reader import Malformed, document_of
+
+    try:
+        return document_of(path)
+    except Malformed as error:
+        raise typer.BadParameter(f"{error}; correct or remove the file", param_hint="--results") from error
 
 
 def report(what: str) -> None:

@@ -29,8 +29,10 @@ import typer
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from reports.record import columns
-from reports.record.archive import Archive, changed
+from reports.record.archive import Archive
+from reports.record.mirror import changed
 from reports.record.query import Queries
+from reports.record.retention import QUANTILES
 from reports.record.rows import name_of
 
 ENV, ROUNDS, SAMPLES = "shared-py3.11-torch9.9.9", 5, 11
@@ -58,8 +60,13 @@ def series(count: int) -> pd.DataFrame:
     return frame.sort_values("row", ignore_index=True)
 
 
-def rows(names: pd.DataFrame, machine: int, commits: list[int], dates: list[pd.Timestamp]) -> pa.Table:
-    """The rows of some commits of a machine: noise of 1 to 5 %, and a step of 20 % in every tenth series."""
+def rows(
+    names: pd.DataFrame, machine: int, commits: list[int], dates: list[pd.Timestamp], whole: bool = True
+) -> pa.Table:
+    """The rows of some commits of a machine: noise of 1 to 5 %, and a step of 20 % in every tenth series.
+
+    Unless they are `whole`, their samples are quantiles.
+    """
     count, times = len(names), len(commits)
     chance = np.random.default_rng([machine, commits[0]])
     which = np.repeat(np.arange(count), times)
@@ -71,17 +78,14 @@ def rows(names: pd.DataFrame, machine: int, commits: list[int], dates: list[pd.T
     ceiling = 4e10 * np.exp(0.02 * chance.standard_normal((len(which), ROUNDS)))
     share = 1e5 / value / ceiling.mean(axis=1)
     batch = seconds.repeat(SAMPLES).reshape(-1) * np.exp(0.01 * chance.standard_normal(seconds.size * SAMPLES))
-    batch = np.array(np.char.mod("%.4e", batch), dtype=float)  # samples are stored with five digits
+    digits = 10.0 ** (4 - np.floor(np.log10(batch)))
+    batch = np.rint(batch * digits) / digits  # samples are stored with five digits
     started = [dates[commit] for commit in commits]
     text = lambda value: pa.array([value], pa.string()).take(pa.array(np.zeros(len(which), int)))  # noqa: E731
-    held: dict[str, Any] = {name: names[name].to_numpy()[which] for name in ("row", "benchmark", *columns.IDENTITY)}
-    held |= {"params": names["params"].to_numpy()[which], "commit": [f"{one:08x}" for one in place]}
-    held |= {
-        "session": [f"night{one:06d}" for one in place],
-        "env": text(ENV),
-        "status": text("ok"),
-        "reason": text(""),
-    }
+    named = ("row", "benchmark", "params", *columns.IDENTITY)
+    held: dict[str, Any] = {name: pa.array(names[name].tolist()).take(pa.array(which)) for name in named}
+    held |= {"commit": [f"{one:08x}" for one in place], "session": [f"night{one:06d}" for one in place]}
+    held |= {"env": text(ENV), "status": text("ok"), "reason": text("")}
     held |= {"verdict": text("ok"), "busy": text(""), "ceiling_name": text("copy"), "level": text("memory")}
     held |= {"version": text("1"), "python": text("3.11"), "manifest": text("synthetic")}
     held |= {"value": value, "low": value / spread, "high": value * spread, "share": share}
@@ -90,9 +94,10 @@ def rows(names: pd.DataFrame, machine: int, commits: list[int], dates: list[pd.T
     held |= {name: 1e-7 * (1 + which % 13) for name in columns.AGREEMENT if name != "verdict"}
     held |= {"number": np.full(len(which), 3.0), "threads": np.full(len(which), 2.0), "line": which + 1}
     held |= {"date": np.array(started * count), "started_at": np.array(started * count)}
-    rounds = rounds_of(seconds, ceiling, batch)
+    rounds = rounds_of(seconds, ceiling, batch if whole else None)
     other = text('{"options":{},"maker":"normal","seed":0,"format":2,"checked_shape":"1024x1024"}')
     held |= {"rounds": rounds, "other": other}
+    held |= {} if whole else {"quantiles": quantiles(batch.reshape(len(which), -1))}
     filled = [
         pa.nulls(len(which), one.type) if held.get(one.name) is None else cast(held[one.name], one.type)
         for one in columns.ROWS
@@ -105,17 +110,23 @@ def cast(values: Any, kind: pa.DataType) -> pa.Array:
     return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
+def quantiles(batch: Any) -> pa.Array:
+    """The column of quantiles."""
+    found = np.quantile(batch, QUANTILES, axis=1).T
+    return pa.ListArray.from_arrays(np.arange(len(found) + 1, dtype=np.int32) * len(QUANTILES), pa.array(found.ravel()))
+
+
 def rounds_of(seconds: Any, ceiling: Any, batch: Any) -> pa.Array:
-    """The column of rounds."""
+    """The column of rounds, without samples if there is no `batch`."""
     total = seconds.size
-    flat = pa.ListArray.from_arrays(np.arange(total + 1, dtype=np.int32) * SAMPLES, pa.array(batch))
     numbers = np.tile(np.arange(1, ROUNDS + 1), len(seconds))
     held = {"number": numbers, "position": numbers, "calls": np.full(total, 3), "seconds": seconds.ravel()}
     held |= {
         "ceiling": ceiling.ravel(),
-        "samples": flat,
         "busy": pa.array([""], pa.string()).take(pa.array(np.zeros(total, int))),
     }
+    if batch is not None:
+        held["samples"] = pa.ListArray.from_arrays(np.arange(total + 1, dtype=np.int32) * SAMPLES, pa.array(batch))
     fields = list(columns.ROUND)
     arrays = [pa.array(held[one.name], one.type) if one.name in held else pa.nulls(total, one.type) for one in fields]
     return pa.ListArray.from_arrays(
@@ -125,7 +136,11 @@ def rounds_of(seconds: Any, ceiling: Any, batch: Any) -> pa.Array:
 
 @app.command()
 def generate(
-    folder: Folder, machines: Count = 5, commits: Count = 2000, series_: Annotated[int, typer.Option("--series")] = 2000
+    folder: Folder,
+    machines: Annotated[int, typer.Option(min=1)] = 5,
+    commits: Count = 2000,
+    series_: Annotated[int, typer.Option("--series")] = 2000,
+    keep: Annotated[int, typer.Option(help="The newest months keep their samples, others are compacted.")] = 1000,
 ) -> None:
     """Write the partitions that are missing."""
     names, dates = series(series_), [NEWEST - pd.Timedelta(days=commits - place) for place in range(commits)]
@@ -135,13 +150,13 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "format.json").write_text('{"version": 1}')
     for machine in range(machines):
-        for month, some in by_month.items():
+        for age, (month, some) in enumerate(reversed(by_month.items())):
             if not (folder / f"machine=m{machine}/month={month}/partition.json").exists():
-                write(Archive(folder), names, machine, month, some, dates)
+                write(Archive(folder), rows(names, machine, some, dates, age < keep), machine, month, some, dates)
                 print(f"m{machine} {month}", flush=True)
 
 
-def write(archive: Archive, names: pd.DataFrame, machine: int, month: str, some: list[int], dates: list[Any]) -> None:
+def write(archive: Archive, table: pa.Table, machine: int, month: str, some: list[int], dates: list[Any]) -> None:
     """One partition."""
     run = [{"env": ENV, "commit": f"{place:08x}"} for place in some]
     about = [
@@ -149,7 +164,7 @@ def write(archive: Archive, names: pd.DataFrame, machine: int, month: str, some:
         for one, place in zip(run, some, strict=True)
     ]
     tables = {
-        "rows": rows(names, machine, some, dates),
+        "rows": table,
         "runs": columns.as_table(
             "runs", [one | {"digest": "x", "date": dates[p]} for one, p in zip(run, some, strict=True)]
         ),
@@ -181,9 +196,7 @@ def measure(folder: Folder) -> None:
     archive, queries = Archive(folder), Queries(Archive(folder))
     total = queries.frame("SELECT count(*) AS n, min(row) AS row, max(date) AS last FROM rows").iloc[0]
     print(f"{total['n']:,} rows", flush=True)
-    samples, others = sizes(archive)
-    print(f"bytes per row without samples: {others / total['n']:.0f} (bar 120)")
-    print(f"bytes per row with samples: {(samples + others) / total['n']:.0f} (bar 500)")
+    print(sizes(archive))
     sql = "SELECT date, value, low, high FROM rows WHERE machine = 'm0' AND row = ? ORDER BY date"
     print(f"one series: {timed(lambda: queries.frame(sql, [total['row']]), 5):.3f} s (bar 0.2)", flush=True)
     out = Path(tempfile.mkdtemp()) / "site"
@@ -197,27 +210,37 @@ def measure(folder: Folder) -> None:
     print(
         f"  and the site: {timed(site('--archive', str(folder), '--out', str(out))):.1f} s (bar 20 in all)", flush=True
     )
-    shutil.rmtree(Path(".asv/record"), ignore_errors=True)
+    for derived in ("record", "figures"):
+        shutil.rmtree(Path(".asv") / derived, ignore_errors=True)
     print(f"the committed record, cold: {timed(site('--out', str(out.parent / 'committed'))):.1f} s (bar 15)")
     shutil.rmtree(out.parent)
 
 
-def sizes(archive: Archive) -> tuple[int, int]:
-    """The bytes of rounds' samples and of everything else in the files of rows."""
-    samples = others = 0
+def sizes(archive: Archive) -> str:
+    """Bytes per row of the partitions that have samples: of the rows' own columns, with their rounds, with samples."""
+    found = dict.fromkeys(("rows", "rounds", "samples"), 0)
+    count = 0
     for path in archive.paths("rows"):
-        found = pq.ParquetFile(path).metadata
-        for group in range(found.num_row_groups):
-            for place in range(found.num_columns):
-                one = found.row_group(group).column(place)
-                inside = one.path_in_schema.startswith(("rounds", "samples"))
-                samples, others = (
-                    (samples + one.total_compressed_size, others)
-                    if inside
-                    else (samples, others + one.total_compressed_size)
-                )
-        others += found.serialized_size
-    return samples, others
+        held = pq.ParquetFile(path).metadata
+        if "samples" in (parts := parts_of(held)) and parts["samples"] > held.num_rows:  # else compacted
+            found = {name: size + parts[name] for name, size in found.items()}
+            count += held.num_rows
+    rows, rounds, samples = (size / count for size in found.values())
+    return (
+        f"bytes per row without rounds: {rows:.0f}, without samples: {rows + rounds:.0f} (bar 120), "
+        f"with samples: {rows + rounds + samples:.0f} (bar 500), of the {count:,} rows that have samples"
+    )
+
+
+def parts_of(held: pq.FileMetaData) -> dict[str, int]:
+    """The bytes of a file of rows by what they hold."""
+    found = {"rows": held.serialized_size, "rounds": 0, "samples": 0}
+    for group in map(held.row_group, range(held.num_row_groups)):
+        for one in map(group.column, range(held.num_columns)):
+            path = one.path_in_schema
+            part = "samples" if "samples" in path else "rounds" if path.startswith("rounds") else "rows"
+            found[part] += one.total_compressed_size
+    return found
 
 
 def night(archive: Archive, results: Path) -> Callable[[], Any]:

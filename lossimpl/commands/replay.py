@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossimpl import stored
+from lossimpl import files, stored
 from lossimpl.terminal import console, import_torch
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lossimpl.row import Row
 
 Record = dict[str, Any]
+BROKEN = (OSError, ValueError, EOFError, zlib.error)  # errors of JSON and of UTF-8 are ValueErrors
 HEAD = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
 
 
@@ -63,7 +65,7 @@ def load(file: Path) -> list[Record]:
     """The rows of losses in a file."""
     try:
         records = stored.records(file)
-    except (OSError, ValueError, EOFError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+    except BROKEN as error:
         raise typer.BadParameter(f"{file}: {error}") from error
     if not records:
         raise typer.BadParameter(f"{file}: no row of a loss; loader rows are replayed by `lossimpl loaders`")
@@ -122,13 +124,14 @@ def say(text: str) -> None:
 
 def manifests(file: Path) -> dict[str, Record]:
     """The manifests beside a file of rows, by their identity."""
-    name = file.name.removesuffix(".gz")
+    name = file.name.removesuffix(".gz").removesuffix(".zst")
     beside = file.with_name(name.replace(".rows.jsonl", ".manifest.jsonl"))
     if beside.name == name or not beside.exists():
         return {}
     try:
-        return {manifest["id"]: manifest for manifest in map(json.loads, beside.read_text().splitlines())}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = [json.loads(line) for line in files.lines(beside.resolve()) if line.strip()]
+        return {manifest["id"]: manifest for manifest in found}
+    except (*BROKEN, KeyError, TypeError) as error:
         raise typer.BadParameter(f"{beside}: no manifests, {error}") from error
 
 

@@ -13,8 +13,8 @@ from lossimpl import wording
 from reports.gate import quality
 from reports.nightly.commits import history
 from reports.nightly.memory import event_line, finding_lines, is_new, path_of, remember
-from reports.record.reader import read
 from reports.record.rows import name_of
+from reports.record.stored import Stored
 from reports.statistics.changes import Event, Finding, events, findings, histories
 from reports.statistics.nights import finding_line
 from reports.statistics.sessions import SERIES, points
@@ -71,7 +71,7 @@ def judge(root: Path, again: Callable[[list[Finding]], list[Finding]] = list) ->
     `again` returns the new findings, in their order, as measuring them again settled them.
     """
     order = history(root)
-    rows = read(root / "results").rows
+    rows = Stored.of(root / "results").rows
     series = histories(rows, order)
     seen = [one for one in findings(series) if is_new(root, finding_line(one), one.series.machine)]
     settled = again(seen)

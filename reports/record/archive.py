@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,14 +26,13 @@ from reports.record import columns
 from reports.record.location import Location
 from reports.record.reader import Contents, Malformed, read_unit
 from reports.record.schema import Record
-from reports.record.units import Problem, Unit, units
+from reports.record.units import Unit
 
 VERSION = 1
 OWN = "own"  # the month of what is a machine's and not a commit's
 POINTER = "partition.json"
 GROUP = 8_192  # rows: what a query for one series reads of a partition
 REPEATS = 5  # of a write to object storage that another writer undid
-WHOLE = "seen.json"  # of a mirror: the states of the files that it was made from
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,10 @@ class Archive:
             return columns.TABLES[name].empty_table()
         path = self.where.path(partition.path(name))
         return pq.ParquetFile(self.where.system.open_input_file(path)).read()
+
+    def commits_of(self, machine: str) -> set[str]:
+        """The commits that a machine measured, by their first 8 digits."""
+        return {stem[:8] for one in self.partitions if one.machine == machine for stem in one.units if stem}
 
     def state_of(self, machine: str, *parts: object) -> str:
         """What the rows of a machine are, as a digest, with other parts of what is derived from them."""
@@ -233,35 +236,3 @@ def month_of(contents: Contents) -> str:
     times = [line.read["started_at"] for line in contents.lines["rows"] if line.read.get("started_at")]
     date = contents.date or min(times, default=None)
     return f"{date:%Y-%m}" if date is not None else "unknown"
-
-
-def changed(archive: Archive, folder: Path) -> tuple[list[tuple[Unit, str]], set[tuple[str, str]], list[Problem]]:
-    """The units under a folder that the archive lacks, with their digests; those only the archive has; the problems."""
-    found, problems = units(folder)
-    known = archive.known()
-    digests = dict(_digests(archive, found))
-    new = [(unit, digests[unit]) for unit in found if known.get((unit.machine, unit.stem)) != digests[unit]]
-    return new, known.keys() - {(unit.machine, unit.stem) for unit in found}, problems
-
-
-def _digests(archive: Archive, found: list[Unit]) -> Iterator[tuple[Unit, str]]:
-    """The digest of each unit; of files that have not been touched since the last time, the one of then."""
-    seen = json.loads(archive.where.read(WHOLE) or b"{}") if archive.where.local else {}
-    fresh = {}
-    for unit in found:
-        key, state = f"{unit.machine}/{unit.stem}", json.loads(json.dumps(unit.state()))
-        old = seen.get(key, [None, ""])
-        fresh[key] = [state, old[1] if old[0] == state else unit.digest()]
-        yield unit, fresh[key][1]
-    if archive.where.local and fresh != seen:
-        with archive.where.writing(WHOLE) as file:
-            file.write(json.dumps(fresh).encode())
-
-
-def mirror(folder: Path, where: str | Path) -> tuple[Archive, list[Problem]]:
-    """An archive that has exactly what is under a folder: what changed since the last time is read, and no more."""
-    archive = Archive(where)
-    new, gone, problems = changed(archive, folder)
-    archive.add(new)
-    archive.remove(gone)
-    return Archive(where), problems

@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
-from reports.record import schema
+from reports.record import kinds, schema
+from reports.record.formats import CASE, SIDE_CARS, text
 from reports.record.reader import Contents, Line
 from reports.record.rows import LOSS_PARAMETERS, name_of
 from reports.record.schema import Record
@@ -62,7 +62,6 @@ ASV = pa.schema(
         *(("samples", pa.list_(REALS)), ("calls", pa.list_(WHOLE)), ("other", TEXT)),
     ]
 )
-CASE = ("loss", "case", "implementation", "device", "dtype", "status", "input", "expected", "got", "source", "reason")
 CONFORMANCE = pa.schema([*((name, TEXT) for name in (*RUN, *CASE, "other")), ("line", pa.int32())])
 KEYED = pa.schema(
     [*((name, TEXT) for name in (*RUN, "key", "record")), ("line", pa.int32())]
@@ -73,15 +72,11 @@ TABLES = {
     "rows": ROWS,
     "asv": ASV,
     "runs": RUNS,
-    "sessions": KEYED,
-    "manifest": KEYED,
-    "loaders": KEYED,
-    "nights": KEYED,
+    **{car.table: KEYED for car in SIDE_CARS.values() if car.table},
     "documents": KEYED,
     "conformance": CONFORMANCE,
     "problems": PROBLEMS,
 }
-TABLE_OF = {"changes": "nights"}  # what nights reported
 CHANGES = pa.schema(
     [*((name, TEXT) for name in ("machine", "env", "row", "commit", "before")), ("ratio", REAL), ("confidence", REAL)]
 )
@@ -97,19 +92,17 @@ def tables(contents: Contents, digest: str) -> dict[str, list[Record]]:
     """The rows of every table that the contents of a unit give."""
     stem = contents.unit.stem
     run = {"commit": stem[:8], "env": stem[9:]} if stem else {"commit": "", "env": ""}
-    keys = {"sessions": "session", "manifest": "id", "loaders": "dataset", "changes": "commit"}
     found: dict[str, list[Record]] = {
-        TABLE_OF.get(kind, kind): [
-            run | _keyed(line.held[key], line.held, line.number) for line in contents.lines[kind]
-        ]
-        for kind, key in keys.items()
+        car.table: [run | _keyed(line.held[car.key], line.held, line.number) for line in contents.lines[kind]]
+        for kind, car in SIDE_CARS.items()
+        if car.table
     }
     documents = contents.documents.items()
     header = text(contents.header) if contents.header else None
     return found | {
         "rows": _numbered(contents.joined()),
         "asv": [run | {"benchmark": name} | _cells(contents.header, cells) for name, cells in contents.cells.items()],
-        "conformance": [run | _case(line.held) | {"line": line.number} for line in contents.lines["conformance"]],
+        "conformance": [{**run, **line.read, "line": line.number} for line in contents.lines["conformance"]],
         "documents": [run | _keyed(name, one, 0) for name, one in documents],
         "runs": [run | {"digest": digest, "header": header, "date": contents.date}],
         "problems": [{"stem": stem, "place": one.place, "what": one.what} for one in contents.problems],
@@ -124,11 +117,6 @@ def _numbered(joined: list[tuple[Record, Line | None]]) -> list[Record]:
 
 def _keyed(key: str, record: Record, line: int) -> Record:
     return {"key": key, "record": text(record), "line": line}
-
-
-def text(record: Any) -> str:
-    """A value as JSON, its fields in their order."""
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 
 def same(one: Any, other: Any) -> bool:
@@ -150,7 +138,7 @@ def row_of(read: Mapping[str, Any], line: Line | None) -> Record:
 
 def _known(value: Any) -> bool:
     """Whether a value is a number; what is not known is null in the archive."""
-    return schema.number(value) and value == value
+    return kinds.number(value) and value == value
 
 
 def _rest(held: Record, rebuilt: Record) -> Record:
@@ -238,12 +226,6 @@ def cells_of(header: Record, row: Mapping[str, Any]) -> list[Any]:
     return [named.get(name) for name in header["result_columns"]][: other["count"]]
 
 
-def _case(held: Record) -> Record:
-    row = {name: held.get(name) for name in CASE if isinstance(held.get(name), str)}
-    rest = {name: value for name, value in held.items() if name not in row}
-    return row | {"other": text(rest) if rest else None}
-
-
 def case_of(row: Mapping[str, Any]) -> Record:
     """The record of a hard case from a row of the table."""
     found = {name: row[name] for name in CASE if row[name] is not None}
@@ -252,16 +234,10 @@ def case_of(row: Mapping[str, Any]) -> Record:
 
 def as_table(name: str, rows: Iterable[Record]) -> pa.Table:
     """Rows as an Arrow table in the order of its files."""
-    found = pa.Table.from_pylist([_plain(row) for row in rows], TABLES[name])
-    return sort(name, found)
+    return sort(name, pa.Table.from_pylist(list(rows), TABLES[name]))
 
 
 def sort(name: str, table: pa.Table) -> pa.Table:
     """A table in the order of its files: a series lies together, so that one is found without reading the others."""
     order = [one for one in SORTED.get(name, [*RUN, "line", "stem", "place"]) if one in table.schema.names]
     return table.sort_by([(one, "ascending") for one in order]).combine_chunks() if table.num_rows else table
-
-
-def _plain(row: Record) -> Record:
-    """Times without the missing ones of pandas."""
-    return {name: None if value is pd.NaT else value for name, value in row.items()}

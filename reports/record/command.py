@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from reports.record.archive import Archive, changed
+from reports.record.archive import Archive
+from reports.record.mirror import changed
 from reports.record.query import Queries
 from reports.record.reader import read_unit
 from reports.record.retention import compact as compacted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reports.record import schema
+from reports.record import documents, schema
 from reports.record.schema import Fields
 
 PAGE = Path(__file__).parents[2] / "docs" / "record.md"
@@ -18,12 +18,12 @@ PARTS: tuple[tuple[str, str, Fields], ...] = (
     ("Manifests", "`<hash8>-<env>.manifest.jsonl`: one environment per line.", schema.MANIFEST),
     ("Hard cases", "`<hash8>-<env>.conformance.jsonl.gz`.", schema.CONFORMANCE),
     ("Nights", "`changes.jsonl` of a machine: what each night reported.", schema.NIGHT),
-    ("Machine", "`machine.json`, which asv writes.", schema.MACHINE),
-    ("Self-test of sessions", "`sweep-selftest.json`.", schema.SWEEP_TEST),
-    ("Self-test of the gate", "`gate-selftest.json`; other fields are shown as they are.", schema.GATE_TEST),
-    ("Self-test of the loaders", "`loaders-selftest.json`.", schema.LOADER_TEST),
-    ("Searches", "The objects in `search` of the loaders' self-test.", schema.SEARCHED),
-    ("Overheads", "The objects in `overhead` of the loaders' self-test.", schema.ADDED),
+    ("Machine", "`machine.json`, which asv writes.", documents.MACHINE),
+    ("Self-test of sessions", "`sweep-selftest.json`.", documents.SWEEP_TEST),
+    ("Self-test of the gate", "`gate-selftest.json`; other fields are shown as they are.", documents.GATE_TEST),
+    ("Self-test of the loaders", "`loaders-selftest.json`.", documents.LOADER_TEST),
+    ("Searches", "The objects in `search` of the loaders' self-test.", documents.SEARCHED),
+    ("Overheads", "The objects in `overhead` of the loaders' self-test.", documents.ADDED),
 )  # fmt: skip
 HEAD = """# The record
 

@@ -6,65 +6,33 @@ named, once per file, as a problem: a newer version may have written it.
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from reports.record.kinds import (
+    ANY,
+    COUNT,
+    ERROR,
+    FLAG,
+    NAMED,
+    NAMED_OR_NONE,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    POSITIVE,
+    SAMPLES,
+    SIZE,
+    SIZES,
+    SIZES_OR_NONE,
+    STATUS,
+    TEXT,
+    TEXTS,
+    TIME,
+    VERDICT,
+    Kind,
+)
+
 Record = dict[str, Any]
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
-SHAPE = re.compile(r"\d{1,15}(x\d{1,15}){0,7}")
-ROW_STATUSES = (
-    "ok", "wrong", "impossible", "disturbed", "unavailable", "error", "skipped", "invalid", "crashed", "timeout",
-    "wrong-data",
-)  # fmt: skip
-
-
-class Kind(NamedTuple):
-    """A set of values and its name."""
-
-    words: str
-    allows: Callable[[Any], bool]
-
-
-def number(value: Any) -> bool:
-    """Whether a value is a number; NaN and infinities are, true and false are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def finite(value: Any) -> bool:
-    """Whether a value is a number that arithmetic can use."""
-    return number(value) and abs(value) < 1e300
-
-
-def _fits(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-def _all(allows: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(allows, value))
-
-
-TEXT = Kind("text", lambda value: isinstance(value, str))
-NAMED = Kind("name", _fits(NAME))
-NAMED_OR_NONE = Kind("name or empty", lambda value: value == "" or NAMED.allows(value))
-SIZES = Kind("shape", _fits(SHAPE))
-SIZES_OR_NONE = Kind("shape or empty", lambda value: value == "" or SIZES.allows(value))
-STATUS = Kind("status", lambda value: value in ROW_STATUSES)
-VERDICT = Kind("pass, fail, error or unavailable", lambda value: value in ("pass", "fail", "error", "unavailable"))
-FLAG = Kind("true or false", lambda value: isinstance(value, bool))
-COUNT = Kind("count", lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62)
-NUMBER = Kind("finite number", finite)
-POSITIVE = Kind("positive number", lambda value: finite(value) and value > 0)
-SIZE = Kind("number, not negative", lambda value: finite(value) and value >= 0)
-ERROR = Kind("number, not negative; may be infinite", lambda value: number(value) and (value >= 0 or math.isnan(value)))
-SAMPLES = Kind("numbers, not negative", _all(SIZE.allows))
-TEXTS = Kind("texts", _all(TEXT.allows))
-OBJECT = Kind("object", lambda value: isinstance(value, dict))
-OBJECTS = Kind("objects", _all(OBJECT.allows))
-LIST = Kind("list", lambda value: isinstance(value, list))
-TIME = Kind("time", lambda value: isinstance(value, str) or number(value))
-ANY = Kind("any value", lambda value: True)
 
 
 class Field(NamedTuple):
@@ -245,71 +213,6 @@ NIGHT: Fields = {
     "event": Field(TEXT, "a new environment"),
     "machine": Field(TEXT, "of something that became worse"),
     "text": Field(TEXT, "what became worse"),
-}
-MACHINE: Fields = {
-    "machine": Field(TEXT, "its name"),
-    "arch": Field(TEXT, "architecture"),
-    "cpu": Field(TEXT, "model"),
-    "num_cpu": Field(TEXT, "cores"),
-    "os": Field(TEXT, "system"),
-    "ram": Field(TEXT, "bytes of memory"),
-    "version": Field(COUNT, "asv's format: 1"),
-}
-COVERED: Fields = {"rows": Field(COUNT, "compared", True), "covered": Field(COUNT, "held", True)}
-SWEEP_TEST: Fields = {
-    "machine": Field(TEXT, "its name"),
-    "sessions": Field(TEXTS, "their ids, oldest first"),
-    "rounds": Field(COUNT, "of a session"),
-    "coverage": Field(OBJECT, "of time, ratio and share: rows compared and covered"),
-    "smallest_difference": Field(OBJECT, "of time, ratio and share, as fractions"),
-    "between_share": Field(SIZE, "share of the variance between sessions"),
-    "drift": Field(NUMBER, "largest change of all rows from session to session"),
-    "identical_series": Field(OBJECT, "rows of torch compared and flagged"),
-    "recommended_rounds": Field(COUNT, "for intervals of 5 %"),
-}
-GATE_TEST: Fields = {
-    "commit": Field(TEXT, "the revision of the gate"),
-    "measured_at": Field(TIME, "when"),
-    "budget_seconds": Field(SIZE, "for each group of rows"),
-    "rows_of_identical_code": Field(COUNT, "compared with themselves"),
-    "flagged_by_time": Field(COUNT, "of these, by time"),
-    "verdicts_on_identical_code": Field(OBJECTS, "`verdict` and `rows`"),
-    "instruction_rows": Field(COUNT, "compared by instructions"),
-    "instruction_false_alarms": Field(COUNT, "of these, flagged"),
-    "instruction_planted_found": Field(TEXT, "found of all, in words"),
-    "instruction_planted_missed": Field(TEXT, "their names, or none"),
-    "detection": Field(OBJECTS, "`planted`, `rows`, `found`, `median_pairs`"),
-}
-SEARCHED: Fields = {
-    "dataset": Field(TEXT, "its name", True),
-    "share_of_time": Field(SIZE, "search over product", True),
-    "settings": Field(COUNT, "valid combinations", True),
-    "product_seconds": Field(SIZE, "to measure all", True),
-    "search_seconds": Field(SIZE, "to the answer", True),
-    "chosen": Field(TEXT, "by the search", True),
-    "chosen_of_best": Field(SIZE, "rate chosen over best"),
-    "best_of_product": Field(TEXT, "the best settings"),
-    "searches": Field(COUNT, "how many"),
-    "runs": Field(OBJECTS, "`of_best` of each search"),
-}
-ADDED: Fields = {
-    "dataset": Field(TEXT, "its name", True),
-    "epoch_seconds": Field(SIZE, "of an empty loop", True),
-    "epochs": Field(COUNT, "of both loops", True),
-    "added": Field(NUMBER, "to an epoch, as a fraction", True),
-    "added_low": Field(NUMBER, "lower end of its interval", True),
-    "added_high": Field(NUMBER, "upper end of its interval", True),
-    "what": Field(TEXT, "the drive loop, or observe"),
-    "workers": Field(COUNT, "of the loader"),
-}
-LOADER_TEST: Fields = {
-    "commit": Field(TEXT, "the revision of the laboratory"),
-    "measured_at": Field(TIME, "when"),
-    "search": Field(OBJECTS, "the search against measuring all combinations (table below)"),
-    "overhead": Field(OBJECTS, "what measuring adds (table below)"),
-    "bottlenecks": Field(OBJECT, "`named` of `runs`"),
-    "budget": Field(OBJECT, "`kept` of `runs`"),
-    "trainings": Field(OBJECTS, "`error` of each predicted gain"),
 }
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import pandas as pd
 
 from reports.record import columns
-from reports.record.archive import Archive, mirror
-from reports.record.formats import DOCUMENTS, side_row
-from reports.record.query import TIMED, Queries
-from reports.record.reader import SESSION, frame, session_frame
+from reports.record.archive import Archive
+from reports.record.documents import DOCUMENTS
+from reports.record.formats import side_row
+from reports.record.frames import SESSION, frame, session_frame
+from reports.record.mirror import mirror
+from reports.record.query import LIGHT, TIMED, Queries
 from reports.record.rounds import counted
 from reports.record.schema import Record
 from reports.record.units import Problem
@@ -136,6 +138,13 @@ class Stored:
         """Every loss that has rows."""
         found = self.queries.connection.execute(f"SELECT DISTINCT loss FROM rows WHERE {OF_LOSSES} ORDER BY loss")
         return [str(name) for (name,) in found.fetchall()]
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """Every row, without its rounds and samples."""
+        names = ", ".join(["machine", *LIGHT])
+        found = self.queries.frame(f"SELECT {names} FROM rows ORDER BY machine, env, commit, session, line")
+        return found.assign(date=self.dates(found["commit"]), params=found["params"].map(tuple))
 
     def rows_of(self, session: Sequence[str], of: str = OF_LOSSES) -> pd.DataFrame:
         """The rows of one session (values of `SESSION`), whole, in the order of its files."""

@@ -22,10 +22,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.record.formats import DOCUMENTS
-from reports.record.schema import NAME
+from reports.record.documents import DOCUMENTS
+from reports.record.kinds import NAME
 
-UNFINISHED = "rounds"  # kind of the side-car of a session that is still being measured
+UNFINISHED = ("rounds", "loaders-runs")  # kinds of what is still being measured
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _of_machine(folder: Path) -> Iterator[Unit]:
     grouped: dict[str, list[Path]] = {"": []}
     for path in sorted(folder.iterdir()):
         stem, kind = stem_and_kind(path)
-        if path.name.endswith((".json", ".jsonl", ".jsonl.gz", ".jsonl.zst")) and kind != UNFINISHED:
+        if path.name.endswith((".json", ".jsonl", ".jsonl.gz", ".jsonl.zst")) and kind not in UNFINISHED:
             grouped.setdefault(stem, []).append(path)
     for stem, paths in sorted(grouped.items()):
         yield Unit(folder.name, stem, tuple(paths))

@@ -8,10 +8,11 @@ from typing import Any
 
 from reports.record import columns
 from reports.record.archive import Archive, Partition
+from reports.record.formats import SIDE_CARS
 from reports.record.reader import Contents
 from reports.record.schema import Record
 
-KEYED = ("sessions", "manifest", "loaders", "changes")
+KEYED = {kind: car.table for kind, car in SIDE_CARS.items() if car.table} | {"documents": "documents"}
 
 
 def unpacked(archive: Archive, partition: Partition) -> dict[str, dict[str, Any]]:
@@ -40,8 +41,8 @@ def _records(archive: Archive, partition: Partition) -> Iterator[tuple[str, str,
             yield stem, "rows", row["line"], columns.record_of(row) | compacted
     for stem, row in rows("conformance"):
         yield stem, "conformance", row["line"], columns.case_of(row)
-    for kind in (*KEYED, "documents"):
-        for stem, row in rows(columns.TABLE_OF.get(kind, kind)):
+    for kind, table in KEYED.items():
+        for stem, row in rows(table):
             yield stem, kind, row["line"] or row["key"], json.loads(row["record"])
 
 

@@ -148,7 +148,8 @@ def quoted(text: str) -> Markup:
     >>> str(quoted("raise `ulimit -n`"))
     'raise <code>ulimit -n</code>'
     """
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    safe = escape(text)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(safe))) if "`" in text else safe
 
 
 def mathematics(formula: str) -> Markup:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from lossimpl.spec import Case, Loss
-from reports.record import reader
+from reports.record import frames
 from reports.record.stored import Stored
 from reports.statistics import roofline, sessions
 from reports.statistics.loading import measurements
@@ -57,7 +57,7 @@ class Material:
     def statuses(self) -> dict[tuple[str, ...], Counter[str]]:
         """How many rows of each session had each status, by the `SESSION` of its rows."""
         counts = self.results.counts
-        keys = counts[reader.SESSION].itertuples(index=False, name=None)
+        keys = counts[frames.SESSION].itertuples(index=False, name=None)
         return {tuple(map(str, key)): Counter(one) for key, one in zip(keys, counts["statuses"], strict=True)}
 
     @cached_property
@@ -66,12 +66,12 @@ class Material:
 
     def rated(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows with the traffic and the rates that follow from them."""
-        return roofline.with_rates(_with_traffic(rows[reader.COLUMNS], self.losses))
+        return roofline.with_rates(_with_traffic(rows[frames.COLUMNS], self.losses))
 
     @property
     def no_rows(self) -> pd.DataFrame:
         """A frame with the columns of rows."""
-        return self.rated(reader.frame([]))
+        return self.rated(frames.frame([]))
 
     @cached_property
     def series(self) -> pd.DataFrame:

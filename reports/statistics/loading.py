@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from lossimpl import wording
-from lossimpl.ranking import Interval, ranks
-from reports.record.reader import SESSION, interval
+from lossimpl.ranking import FEWEST, Interval, median_interval, ranks
+from reports.record.frames import SESSION
 from reports.statistics.sessions import SETUP
 
 NEEDED = (
@@ -69,6 +70,16 @@ def _best_known(rows: pd.DataFrame) -> pd.DataFrame:
     newest = order.sort_values(["judged", "budget"], kind="stable")
     newest = newest.drop_duplicates([*SETUP, "dataset", "label"], keep="last")
     return rows.loc[newest.index.sort_values()]
+
+
+def interval(samples: Sequence[float]) -> Interval:
+    """The median of samples with its interval within their process, which is missing where they are too few for one.
+
+    >>> interval([3.0, 1.0, 2.0])
+    Interval(value=2.0, low=nan, high=nan)
+    """
+    found = median_interval(samples)
+    return found if len(samples) >= FEWEST else found._replace(low=math.nan, high=math.nan)
 
 
 def _rate(row: pd.Series) -> list[float]:

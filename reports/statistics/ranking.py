@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lossimpl.ranking import Interval, paired, paired_ranks
-from reports.record.reader import SESSION
+from reports.record.frames import SESSION
 from reports.statistics.sessions import rankable
 
 Row = Mapping[str, Any]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lossimpl.ranking import Interval, over_rounds
-from reports.record.reader import SESSION
+from reports.record.frames import SESSION
 
 SHAPE = re.compile(r"\d{1,15}(x\d{1,15})*")
 

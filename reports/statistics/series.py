@@ -39,7 +39,8 @@ def series_of(stored: Stored) -> pd.DataFrame:
 
 
 def _of_machine(stored: Stored, machine: str) -> pd.DataFrame:
-    key = stored.archive.state_of(machine, VERSION, stored.commits.index)
+    own = stored.archive.commits_of(machine)
+    key = stored.archive.state_of(machine, VERSION, [one for one in stored.commits.index if one in own])
     known = stored.archive.derived("series", machine)
     if known is not None and (known.schema.metadata or {}).get(b"key") == key.encode():
         return _frame(known, machine)

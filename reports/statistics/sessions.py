@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.record.reader import SESSION
+from reports.record.frames import SESSION
 
 SETUP = ["machine", "env"]
 SERIES = [*SETUP, "benchmark", "params"]  # what a history follows over commits

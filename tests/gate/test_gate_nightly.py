@@ -17,7 +17,7 @@ from reports.nightly import command
 from reports.nightly.commits import MOST_COMMITS, Unmeasured, measured, new_commits
 from reports.nightly.commits import history as commits_of
 from reports.nightly.judge import Night, judge
-from reports.record.reader import read
+from reports.record.stored import Stored
 from reports.site.pages.change_points import ChangePoints
 from reports.statistics.changes import events, findings, histories
 from reports.sweep.store import Store
@@ -134,9 +134,9 @@ def test_a_refuted_finding_fails_no_night_and_a_moved_one_is_reported_once(root)
     def move(found):
         return [replace(one, commit=commits[21][:8], before=commits[20][:8], again="confirmed") for one in found]
 
-    (shown,) = change_points(read(root / "results").rows).standing
+    (shown,) = change_points(Stored.of(root / "results").rows).standing
     refuted = judge(root, refute)
-    results = read(root / "results")
+    results = Stored.of(root / "results")
     assert change_points(results.rows, results.nights).refuted == [replace(shown, stands=False, again="refuted: same")]
     assert refuted.code == 0
     assert refuted.lines()[0].startswith(f"refuted: {commits[20][:8]} ")
@@ -150,7 +150,7 @@ def test_a_refuted_finding_fails_no_night_and_a_moved_one_is_reported_once(root)
         commits[20][:8],
     ]
     assert judge(root) == Night((), (), ())
-    results = read(root / "results")
+    results = Stored.of(root / "results")
     (shown,) = change_points(results.rows, results.nights).standing
     assert (shown.commit, shown.before, shown.again) == (commits[21][:8], commits[20][:8], "confirmed")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lossimpl.ranking import over_rounds
-from reports.record.reader import COLUMNS
+from reports.record.frames import COLUMNS
 from reports.statistics import roofline
 from reports.statistics.ranking import Ranking, rankings
 

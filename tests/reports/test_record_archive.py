@@ -11,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from reading import read
 from synthetic_results import COMMITS, ENV, MACHINE
 
 from reports.record import columns
-from reports.record.archive import Archive, changed, mirror
+from reports.record.archive import Archive
+from reports.record.mirror import changed, mirror
 from reports.record.query import Queries, load
-from reports.record.reader import Malformed, read, read_unit
+from reports.record.reader import Malformed, read_unit
 from reports.record.retention import compact
 from reports.record.rows import Row
 from reports.record.units import units

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reading import read
+
 from reports.record.document import PAGE, page
-from reports.record.reader import read
 
 
 def test_the_page_is_that_of_the_schema() -> None:
@@ -16,7 +17,7 @@ def test_the_page_is_that_of_the_schema() -> None:
 def test_the_sample_files_are_read_without_a_problem() -> None:
     """Three rows, a session, a manifest, two hard cases and three documents, as machines wrote them."""
     found = read(Path(__file__).parent / "samples")
-    assert found.problems == ()
+    assert found.problems == []
     assert (found.rows["session"] != "").sum() == 3
     assert (len(found.sessions), len(found.manifests), len(found.conformance)) == (1, 1, 2)
     assert len(found.sweep_tests) == len(found.loader_tests) == 1

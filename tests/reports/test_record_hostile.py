@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import synthetic_results
+from reading import read
 from synthetic_results import COMMITS, ENV, MACHINE
 
-from reports.record.reader import read
 from reports.site.build import build
 from reports.site.material import gather
 

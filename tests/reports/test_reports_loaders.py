@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from reports import loaders
@@ -73,3 +74,13 @@ def test_parts_are_measured_apart_and_kept(tmp_path, monkeypatch):
     assert {name: first[name] for name in RECORD} == RECORD
     assert run("trainings")["trainings"] == RECORD["trainings"]
     assert run("search", "--runs", "1")["search"] == RECORD["search"]
+
+
+def test_a_record_that_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:
+    """What earlier parts measured took hours: a file that is cut short ends the command and stays as it is."""
+    path = tmp_path / "loaders-selftest.json"
+    path.write_text('{"search": [')
+    with pytest.raises(typer.BadParameter, match=r"selftest\.json: not JSON"):
+        loaders.kept(path)
+    assert path.read_text() == '{"search": ['
+    assert loaders.kept(tmp_path / "machine" / "loaders-selftest.json") == {}

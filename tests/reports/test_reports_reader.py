@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import synthetic_results
+from reading import read
 from synthetic_results import COMMITS, ENV, MACHINE
 
 from lossimpl.ranking import over_rounds
-from reports.record import reader
-from reports.record.reader import COLUMNS, KEY, NUMBERS, read
+from reports.record.frames import COLUMNS, KEY, NUMBERS
+from reports.statistics import loading
 
 STEM = f"{COMMITS[-1][:8]}-{ENV}"
 NATIVE = ("'native'", "'512x32000'", "'float32'", "'cpu'", "'step'")
@@ -263,7 +264,7 @@ def test_a_line_that_no_night_wrote_is_named_and_not_shown(copy: Path, line: str
     (copy / MACHINE / "changes.jsonl").write_text(line + "\n")
     found = read(copy)
     assert [problem.what for problem in found.problems] == [WRONG_NIGHTS[line]]
-    assert found.nights == ()
+    assert found.nights == []
 
 
 def test_unreadable_file_is_named(copy: Path) -> None:
@@ -278,7 +279,7 @@ def test_other_json_beside_results_is_no_result(copy: Path) -> None:
     (copy / "benchmarks.json").write_text("{}")
     (copy / MACHINE / "gate-selftest.json").write_text('{"false_positive_rate": 0.0}')
     found = read(copy)
-    assert found.problems == ()
+    assert found.problems == []
     assert found.selftests == {MACHINE: {"false_positive_rate": 0.0}}
 
 
@@ -291,8 +292,8 @@ def test_asv_itself_reads_the_fixture(results: Path) -> None:
 
 def test_too_few_samples_have_a_median_and_no_interval():
     """The range of six samples covers the median with 97 %, that of five with 94 %, which is below 95 %."""
-    assert reader.interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) == (3.5, 1.0, 6.0)
-    few = reader.interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert loading.interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) == (3.5, 1.0, 6.0)
+    few = loading.interval([1.0, 2.0, 3.0, 4.0, 5.0])
     assert few.value == 3.0
     assert math.isnan(few.low)
     assert math.isnan(few.high)

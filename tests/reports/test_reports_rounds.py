@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import synthetic_sessions as sessions
+from reading import read
 
 from lossimpl.ranking import over_rounds
-from reports.record.reader import read
 from reports.record.rows import Row
 from reports.statistics.sessions import points
 from reports.sweep.store import measured
@@ -159,7 +159,7 @@ def test_rows_that_asv_did_not_measure_are_no_rows(tmp_path: Path) -> None:
     }
     Path(str(side_car).replace(".rows.jsonl", ".json")).write_text(json.dumps(stored))
     found = read(folder)
-    assert found.problems == ()
+    assert found.problems == []
     assert found.rows[["implementation", "version", "session"]].values.tolist() == [["native", "2", "s"]]
 
 

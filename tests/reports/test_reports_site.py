@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import synthetic_results
 import typer
+from reading import read
 from synthetic_results import COMMITS, ENV, MACHINE
 
 from reports.__main__ import main
-from reports.record import reader
 from reports.site import readme
 from reports.site.build import NAVIGATION, build, mathematics
 from reports.site.figure import figure
@@ -297,12 +297,12 @@ def test_a_refuted_change_is_no_finding_and_is_not_marked(tmp_path: Path) -> Non
     """If all changes are refuted, there is no table of change points and no figure marks their commit."""
     commits = [f"{place:x}" * 40 for place in range(16)]
     folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), ("mse_loss",), changed_at=8)
-    history_alone = change_points(reader.read(folder).rows)
+    history_alone = change_points(read(folder).rows)
     lines = [{**nights.finding_line(one), "stands": False} for one in history_alone.standing]
     (folder / MACHINE / "changes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    read = reader.read(folder)
-    assert history_alone.on(read.rows) == ["88888888"]
-    assert change_points(read.rows, read.nights).on(read.rows) == []
+    found = read(folder)
+    assert history_alone.on(found.rows) == ["88888888"]
+    assert change_points(found.rows, found.nights).on(found.rows) == []
     shown = _history(folder).values
     assert (shown["changes"], len(shown["refuted"].rows)) == (None, 2)
 

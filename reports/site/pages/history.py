@@ -83,8 +83,7 @@ def _where(material: Material, series: pd.DataFrame) -> list[str]:
 
 def _section(material: Material, name: str, series: pd.DataFrame, changes: ChangePoints) -> dict[str, Any]:
     cases = list(_cases(series))
-    changed = changes.changed
-    newest = {place: commit for place, (_, one) in enumerate(cases) if (commit := _newest(material, one, changed)) >= 0}
+    newest = _newest([one for _, one in cases], changes.changed, list(material.results.commits.index))
     marked = sorted(newest, key=lambda place: (-newest[place], place))[:MOST_FIGURES]
     shown = sorted({*range(min(SHOWN, len(cases))), *marked})
     drawn = [(cases[place][0], _points(material, name, cases[place][0])) for place in shown]
@@ -97,12 +96,15 @@ def _section(material: Material, name: str, series: pd.DataFrame, changes: Chang
     }
 
 
-def _newest(material: Material, series: pd.DataFrame, changed: dict[Any, str]) -> int:
-    """The place among all commits of the newest change of any of these series, -1 if none changed."""
-    order = list(material.results.commits.index)
-    keys = zip(series["machine"], series["benchmark"], series["params"], strict=True)
-    commits = [changed[key] for key in keys if key in changed]
-    return max((order.index(commit) for commit in commits), default=-1)
+def _newest(cases: list[pd.DataFrame], changed: dict[Any, str], order: list[str]) -> dict[int, int]:
+    """By the number of each case of which a series changed, the place of its newest change among all commits."""
+    places = {commit: place for place, commit in enumerate(order)}
+    found = {}
+    for case, one in enumerate(cases):
+        keys = zip(one["machine"], one["benchmark"], one["params"], strict=True)
+        if known := [places[changed[key]] for key in keys if changed.get(key) in places]:
+            found[case] = max(known)
+    return found
 
 
 def _points(material: Material, loss: str, key: list[str]) -> pd.DataFrame:

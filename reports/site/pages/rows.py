@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lossimpl import wording
-from reports.record.reader import COLUMNS as COLUMNS_READ
+from reports.record.frames import COLUMNS as COLUMNS_READ
 from reports.site.view import Cell, Table, compare_command, number
 from reports.statistics.comparison import why_unranked
 from reports.statistics.ranking import Ranking, Row
