@@ -87,8 +87,3 @@ def samplers(workload: Workload) -> Iterator[Finding]:
 
 
 CHECKS = (held, samplers, pickles)  # pickling last: it runs the objects' own code, which may end the process
-
-
-def of_workload(workload: Workload) -> list[Finding]:
-    """What the dataset and its functions hold that does not reach workers well."""
-    return [finding for check in CHECKS for finding in check(workload)]

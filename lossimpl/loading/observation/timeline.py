@@ -2,7 +2,8 @@
 
 A step asks for a batch and gets it; what the worker of that batch did in between is what was waited for. Time before
 the worker began with it goes to what the same worker was busy with; time after it had ended goes to the transfer
-between processes, less what pinning took.
+between processes, less what pinning took. Where the worker computed the next batch without a pause meanwhile, that is
+the cause: Python code that computes keeps the thread that sends batches waiting for the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ WORDS = {
 }
 SLOWER = 1.5  # times the other workers' mean, from which a worker is a straggler
 MOST = 0.6  # of the waiting that a straggler's batches must account for
+COMPUTES = 0.3  # of a batch's time on a processor: the rest may be waiting for one, on a busy machine
+OTHERS = 0.2  # of it in other threads: a thread that sends large samples takes more
+REACH = 4  # batches before and after the awaited one that can reach into the wait for it
 
 
 class Wait(NamedTuple):
@@ -100,7 +104,8 @@ def with_workers(waits: Sequence[Wait], made: Mapping[int, Sequence[Made]], pinn
 def parts(wait: Wait, records: Sequence[Made], place: int) -> Iterator[tuple[str, float]]:
     """One wait, divided by what the worker did: the batch itself is the record at `place`."""
     left = wait.came - wait.asked
-    for record in records[: place + 1][-4:]:  # earlier ones cannot reach into this wait
+    before, after = records[: place + 1][-REACH:], records[place + 1 :][:REACH]
+    for record in (*before, *filter(computes, after)):
         data = overlap(wait, record.started, record.collated)
         joined = overlap(wait, record.collated, record.ended)
         left -= data + joined
@@ -110,6 +115,12 @@ def parts(wait: Wait, records: Sequence[Made], place: int) -> Iterator[tuple[str
         yield START, (early := max(0.0, min(left, overlap(wait, wait.asked, records[0].started))))
         left -= early
     yield TRANSFER, max(0.0, left)
+
+
+def computes(record: Made) -> bool:
+    """Whether making a batch took processor time, of which the other threads of its worker got hardly any."""
+    others = record.work - record.computing
+    return record.computing > COMPUTES * (record.ended - record.started) and others < OTHERS * record.computing
 
 
 def overlap(wait: Wait, start: float, end: float) -> float:

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import thread_time
 from typing import Any, NamedTuple
 
 from lossimpl.loading.inspection.transforms import Timed, timed_transforms
 from lossimpl.measure.wall import now
 
-RECORD = struct.Struct("<7d")
+RECORD = struct.Struct("<8d")
 FIRST, EVERY = 4, 16  # batches whose transforms are timed: the first ones, then one in `EVERY`
 SHORT = 1e-3  # seconds; once `SURE` batches were all shorter, the loader's process traces only one of `EVERY`
 SURE = 8
@@ -28,7 +29,7 @@ SURE = 8
 
 class Made(NamedTuple):
     """One batch as it was made: the epoch of its worker, clock readings, processor seconds of the process so far and of
-    the batch, and seconds in transforms, negative where these were not timed."""
+    the batch, seconds in transforms, negative where these were not timed, and processor seconds of the thread alone."""
 
     epoch: float
     started: float
@@ -37,6 +38,7 @@ class Made(NamedTuple):
     processor: float
     work: float
     in_transforms: float
+    computing: float = 0.0
 
 
 @dataclass
@@ -65,14 +67,15 @@ class Tracer:
             if self.sparse and self.count > SURE and self.count % EVERY and self.longest < SHORT:
                 return fetch(index)
             clocks = timed_transforms(fetcher.dataset) if self.count <= FIRST or self.count % EVERY == 0 else []
-            before = processor_seconds()
+            before, computed = processor_seconds(), thread_time()
             started = self.collated = now()
             try:
                 batch = fetch(index)
             finally:  # also where the dataset raises, or a stream ends
                 ended, spent, inside = now(), processor_seconds(), put_back(clocks)
+                computed = thread_time() - computed
             self.longest = max(self.longest, ended - started) if self.count > 1 else 0.0
-            self.write(Made(self.epoch, started, self.collated, ended, spent, spent - before, inside))
+            self.write(Made(self.epoch, started, self.collated, ended, spent, spent - before, inside, computed))
             return batch
 
         fetcher.collate_fn, fetcher.fetch = timed_collate, timed_fetch

@@ -77,9 +77,9 @@ def rates(trace: Trace, fill: int, workers: int, keep: bool = False) -> tuple[fl
 
 def whole_epochs(trace: Trace) -> tuple[float, ...]:
     """Samples per second of each epoch that was seen from its start to its end."""
-    begun, found = {number for number, _ in trace["openings"]}, []
+    begun, epochs, found = {number for number, _ in trace["openings"]}, by_epoch(trace), []
     for epoch, tail in trace["tails"]:
-        at = [index for index, number in enumerate(trace["epoch"]) if number == epoch]
+        at = epochs.get(epoch, [])
         seconds = tail + sum(trace["wait"][index] + trace["step"][index] for index in at)
         if epoch in begun and at:
             found.append(sum(trace["samples"][index] for index in at) / seconds)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lossimpl.loading import Workload
-from lossimpl.loading.inspection.preflight import of_workload
+from lossimpl.loading.inspection.preflight import held
 from lossimpl.loading.inspection.transforms import timed_transforms
 
 
@@ -67,7 +67,7 @@ def open_image(folder):
 )
 def test_an_open_handle_is_found_once_with_its_path(tmp_path, make, words):
     """In a list of the dataset; the files and locks inside a handle are not named apart."""
-    found = [one for one in of_workload(Workload(Holder([make(tmp_path)]))) if one.check in ("open handle", "lock")]
+    found = [one for one in held(Workload(Holder([make(tmp_path)]))) if one.check in ("open handle", "lock")]
     assert [one.what.partition(" is ")[0] for one in found] == ["dataset.held[0]"], found
     assert words in found[0].what
 
@@ -79,7 +79,7 @@ def test_what_is_closed_or_in_memory_is_no_handle(tmp_path):
         one.close()
     image.load()
     holder = Holder([archive, arrays, values, io.BytesIO(b"x"), image])
-    assert [one for one in of_workload(Workload(holder)) if one.check == "open handle"] == []
+    assert [one for one in held(Workload(holder)) if one.check == "open handle"] == []
 
 
 class Sequence:

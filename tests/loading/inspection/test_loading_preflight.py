@@ -8,14 +8,14 @@ import pytest
 from lossimpl.loading import SampleRNG, Workload, sample_generator
 from lossimpl.loading.inspection.limits import of_settings
 from lossimpl.loading.inspection.pickling import pickled_size, unpicklable
-from lossimpl.loading.inspection.preflight import of_workload
+from lossimpl.loading.inspection.preflight import CHECKS
 from lossimpl.loading.inspection.result import Cost, Machine
 from lossimpl.loading.settings import Settings
 
 
 def found(dataset, check):
-    """What one check says about a dataset."""
-    return [one.what for one in of_workload(Workload(dataset)) if one.check == check]
+    """What the findings of one kind say about a dataset."""
+    return [one.what for look in CHECKS for one in look(Workload(dataset)) if one.check == check]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_innermost_part_that_cannot_be_pickled_is_named():
 
 def test_a_good_dataset_has_no_findings():
     """No warning without a cause."""
-    assert of_workload(Workload(loading_faults.Good())) == []
+    assert [one for look in CHECKS for one in look(Workload(loading_faults.Good()))] == []
 
 
 def test_the_cure_travels_to_workers():

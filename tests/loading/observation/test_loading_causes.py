@@ -21,15 +21,29 @@ from lossimpl.loading.observation.timeline import (
 from lossimpl.loading.observation.tracing import Made
 
 
-def made(started, collated, ended, inside=-1.0):
+def made(started, collated, ended, inside=-1.0, computing=0.0, work=None):
     """A batch that the dataset made until `collated`."""
-    return Made(0.0, started, collated, ended, ended, ended - started, inside)
+    return Made(0.0, started, collated, ended, ended, ended - started if work is None else work, inside, computing)
 
 
 def test_a_wait_goes_to_what_its_worker_did_meanwhile():
     """Asked at 0, came at 10: the worker begins at 1, has its samples at 5 and the batch at 8."""
     found = timeline.with_workers([Wait(0, 10, 0)], {0: [made(1, 5, 8)]})
     assert found == {START: 1, DATASET: 4, COLLATE: 3, TRANSFER: 2}
+
+
+@pytest.mark.parametrize(
+    ("computing", "work", "expected"),
+    [
+        (2.0, 2.1, {DATASET: 7, TRANSFER: 1}),
+        (2.0, 3.0, {DATASET: 4, TRANSFER: 4}),  # the thread that sends had half as much
+        (0.5, 0.5, {DATASET: 4, TRANSFER: 4}),  # it could have had the rest
+    ],
+)
+def test_a_worker_that_computes_keeps_its_batches_from_being_sent(computing, work, expected):
+    """A batch made from 0 to 4 comes at 8; from 5 to 9 its worker makes the next, with `work` s of processor time."""
+    records = [made(0, 4, 4), made(5, 9, 9, computing=computing, work=work)]
+    assert timeline.with_workers([Wait(0, 8, 0)], {0: records}) == expected
 
 
 def test_transforms_share_the_time_of_the_dataset_as_where_they_were_timed():
