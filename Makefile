@@ -13,9 +13,10 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 endif
+BENCH ?= .asv/archive-bench
 GRID ?= $(if $(FULL),full,quick)
 
-.PHONY: report test lint nightly gate site setup
+.PHONY: report test lint nightly gate site setup archive-bench
 
 report: $(READY)  ## measure this machine, build site/index.html, print the ranking
 	$(PYTHON) -m reports sweep --grid $(GRID)
@@ -39,6 +40,11 @@ gate: $(READY)  ## make gate BASE=rev [HEAD=rev]: is HEAD slower or less exact t
 
 site: $(READY)  ## build site/ from results/ without measuring
 	$(PYTHON) -m reports site
+
+archive-bench: $(READY)  ## what an archive of 20 million rows costs: 15 GB of disk, most of an hour; ROWS="--commits 100" for less
+	$(PYTHON) tools/archive_bench.py generate $(BENCH) $(ROWS)
+	$(PYTHON) tools/archive_bench.py measure $(BENCH)
+	rm -r $(BENCH)
 
 setup: $(READY_DEV)  ## all that a contributor needs
 

@@ -1,4 +1,4 @@
-"""Detection and dense prediction (16384x1024, 131072x1024), multi-label classifiers (128x1000), and 32x10."""
+"""Detection and dense prediction (8192x1024 to 131072x1024), multi-label classifiers (128x1000), and 32x10."""
 
 from .common import PARAM_NAMES, track
 
@@ -8,7 +8,7 @@ class BinaryCrossEntropy:
 
     params = (
         ("naive", "vectorized", "compiled", "torch", "native", "torch-compiled"),
-        ("32x10", "128x1000", "16384x1024", "256x1000", "131072x1024"),
+        ("32x10", "128x1000", "16384x1024", "256x1000", "131072x1024", "8192x1024"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
         ("step", "forward", "reuse", "graph"),

@@ -1,4 +1,4 @@
-"""Classifiers (128x1000), vocabularies (512x32000 and longer), and 32x10 where the overhead of the call rules."""
+"""Classifiers (128x1000), vocabularies (256x32000 and more), and 32x10 where the overhead of the call rules."""
 
 from .common import PARAM_NAMES, track
 
@@ -18,6 +18,7 @@ class CrossEntropy:
             "8192x50257",
             "4096x128256",
             "4096x262144",
+            "256x32000",
         ),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),

@@ -1,4 +1,4 @@
-"""Dense prediction (16384x1024, 131072x1024), a batch of outputs (128x1000), and 32x10 where overhead rules."""
+"""Dense prediction (8192x1024 to 131072x1024), a batch of outputs (128x1000), and 32x10 where overhead rules."""
 
 from .common import PARAM_NAMES, track
 
@@ -8,7 +8,7 @@ class L1Loss:
 
     params = (
         ("naive", "vectorized", "compiled", "torch", "native", "torch-compiled"),
-        ("32x10", "128x1000", "16384x1024", "256x1000", "131072x1024"),
+        ("32x10", "128x1000", "16384x1024", "256x1000", "131072x1024", "8192x1024"),
         ("float32", "bfloat16", "float64", "float16"),
         ("cpu", "cuda"),
         ("step", "forward", "reuse", "graph"),

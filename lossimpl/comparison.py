@@ -211,8 +211,8 @@ class Progress:
     def round(self, number: int, of: int) -> None:
         """A round begins."""
         left = f", about {max(1, of - number + 1) * self.lengths[-1]:.0f} s left" if self.lengths else ""
-        again = ", because others were disturbed" if number > of else ""
-        self.say(f"{self.case.loss} {self.case.shape_text} {self.case.dtype}: round {number} of {of}{again}{left}")
+        place = f"round {number} of {of}" if number <= of else f"round {number}, in place of a disturbed one"
+        self.say(f"{self.case.loss} {self.case.shape_text} {self.case.dtype}: {place}{left}")
 
 
 def trial(runner: Runner, case: Case, name: str, progress: Progress, times: Mapping[str, float]) -> Row:

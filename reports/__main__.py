@@ -15,6 +15,7 @@ COMMANDS = {  # name: module that has a function of that name, summary
     "gate": ("reports.gate.command", "Compare two revisions."),
     "loaders": ("reports.loaders", "Measure how well the search for loader settings works."),
     "nightly": ("reports.nightly.command", "Measure new commits and look for changes."),
+    "record": ("reports.record.command", "The archive of everything measured: add, check, query, compact."),
     "figure": ("reports.site.figure", "Write README's picture from results/."),
     "readme": ("reports.site.readme", "Write README's results from results/."),
 }
@@ -31,9 +32,11 @@ def main(arguments: list[str]) -> None:
     if name not in COMMANDS:
         print(f"command: {name!r} is unknown; one of {', '.join(COMMANDS)}", file=sys.stderr)
         sys.exit(2)
-    app = typer.Typer(add_completion=False)
     try:
-        app.command()(getattr(importlib.import_module(COMMANDS[name][0]), name))
+        command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+        app = command if isinstance(command, typer.Typer) else typer.Typer(add_completion=False)
+        if app is not command:
+            app.command()(command)
         app(args=arguments[1:], prog_name=f"python -m reports {name}")
     except ModuleNotFoundError as missing:  # a machine that brings its own torch may bring nothing else
         wants = f"{missing.name} is not installed for {sys.executable}; the extra `report` of pyproject.toml brings it"

@@ -91,7 +91,7 @@ def loaders(
     unknown_is_refused(search)
     summary = summarise(search, stall_bound / 100, interrupted)
     store.put(summary.record())
-    tell(summary, search, json, apply)
+    tell(summary, json, apply)
     if interrupted or not summary.answer.best:
         raise typer.Exit(130 if interrupted else 1)
 
@@ -150,16 +150,17 @@ def unknown_is_refused(search: Search) -> None:
         raise typer.BadParameter(f"dataset: {error['trace'].strip().rpartition('UnknownFactory: ')[2]}")
 
 
-def tell(summary: Summary, search: Search, json: bool, apply: bool) -> None:
+def tell(summary: Summary, json: bool, apply: bool) -> None:
     """Print the summary in the form that was asked for."""
     from rich.console import Console
 
-    from lossimpl.loading.search.summary import paste, show
+    from lossimpl.loading.search.shown import show
+    from lossimpl.loading.search.summary import paste
 
     if json:
         typer.echo(json_module.dumps(summary.record(), indent=2, default=str))
     elif apply and summary.answer.best:
-        typer.echo(paste(summary.answer.best, [name for name, present in search.seen.has.items() if present]))
+        typer.echo(paste(summary.answer.best, summary.own_arguments))
     else:
         show(summary, Console(emoji=False, highlight=False))
 

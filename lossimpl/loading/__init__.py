@@ -7,7 +7,7 @@ inspection/    the first look at a dataset: facts, costs, obstacles, limits of t
 timing/        how fast a loader delivers
 diagnosis/     why a job failed, and what to do
 deadlines, growth    how long a job may take; resources that grow with each sample
-row, bench     one configuration measured, and its record
+row, bench, measuring    one configuration measured, and its record
 search/        the best settings within a budget
 observation/   a loader watched inside the user's own training
 selftest/      what all this promises, measured
@@ -21,14 +21,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossimpl.loading.bench import measure
     from lossimpl.loading.data.sample_rng import SampleRNG, sample_generator
+    from lossimpl.loading.measuring import measure
     from lossimpl.loading.observation.observer import observe
     from lossimpl.loading.settings import Settings
     from lossimpl.loading.workload import Workload
 
 _WHERE = {
-    "measure": "bench",
+    "measure": "measuring",
     "SampleRNG": "data.sample_rng",
     "sample_generator": "data.sample_rng",
     "observe": "observation.observer",

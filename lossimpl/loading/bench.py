@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import psutil
@@ -20,7 +19,7 @@ from lossimpl.loading.harness.launcher import Outcome, Zygote
 from lossimpl.loading.inspection import limits
 from lossimpl.loading.inspection.result import BETWEEN, Inspection
 from lossimpl.loading.row import Row
-from lossimpl.loading.settings import Settings, from_request
+from lossimpl.loading.settings import Settings
 from lossimpl.loading.timing import analysis
 from lossimpl.loading.timing.consumer import Kind
 from lossimpl.loading.validity import Facts, has_driver, invalid_reason, skip_reason
@@ -47,29 +46,6 @@ class Deliveries:
     runs: list[list[dict[str, Any]]] = field(default_factory=list)
     again: dict[str, Any] = field(default_factory=dict)
     fault: Diagnosis = OK
-
-
-@cache
-def shared_zygote() -> Zygote:
-    """One zygote for all calls of `measure` in this process; it ends with this process."""
-    return Zygote()
-
-
-def measure(settings: Mapping[str, Any], dataset: str, budget_seconds: float = 1.0) -> dict[str, Any]:
-    """Measure one configuration of one dataset: the `Row` as a plain dictionary.
-
-    `settings` are arguments of `DataLoader` by name (see `Settings`), `dataset` is the name of a built-in dataset or
-    `MODULE:FACTORY`. `budget_seconds` is for driving the loader; the verdict takes about as long again. A bad request
-    does not raise: the row has status `invalid`, with the reason.
-
-    >>> measure({"prefetch_factor": 2}, "digits")["reason"]
-    'prefetch_factor: needs num_workers of 1 or more, got 0'
-    """
-    try:
-        parsed = from_request(settings)
-    except ValueError as fault:
-        return asdict(Row(dataset, dict(settings), status="invalid", reason=str(fault)))
-    return asdict(Bench(dataset, shared_zygote()).measure(parsed, budget_seconds, budget_seconds))
 
 
 @dataclass
@@ -141,7 +117,7 @@ class Bench:
     def time(self, row: Row, budget: float, task: str = TIME, step: float | None = None, **more: Any) -> Row:
         """The row with the numbers of the drive loop, also from before a failure; a `step` of 0 measures no stall."""
         settings, seen = row.settings, self.inspect(row.settings)
-        samples = epoch_samples(settings, seen, budget)
+        samples = deadlines.epoch_samples(settings, seen, budget)
         asked = {
             "budget": budget,
             "step": self.step if step is None else step,
@@ -195,7 +171,7 @@ class Bench:
             notes=found.notes,
             digest=digest([epoch["order_free"] for epoch in candidate.runs[0]]),
             verdict_samples=len(candidate.runs[0][0]["samples"]),
-            verdict_whole=candidate.runs[0][0]["whole"],
+            verdict_whole=candidate.runs[0][0]["whole"] and not candidate.runs[0][0]["shortened"],
         )
         return concluded(row, Diagnosis("wrong-data", found.reason, found.advice)) if found.wrong else row
 
@@ -267,16 +243,3 @@ def hopeless(settings: Settings, seen: Inspection) -> Diagnosis | None:
     if (outcome.timed_out and not irrelevant) or outcome.phase in ("start", "import", "build"):
         return diagnose(outcome)
     return None
-
-
-def epoch_samples(settings: Settings, seen: Inspection, budget: float) -> int:
-    """Epochs short enough for two of them in the budget, long enough for a steady state.
-
-    Where a start costs seconds (workers that import everything again, each epoch), one epoch for all.
-    """
-    costly = settings.multiprocessing_context in ("spawn", "forkserver") and not settings.persistent_workers
-    budget *= 4 if costly else 1
-    per_second = max(1, settings.num_workers) / seen.sample_seconds
-    batch = settings.batch_size or 1
-    fewest = batch * (settings.prefetched + 1 + 2 * max(2, settings.num_workers))
-    return max(fewest, batch * int(per_second * budget / 3 / batch))

@@ -75,3 +75,16 @@ def smallest_search(settings: Settings, seen: Inspection, shortest: float, impor
     samples = verdict_samples(settings, seen, 0.0)
     runs = sum(2 * fingerprint(one, seen, samples, imports) for one in (alone, two))
     return seen.seconds + runs + sum(timing(one, seen, shortest, imports) for one in (alone, two))
+
+
+def epoch_samples(settings: Settings, seen: Inspection, budget: float) -> int:
+    """Epochs short enough for two of them in the budget, long enough for a steady state.
+
+    Where a start costs seconds (workers that import everything again, each epoch), one epoch for all.
+    """
+    costly = settings.multiprocessing_context in ("spawn", "forkserver") and not settings.persistent_workers
+    budget *= 4 if costly else 1
+    per_second = max(1, settings.num_workers) / seen.sample_seconds
+    batch = settings.batch_size or 1
+    fewest = batch * (settings.prefetched + 1 + 2 * max(2, settings.num_workers))
+    return max(fewest, batch * int(per_second * budget / 3 / batch))

@@ -121,7 +121,10 @@ def as_workload(made: Any) -> Workload:
 
 def epoch_setter(dataset: Any) -> Callable[[int], None] | None:
     """The dataset's own `set_epoch`, which a training loop would call, or None."""
-    found = getattr(dataset, "set_epoch", None)
+    try:
+        found = getattr(dataset, "set_epoch", None)
+    except Exception:  # its own `__getattr__` may raise anything
+        return None
     return found if callable(found) else None
 
 
@@ -160,7 +163,7 @@ def length_of(dataset: Any) -> int | None:
         return None
     except TypeError as error:
         if "interpreted as an integer" in str(error):
-            raise
+            raise TypeError(f"len(dataset): {error}") from None
         return None
 
 

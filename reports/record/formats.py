@@ -9,30 +9,47 @@ import math
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import pandas as pd
 
+from reports.record import schema
 from reports.record.rounds import over_session
 from reports.record.rows import LOADING_PARAMETERS, LOSS_PARAMETERS
 
 Record = dict[str, Any]
 
 FORMAT = 2  # asv.results.Results.api_version
-TEXTS = (
-    *("loss", *LOSS_PARAMETERS, "case", "status", "reason", "level", "ceiling_name", "manifest", "id"),
-    *("kind", "dataset", "verdict", "argument", "advice"),
-    *("row", "environment", "before", "again", "moved_to", "event", "text", "session", "grid"),
-)
-TEXT = (str, type(None))
-NEEDED = {
-    "manifest": ("id",),
-    "conformance": ("loss", "case", "implementation", "device", "dtype", "status"),
-    "loaders": ("dataset", "kind"),
-    "changes": ("commit",),
-    "sessions": ("session",),
+NEWEST = 2  # version of a row's format
+EARLIEST = pd.Timestamp("2010-01-01", tz="UTC")  # before torch and its ancestors
+AHEAD = pd.Timedelta(days=1)  # a clock may be ahead by
+BEHIND = pd.Timedelta(hours=1)  # a later time of the same session may be behind an earlier one by
+SIDE_CARS: dict[str, schema.Fields] = {
+    "rows": schema.ROW,
+    "sessions": schema.SESSION_LINE,
+    "manifest": schema.MANIFEST,
+    "conformance": schema.CONFORMANCE,
+    "loaders": schema.LOADER,
+    "changes": schema.NIGHT,
 }
+DOCUMENTS: dict[str, schema.Fields] = {
+    "machine.json": schema.MACHINE,
+    "gate-selftest.json": schema.GATE_TEST,
+    "loaders-selftest.json": schema.LOADER_TEST,
+    "sweep-selftest.json": schema.SWEEP_TEST,
+}
+PARTS: dict[str, dict[str, schema.Fields]] = {  # the fields of the objects in a list of a document
+    "loaders-selftest.json": {"search": schema.SEARCHED, "overhead": schema.ADDED},
+    "gate-selftest.json": {
+        "detection": {name: schema.Field(schema.ANY, "") for name in ("planted", "rows", "found")},
+        "verdicts_on_identical_code": {
+            "verdict": schema.Field(schema.TEXT, "", True),
+            "rows": schema.Field(schema.COUNT, "", True),
+        },
+    },
+}
+NAMED = {name: schema.ROW[name] for name in ("loss", *LOSS_PARAMETERS)}
 PER_ROW = {"result": "value", "stats_number": "number"}  # asv's intervals know one process only, and are not read
 
 
@@ -98,21 +115,19 @@ def _per_row(name: str, column: str, by_column: Record, count: int) -> list[Any]
 
 def _measured(name: str, one: Record) -> Record:
     for column in PER_ROW.values():
-        if one[column] is not None and not _number(one[column]):
+        if one[column] is not None and not schema.number(one[column]):
             raise Malformed(f"{name}: {column} {one[column]!r} is not a number")
+        if one[column] is not None and (one[column] < 0 or one[column] == math.inf):
+            raise Malformed(f"{name}: {column} {one[column]!r} is not a finite number of at least 0")
     value = one["value"]
     status = "error" if value is None else "skipped" if math.isnan(value) else "ok"
     return {**one, "samples": samples(name, one["samples"]), "status": status}
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def samples(name: str, values: Any) -> tuple[float, ...] | None:
     if values is None:
         return None
-    if not (isinstance(values, list) and all(map(_number, values))):
+    if not (isinstance(values, list) and all(map(schema.finite, values))):
         raise Malformed(f"{name}: samples {values!r:.60} are not numbers")
     return tuple(map(float, values)) or None
 
@@ -126,39 +141,68 @@ def _identity(name: str, params: tuple[str, ...]) -> Record:
         return {"dataset": dataset, "scenario": settings}
     if len(params) != len(LOSS_PARAMETERS):
         return {}
-    return {"loss": name.split(".")[0], **dict(zip(LOSS_PARAMETERS, values, strict=True))}
+    named = {"loss": name.split(".")[0], **dict(zip(LOSS_PARAMETERS, values, strict=True))}
+    _require_fields(named, NAMED, f"{name}: ")
+    return named
 
 
-def require_texts(record: Record) -> None:
-    """Fields that tables group and link by have to be text where they are given."""
-    for key in TEXTS:
-        if not isinstance(record.get(key), TEXT):
-            raise Malformed(f"{key!r} is {record.get(key)!r:.60}, expected text")
+def _require_fields(record: Record, fields: schema.Fields, where: str = "") -> None:
+    if what := schema.fault(record, fields):
+        raise Malformed(f"{where}{what}")
 
 
-def side_record(kind: str, record: Record) -> Record:
-    """A line of the other side-cars, unchanged: only the fields that identify it are checked."""
+def side_record(kind: str, record: Any) -> Record:
+    """A line of the side-cars of any kind but rows, unchanged except for its time."""
     require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
-    for key in NEEDED[kind]:
-        require(isinstance(record.get(key), str), f"{key!r} is {record.get(key)!r:.60}, expected text")
-    require_texts(record)
-    stands = record.get("stands")
-    require(isinstance(stands, bool | None), f"'stands' is {stands!r:.60}, expected true or false")
+    _require_fields(record, SIDE_CARS[kind])
     if kind == "sessions":
-        return record | {"began_at": time(record.get("began_at"), "began_at")}
-    return record
+        return {**record, "began_at": time(record.get("began_at"), "began_at")}
+    return dict(record)
 
 
-def side_row(record: Record) -> Record:
+def document(name: str, data: Any) -> Record:
+    """A JSON file of a machine, checked with the objects of its lists."""
+    require(isinstance(data, dict), f"is {type(data).__name__}, expected a JSON object")
+    _require_fields(data, DOCUMENTS[name])
+    for part, fields in PARTS.get(name, {}).items():
+        for number, one in enumerate(data.get(part) or [], start=1):
+            _require_fields(one, fields, f"{part} {number}: ")
+    if name == "loaders-selftest.json":
+        _require_counts(data)
+    return dict(data)
+
+
+def _require_counts(data: Record) -> None:
+    """The parts that are counted need what is counted."""
+    for part, counted in {"bottlenecks": "named", "budget": "kept"}.items():
+        one = data.get(part)
+        if one:
+            right = schema.COUNT.allows(one.get(counted)) and isinstance(one.get("runs"), list)
+            require(right, f"{part}: lacks {counted!r} or 'runs'")
+    for one in data.get("trainings") or []:
+        require(schema.finite(one.get("error")), f"trainings: 'error' is {one.get('error')!r:.60}, expected number")
+    for one in data.get("search") or []:
+        right = all(schema.finite(run.get("of_best")) for run in one.get("runs") or [])
+        require(right, "search: a run lacks 'of_best'")
+
+
+def side_row(record: Any) -> Record:
     """A line of rows.jsonl, flat: the fields of `agreement` and what follows from `rounds` become fields of it."""
     require(isinstance(record, dict), f"is {type(record).__name__}, expected a JSON object")
     for key, kind in {"benchmark": str, "params": list}.items():
-        require(isinstance(record.get(key), kind), f"{key!r} is {record.get(key)!r}, expected {kind.__name__}")
+        require(isinstance(record.get(key), kind), f"{key!r} is {record.get(key)!r:.60}, expected {kind.__name__}")
     name, params = record["benchmark"], tuple(map(str, record["params"]))
-    require_texts(record)
+    version = record.get("format", 1)
+    require(version in range(1, NEWEST + 1), f"{name}: format {version!r:.20} is unknown; known are 1 to {NEWEST}")
+    _require_fields(record, schema.LOADER_ROW if name.startswith("loading.") else schema.ROW, f"{name}: ")
+    identity = _identity(name, params)
+    for key in set(identity) & set(record) & {"loss", *LOSS_PARAMETERS}:
+        require(
+            record[key] in (identity[key], None), f"{name}: {key!r} is {record[key]!r}, but its name says otherwise"
+        )
     agreement = record.get("agreement") or {}
-    require(isinstance(agreement, dict), f"{name}: agreement is {type(agreement).__name__}, expected an object")
-    fields = {**_identity(name, params), **agreement, **record, "params": params}
+    _require_fields(agreement, schema.AGREEMENT, f"{name}: agreement: ")
+    fields = {**identity, **agreement, **record, "params": params}
     fields["reason"] = record.get("reason") or agreement.get("reason")
     fields["samples"] = samples(name, record.get("samples"))
     fields["started_at"] = time(record.get("started_at"), f"{name}: started_at")
@@ -170,21 +214,14 @@ def _of_rounds(name: str, record: Record) -> Record:
     found = record["rounds"]
     require(isinstance(found, list), f"{name}: rounds is {type(found).__name__}, expected a list")
     for one in found:
-        require(isinstance(one, dict) and _is_round(one), f"{name}: {one!r:.60} is not a round")
+        require(isinstance(one, dict), f"{name}: {one!r:.60} is not a round")
+        _require_fields(one, schema.ROUND, f"{name}: round {one.get('number')!r:.20}: ")
+    numbers = [one["number"] for one in found]
+    require(len(set(numbers)) == len(numbers), f"{name}: two rounds have the same number")
+    times = [time(one["started_at"], f"{name}: started_at") for one in found if one.get("started_at")]
+    backwards = any(later < earlier - BEHIND for earlier, later in pairwise(filter(None, times)))
+    require(not backwards, f"{name}: a round began before the one that precedes it; the clock went backwards")
     return over_session(found, record.get("status"), record.get("traffic"))
-
-
-def _is_round(one: Record) -> bool:
-    return (
-        isinstance(one.get("number"), int)
-        and _positive(one.get("seconds"))
-        and isinstance(one.get("busy"), str)
-        and all(one.get(key) is None or _number(one[key]) for key in ("ceiling", "calls"))
-    )
-
-
-def _positive(value: Any) -> bool:
-    return _number(value) and 0 < value < math.inf
 
 
 def _of_one_process(fields: Record) -> Record:
@@ -198,6 +235,12 @@ def _of_one_process(fields: Record) -> Record:
     return {"status": "disturbed", "reason": busy}
 
 
+def require_order(first: pd.Timestamp | None, then: pd.Timestamp | None, what: str) -> None:
+    """Refuse what happened before something that it follows from: a clock was wrong."""
+    if first is not None and then is not None and then < first - BEHIND:
+        raise Malformed(f"{what}: {then:%Y-%m-%d %H:%M} is before {first:%Y-%m-%d %H:%M}; a clock was wrong")
+
+
 def time(value: Any, what: str) -> pd.Timestamp | None:
     """asv writes milliseconds since 1970; the side-cars seconds or ISO 8601.
 
@@ -207,8 +250,12 @@ def time(value: Any, what: str) -> pd.Timestamp | None:
     if value is None:
         return None
     try:
-        unit = "ms" if _number(value) and value > 1e11 else "s"
-        stamp = pd.Timestamp(value, unit=unit) if _number(value) else pd.Timestamp(str(value))
-        return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+        unit = "ms" if schema.number(value) and value > 1e11 else "s"
+        stamp = pd.Timestamp(value, unit=unit) if schema.number(value) else pd.Timestamp(str(value))
+        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
     except (ValueError, OverflowError) as error:
-        raise Malformed(f"{what} {value!r} is not a time") from error
+        raise Malformed(f"{what} {value!r:.60} is not a time") from error
+    require(not pd.isna(stamp), f"{what} {value!r:.60} is not a time")
+    require(stamp > EARLIEST, f"{what} {stamp} is before {EARLIEST:%Y}")
+    require(stamp < pd.Timestamp.now(tz="UTC") + AHEAD, f"{what} {stamp} is in the future")
+    return stamp

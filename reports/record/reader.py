@@ -1,19 +1,7 @@
-"""The only reader of `results/`: asv's JSON and our side-cars, as one tidy pandas frame.
+"""The only reader of stored results: asv's JSON and our side-cars, unit by unit, or a whole folder as one tidy frame.
 
 A broken file or line becomes a `Problem` with its place and reason; everything else is still read. The folders of
 several machines lie side by side, and rows of old commits are read like new ones.
-
-    results/<machine>/machine.json                          asv: facts about the machine
-    results/<machine>/<hash8>-<env>.json                    asv: format 2, one file per commit and environment
-    results/<machine>/<hash8>-<env>.rows.jsonl              one object per row and session: rounds, agreement, memory
-    results/<machine>/<hash8>-<env>.sessions.jsonl          one object per session: its grid, when, how long
-    results/<machine>/<hash8>-<env>.manifest.jsonl          one environment per line, by `id`
-    results/<machine>/<hash8>-<env>.conformance.jsonl.gz    one object per case, implementation, device and dtype
-    results/<machine>/<hash8>-<env>.loaders.jsonl           one object per DataLoader configuration
-    results/<machine>/sweep-selftest.json                   how often a session's intervals cover the next session
-    results/<machine>/gate-selftest.json                    error rates of the gate
-    results/<machine>/loaders-selftest.json                 accuracy of the search for loader settings
-    results/<machine>/changes.jsonl                         what each night reported, settled by pairs of processes
 
 Rows of the old protocol (format 1) were measured in one process: they have samples but no rounds, belong to no session,
 and have no interval between runs.
@@ -25,18 +13,34 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from lossimpl.ranking import FEWEST, Interval, median_interval
+from reports.record import files, schema
+from reports.record.formats import (
+    DOCUMENTS,
+    SIDE_CARS,
+    Record,
+    asv_rows,
+    commit_and_env,
+    document,
+    header,
+    require,
+    require_order,
+    side_record,
+    side_row,
+    time,
+)
 from reports.record.formats import Malformed as Malformed
-from reports.record.formats import Record, asv_rows, commit_and_env, header, require, side_record, side_row
+from reports.record.units import Problem, Unit, shown, stem_and_kind, units
 
 NUMBERS = [
     "value", "low", "high", "number", "threads", "value_max_rel", "value_mean_rel", "value_ulp", "grad_max_rel",
@@ -53,20 +57,7 @@ COLUMNS = [
     "peak_bytes", "saved_bytes", "manifest", "started_at",
 ]  # fmt: skip
 SESSION_COLUMNS = [*SESSION, "grid", "began_at", "seconds", "timed_seconds", "rounds"]
-SIDE_CARS = ("manifest", "conformance", "loaders", "changes", "sessions")
-PER_MACHINE = ("machine.json", "gate-selftest.json", "loaders-selftest.json", "sweep-selftest.json")
 BROKEN = (OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something in `results/` that could not be read; `place` is the file, with the line where there is one."""
-
-    place: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.what}"
 
 
 @dataclass(frozen=True)
@@ -94,134 +85,207 @@ class Results:
     problems: tuple[Problem, ...] = ()
 
 
+class Line(NamedTuple):
+    """A line of a side-car: its number, what it holds, and the same as it is read."""
+
+    number: int
+    held: Record
+    read: Record
+
+
+@dataclass
+class Contents:
+    """What a unit holds. `asv` has the rows of asv's file by key, `cells` the same as asv stores them."""
+
+    unit: Unit
+    header: Record = field(default_factory=dict)
+    cells: dict[str, list[Any]] = field(default_factory=dict)
+    asv: dict[tuple[Any, ...], Record] = field(default_factory=dict)
+    lines: dict[str, list[Line]] = field(default_factory=lambda: {kind: [] for kind in SIDE_CARS})
+    documents: dict[str, Record] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def date(self) -> pd.Timestamp | None:
+        """When the commit was made, as asv knows it."""
+        return time(self.header.get("date"), "date") if self.header else None
+
+    def joined(self) -> list[tuple[Record, Line | None]]:
+        """asv's rows that no line has, then every line joined to asv's row at the same commit."""
+        lines = self.lines["rows"]
+        known = {_asv_key(line.read) for line in lines}
+        alone: list[tuple[Record, Line | None]] = [
+            (merged(row, {}), None) for key, row in self.asv.items() if key not in known
+        ]
+        return alone + [(merged(self.asv.get(_asv_key(line.read), {}), line.read), line) for line in lines]
+
+
 def read(folder: Path) -> Results:
     """Read every machine's folder under `folder`; an absent folder gives empty results, a file raises.
 
     >>> read(Path("no-such-folder")).rows.empty
     True
     """
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"results: {folder} is a file; expected asv's results folder")
-    reader = _Reader(folder)
-    for machine in sorted(path for path in folder.glob("*") if path.is_dir()):
-        reader.machine(machine)
-    return reader.results()
+    found, problems = units(folder)
+    contents = [read_unit(unit) for unit in found]
+    return _assembled(contents, [*problems, *(problem for one in contents for problem in one.problems)])
+
+
+def _assembled(found: list[Contents], problems: list[Problem]) -> Results:
+    rows = frame(row for one in found for row, _ in one.joined())
+    newest = _newest(found)
+    documents = {
+        name: {one.unit.machine: one.documents[name] for one in found if name in one.documents} for name in DOCUMENTS
+    }
+    return Results(
+        rows=rows.assign(date=rows.groupby("commit")["date"].transform("min")),
+        sessions=session_frame(line for one in found for line in _lines([one], "sessions")),
+        conformance=pd.DataFrame(_lines(newest, "conformance")),
+        loaders=pd.DataFrame(_lines(found, "loaders")),
+        machines={one.unit.machine: {} for one in found} | documents["machine.json"],
+        manifests=tuple(_lines(found, "manifest")),
+        selftests=documents["gate-selftest.json"],
+        loader_tests=documents["loaders-selftest.json"],
+        sweep_tests=documents["sweep-selftest.json"],
+        nights=tuple(_lines(found, "changes")),
+        problems=tuple(problems),
+    )
+
+
+def _lines(found: Iterable[Contents], kind: str) -> list[Record]:
+    return [line.read for one in found for line in one.lines[kind]]
+
+
+def _newest(found: list[Contents]) -> list[Contents]:
+    """Of the units with hard cases, the one of the newest commit of each machine and environment."""
+    cases = [one for one in found if one.lines["conformance"]]
+    by_date = sorted(cases, key=lambda one: one.date or pd.Timestamp(0, tz="UTC"))
+    newest = {(one.unit.machine, commit_and_env(one.unit.stem)["env"]): one for one in by_date}
+    return [one for one in cases if one in newest.values()]
+
+
+def frame(rows: Iterable[Record]) -> pd.DataFrame:
+    """Rows as a frame that has all `COLUMNS`, whose numbers are numbers."""
+    found = pd.DataFrame(list(rows))
+    found = found.reindex(columns=list(dict.fromkeys([*COLUMNS, *found.columns])))
+    found[NUMBERS] = found[NUMBERS].apply(pd.to_numeric, errors="coerce").astype(float)
+    found[FINITE] = found[FINITE].where(found[FINITE].abs() < float("inf"))
+    return found
+
+
+def session_frame(lines: Iterable[Record]) -> pd.DataFrame:
+    """What sessions wrote about themselves; of several lines of one session the last."""
+    stored = pd.DataFrame(list(lines)).reindex(columns=SESSION_COLUMNS)
+    numbers = stored[["seconds", "timed_seconds", "rounds"]].apply(pd.to_numeric, errors="coerce").astype(float)
+    stored = stored.assign(**numbers, began_at=pd.to_datetime(stored["began_at"], utc=True))
+    return stored.drop_duplicates(SESSION, keep="last").reset_index(drop=True)
+
+
+def read_unit(unit: Unit) -> Contents:
+    """Read the files of a unit: asv's first, whose dates the lines of the others are compared with."""
+    reader = _Reader(unit)
+    for path in sorted(unit.paths, key=lambda path: (not path.name.endswith(".json"), ".sessions." not in path.name)):
+        with reader.noted(path):
+            reader.file(path)
+    return reader.contents
 
 
 class _Reader:
-    """Collects records and problems while it walks the folders."""
+    """Collects the contents and problems of a unit."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.asv: dict[tuple[Any, ...], Record] = {}
-        self.rows: dict[tuple[Any, ...], Record] = {}
-        self.side: dict[str, list[Record]] = {name: [] for name in SIDE_CARS}
-        self.per_machine: dict[str, dict[str, Record]] = {name: {} for name in PER_MACHINE}
-        self.problems: list[Problem] = []
-        self.dates: dict[str, pd.Timestamp] = {}  # of commits, as asv knows them
-
-    def results(self) -> Results:
-        rows = self._rows()
-        machines, selftests, loader_tests, sweep_tests = self.per_machine.values()
-        return Results(
-            rows=rows.assign(date=rows.groupby("commit")["date"].transform("min")),
-            sessions=self._sessions(),
-            conformance=pd.DataFrame(self.side["conformance"]),
-            loaders=pd.DataFrame(self.side["loaders"]),
-            machines=machines,
-            manifests=tuple(self.side["manifest"]),
-            selftests=selftests,
-            loader_tests=loader_tests,
-            sweep_tests=sweep_tests,
-            nights=tuple(self.side["changes"]),
-            problems=tuple(self.problems),
-        )
-
-    def _rows(self) -> pd.DataFrame:
-        """asv's rows joined to those of each session at the same commit, and those that only asv has."""
-        joined = [_merged(self.asv.get(_asv_key(row), {}), row) for row in self.rows.values()]
-        known = set(map(_asv_key, self.rows.values()))
-        alone = [_merged(row, {}) for key, row in self.asv.items() if key not in known]
-        rows = pd.DataFrame(alone + joined)
-        rows = rows.reindex(columns=list(dict.fromkeys([*COLUMNS, *rows.columns])))
-        rows[NUMBERS] = rows[NUMBERS].apply(pd.to_numeric, errors="coerce").astype(float)
-        rows[FINITE] = rows[FINITE].where(rows[FINITE].abs() < float("inf"))
-        return rows
-
-    def _sessions(self) -> pd.DataFrame:
-        found = pd.DataFrame(self.side["sessions"]).reindex(columns=SESSION_COLUMNS)
-        numbers = ["seconds", "timed_seconds", "rounds"]
-        found[numbers] = found[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
-        return found.drop_duplicates(SESSION, keep="last")
-
-    def machine(self, folder: Path) -> None:
-        self.per_machine["machine.json"][folder.name] = {}
-        side_cars = sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")])
-        cases = [path for path in side_cars if _stem_and_kind(path)[1] == "conformance"]
-        for path in side_cars:
-            if path not in cases:
-                with self._noted(path):
-                    self._side_car(path)
-        for path in sorted(folder.glob("*.json")):
-            with self._noted(path):
-                self._json_file(path)
-        for path in self._newest(cases):
-            with self._noted(path):
-                self._side_car(path)
-
-    def _newest(self, paths: list[Path]) -> list[Path]:
-        """Of files of several commits those of the newest one in each environment, by the dates that asv knows."""
-        named = {path: path.name.removesuffix(".gz").partition("-") for path in paths}
-        by_date = sorted(paths, key=lambda path: self.dates.get(named[path][0], pd.Timestamp(0, tz="UTC")))
-        newest = {named[path][2]: named[path][0] for path in by_date}
-        return [path for path in paths if named[path][0] == newest[named[path][2]]]
+    def __init__(self, unit: Unit) -> None:
+        self.contents = Contents(unit)
+        self.has_rows = any(stem_and_kind(path)[1] == "rows" for path in unit.paths)
+        self.seen: dict[tuple[Any, ...], int] = {}
+        self.unknown: set[tuple[Path, str]] = set()
 
     @contextmanager
-    def _noted(self, path: Path, line: int | None = None) -> Iterator[None]:
+    def noted(self, path: Path, line: int | None = None) -> Iterator[None]:
         try:
             yield
         except (*BROKEN, RecursionError, Malformed) as error:
-            place = str(path.relative_to(self.folder)) + (f" line {line}" if line else "")
-            self.problems.append(Problem(place, _plain(error)))
+            self.note(path, plain(error), line)
 
-    def _json_file(self, path: Path) -> None:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        require(isinstance(data, dict), f"is {type(data).__name__}, expected a JSON object")
-        if path.name in PER_MACHINE:
-            self.per_machine[path.name][path.parent.name] = data
-        elif path.name != "benchmarks.json":
+    def note(self, path: Path, what: str, line: int | None = None) -> None:
+        place = f"{self.contents.unit.machine}/{shown(path.name)}" + (f" line {line}" if line else "")
+        self.contents.problems.append(Problem(place, what))
+
+    def file(self, path: Path) -> None:
+        if path.name in DOCUMENTS:
+            self.contents.documents[path.name] = document(path.name, json.loads(files.whole(path)))
+        elif path.name.endswith(".json"):
+            data = json.loads(files.whole(path).decode())
+            require(isinstance(data, dict), f"is {type(data).__name__}, expected a JSON object")
             self._asv_file(path, data)
+        else:
+            self._side_car(path)
 
     def _asv_file(self, path: Path, data: Record) -> None:
-        common = {"machine": path.parent.name, **header(path.stem, data)}
-        if common["date"] is not None:
-            self.dates[common["commit"]] = common["date"]
-        has_side_car = path.with_suffix(".rows.jsonl").exists()
+        common = {"machine": self.contents.unit.machine, **header(path.stem, data)}
+        self.contents.header = {key: value for key, value in data.items() if key != "results"}
         for name, cells in data["results"].items():
-            with self._noted(path):
-                for row in asv_rows(name, data["result_columns"], cells):
-                    if row["status"] == "ok" or not has_side_car:  # the side-car has all that was measured
-                        self.asv[_asv_key(common | row)] = common | row
+            with self.noted(path):
+                found = [common | row for row in asv_rows(name, data["result_columns"], cells)]
+                self.contents.cells[name] = cells
+                rows = (row for row in found if row["status"] == "ok" or not self.has_rows)  # lines have all the others
+                self.contents.asv.update((_asv_key(row), row) for row in rows)
 
     def _side_car(self, path: Path) -> None:
-        stem, kind = _stem_and_kind(path)
-        if kind not in (*SIDE_CARS, "rows"):
-            return
-        common = {"machine": path.parent.name, **(commit_and_env(stem) if kind != "changes" else {})}
-        held = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        for number, line in enumerate(held.split(b"\n"), start=1):
-            with self._noted(path, number):
-                self._line(kind, common, line)
+        stem, kind = stem_and_kind(path)
+        require(kind in SIDE_CARS, f"{kind!r} is unknown to this version, which reads {', '.join(SIDE_CARS)}")
+        common = {"machine": self.contents.unit.machine, **(commit_and_env(stem) if kind != "changes" else {})}
+        for number, line in enumerate(files.lines(path), start=1):
+            if line.strip():
+                with self.noted(path, number):
+                    self._line(path, kind, common, number, line)
 
-    def _line(self, kind: str, common: Record, line: bytes) -> None:
-        if not line.strip():
-            return
-        record = json.loads(line.decode("utf-8"))
-        if kind == "rows":
-            row = {"session": "", **common, **side_row(record)}
-            self.rows[tuple(row[name] for name in KEY)] = row
+    def _line(self, path: Path, kind: str, common: Record, number: int, line: bytes) -> None:
+        if kind == "conformance":
+            held, read = _hard_case(line)
         else:
-            self.side[kind].append({**side_record(kind, record), **common})
+            held = json.loads(line.decode())
+            read = side_row(held) if kind == "rows" else side_record(kind, held)
+        read = {**({"session": ""} if kind == "rows" else {}), **read, **common}
+        if kind == "rows":
+            self._require_clock(read)
+        self._unknown_fields(path, kind, held)
+        self._replace(path, kind, read, number)
+        self.contents.lines[kind].append(Line(number, held, read))
+
+    def _require_clock(self, read: Record) -> None:
+        """A row is measured after its commit was made and its session began."""
+        began = [
+            one.read["began_at"] for one in self.contents.lines["sessions"] if one.read["session"] == read["session"]
+        ]
+        require_order(self.contents.date, read.get("started_at"), "started_at, after the commit's date")
+        require_order(next(iter(began), None), read.get("started_at"), "started_at, after its session began")
+
+    def _unknown_fields(self, path: Path, kind: str, held: Record) -> None:
+        """Name each once per file."""
+        fields = SIDE_CARS[kind]
+        if kind == "rows" and "dataset" in held:
+            fields = schema.LOADER_ROW
+        for name in schema.unknown(held, fields):
+            if (path, name) not in self.unknown:
+                self.unknown.add((path, name))
+                self.note(path, f"field {name!r:.60} is unknown to this version; it is kept and not shown")
+
+    def _replace(self, path: Path, kind: str, read: Record, number: int) -> None:
+        """Drop an earlier line of the same row or session, and name it."""
+        names = {"rows": KEY, "sessions": SESSION}.get(kind, [])
+        key = (kind, *(read[name] for name in names))
+        if names and key in self.seen:
+            earlier = self.seen[key]
+            self.note(path, f"has the same row or session as line {number}, which is read instead", earlier)
+            self.contents.lines[kind] = [one for one in self.contents.lines[kind] if one.number != earlier]
+        self.seen[key] = number
+
+
+@lru_cache(maxsize=30_000)
+def _hard_case(line: bytes) -> tuple[Record, Record]:
+    """A line of hard cases as it is held and read: most are the same at every commit."""
+    held = json.loads(line.decode())
+    return held, side_record("conformance", held)
 
 
 def _asv_key(row: Record) -> tuple[Any, ...]:
@@ -229,12 +293,7 @@ def _asv_key(row: Record) -> tuple[Any, ...]:
     return tuple(row[name] for name in KEY if name != "session")
 
 
-def _stem_and_kind(path: Path) -> tuple[str, str]:
-    stem, _, kind = path.name.removesuffix(".gz").removesuffix(".jsonl").rpartition(".")
-    return stem, kind
-
-
-def _plain(error: Exception) -> str:
+def plain(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON: {error.msg} at character {error.pos}"
     if isinstance(error, UnicodeDecodeError):
@@ -242,11 +301,11 @@ def _plain(error: Exception) -> str:
     if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
         return f"not whole gzip: {error}"
     if isinstance(error, OSError):
-        return f"cannot be read: {error.strerror}"
-    return str(error)
+        return f"cannot be read: {error.strerror or error}"
+    return "is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _merged(asv: Record, side: Record) -> Record:
+def merged(asv: Record, side: Record) -> Record:
     """asv's row with what the side-car adds, which knows why a row has no value, and has its rounds.
 
     Without rounds, the value is the median of the samples of one process, with no interval between runs.

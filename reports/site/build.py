@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +13,10 @@ from markupsafe import Markup, escape
 
 from lossimpl import wording
 from lossimpl.spec import Loss
+from reports.record.archive import Archive
+from reports.record.stored import Stored
 from reports.site.figures.style import GLYPHS, css_name, look, themes
-from reports.site.material import Material, gather
+from reports.site.material import Material, gather, of
 from reports.site.pages import (
     agreement,
     ceilings,
@@ -28,15 +29,26 @@ from reports.site.pages import (
     loading,
     loss,
     native,
+    problems,
     reproducibility,
 )
-from reports.site.view import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
 BUILDERS = (
-    index, loss, native, ceilings, agreement, conformance, compatibility, loading, history, reproducibility,
-    environment, gate,
-)  # fmt: skip
+    index,
+    loss,
+    native,
+    ceilings,
+    agreement,
+    conformance,
+    compatibility,
+    loading,
+    history,
+    reproducibility,
+    environment,
+    gate,
+    problems,
+)
 NAVIGATION = (
     ("index.html", "Overview"),
     ("native.html", "Native"),
@@ -49,15 +61,17 @@ NAVIGATION = (
     ("reproducibility.html", "Reproducibility"),
     ("environment.html", "Environment"),
     ("gate-self-test.html", "Gate"),
+    ("data-problems.html", "Data problems"),
 )
 
 
 def site(
     results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="Folder to write; the site it holds is replaced.")] = Path("site"),
+    archive: Annotated[str, typer.Option(help="Build from this archive alone: a folder, or s3://bucket/path.")] = "",
 ) -> None:
     """Build the static site from stored results and print its path."""
-    material = gather(results)
+    material = of(Stored(Archive(archive))) if archive else gather(results)
     first = build(material, out)
     for problem in material.results.problems:
         typer.echo(f"not read: {problem}", err=True)
@@ -65,32 +79,39 @@ def site(
 
 
 def build(material: Material, out: Path) -> Path:
-    """Write every page of `material` under `out` and return the index."""
-    _clear(out)
-    shutil.copy(TEMPLATES / "table.js", out / "table.js")
-    (out / "style.css").write_text(_style(), encoding="utf-8")
+    """Write every page of `material` under `out` and return the index; a file that has not changed is not touched."""
+    _require_site(out)
     templates = _templates(material.losses)
+    files = {"table.js": (TEMPLATES / "table.js").read_text(encoding="utf-8"), "style.css": _style()}
+    written = {_put(out, *one) for one in files.items()}
     for builder in BUILDERS:
         for page in builder.pages(material):
-            _write(page, templates, out)
+            text = templates.get_template(page.template).render(page=page, title=page.title, **page.values)
+            written |= {_put(out, *one) for one in {page.name: text, **page.files}.items()}
+    _remove_others(out, written)
     return out / "index.html"
 
 
-def _clear(out: Path) -> None:
-    """Empty the folder, if it holds a site or nothing; a folder with other contents is refused."""
-    if out.exists() and any(out.iterdir()) and not (out / "index.html").exists():
+def _require_site(out: Path) -> None:
+    """Refuse a folder that holds neither a site nor nothing."""
+    if out.exists() and any(out.iterdir()) and not (out / "style.css").exists():
         raise typer.BadParameter(f"{out} is not empty and holds no site; choose an empty folder", param_hint="--out")
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
 
 
-def _write(page: Page, templates: Environment, out: Path) -> None:
-    text = templates.get_template(page.template).render(page=page, title=page.title, **page.values)
-    (out / page.name).write_text(text, encoding="utf-8")
-    for name, content in page.files.items():
-        path = out / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+def _put(out: Path, name: str, content: str) -> Path:
+    """Write a file unless it has this content already; return its path."""
+    path, held = out / name, content.encode()
+    if not path.is_file() or path.read_bytes() != held:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(held)
+    return path
+
+
+def _remove_others(out: Path, written: set[Path]) -> None:
+    """Remove the pages of an earlier site that this one does not have."""
+    for path in [*out.rglob("*")]:
+        if path.is_file() and path not in written:
+            path.unlink()
 
 
 def _templates(losses: Mapping[str, Loss]) -> Environment:

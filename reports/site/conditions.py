@@ -50,8 +50,7 @@ def of_source(material: Material, row: pd.Series) -> Conditions:
 
 
 def _newest(material: Material, commit: str) -> Any:
-    rows = material.results.rows
-    return rows.loc[rows["commit"] == commit, "started_at"].max()
+    return material.results.commits["newest"].get(commit)
 
 
 def of_commits(material: Material, rows: pd.DataFrame) -> list[Conditions]:

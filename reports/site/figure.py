@@ -40,4 +40,4 @@ def newest(material: Material, device: str) -> pd.DataFrame:
         rows = [row for one in found for row in one.case.ranked if wording.known(row["share"])]
         if rows:
             return pd.DataFrame(rows)
-    return material.rows.iloc[:0]
+    return material.no_rows

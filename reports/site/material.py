@@ -14,9 +14,11 @@ import pandas as pd
 
 from lossimpl.spec import Case, Loss
 from reports.record import reader
+from reports.record.stored import Stored
 from reports.statistics import roofline, sessions
 from reports.statistics.loading import measurements
 from reports.statistics.ranking import Ranking, rankings
+from reports.statistics.series import series_of
 from reports.statistics.sessions import SETUP, Session
 
 CASE = ["loss", "shape", "dtype", "device", "mode"]
@@ -26,22 +28,15 @@ CONFORMANCE = [*HARD_CASE, *SETUP, "commit", "status", "input", "expected", "got
 
 @dataclass(frozen=True)
 class Material:
-    """`rows` has every row of every loss and session with its rates; a page shows those of one session at a time."""
+    """What is stored, and the losses; a page shows the rows of one session at a time."""
 
-    results: reader.Results
+    results: Stored
     losses: Mapping[str, Loss]
-
-    @cached_property
-    def rows(self) -> pd.DataFrame:
-        """The rows of losses. What asv skipped was not measured."""
-        rows = self.results.rows[reader.COLUMNS]
-        rows = rows[rows["loss"].notna() & rows["mode"].notna() & (rows["status"] != "skipped")]
-        return roofline.with_rates(_with_traffic(rows, self.losses))
 
     @cached_property
     def sessions(self) -> list[Session]:
         """Every session, newest first."""
-        return sessions.sessions(self.rows, self.results.sessions)
+        return sessions.sessions(self.results.counts, self.results.sessions)
 
     @cached_property
     def current(self) -> list[Session]:
@@ -61,12 +56,27 @@ class Material:
     @cached_property
     def statuses(self) -> dict[tuple[str, ...], Counter[str]]:
         """How many rows of each session had each status, by the `SESSION` of its rows."""
-        grouped = self.rows.groupby(reader.SESSION)["status"]
-        return {tuple(map(str, session)): Counter(statuses) for session, statuses in grouped}
+        counts = self.results.counts
+        keys = counts[reader.SESSION].itertuples(index=False, name=None)
+        return {tuple(map(str, key)): Counter(one) for key, one in zip(keys, counts["statuses"], strict=True)}
 
     @cached_property
     def _rows_of(self) -> dict[Session, pd.DataFrame]:
-        return {one: one.of(self.rows) for one in self.shown}
+        return {one: self.rated(self.results.rows_of(one.key)) for one in self.shown}
+
+    def rated(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows with the traffic and the rates that follow from them."""
+        return roofline.with_rates(_with_traffic(rows[reader.COLUMNS], self.losses))
+
+    @property
+    def no_rows(self) -> pd.DataFrame:
+        """A frame with the columns of rows."""
+        return self.rated(reader.frame([]))
+
+    @cached_property
+    def series(self) -> pd.DataFrame:
+        """Every series with its change points."""
+        return series_of(self.results)
 
     @cached_property
     def _rankings_of(self) -> dict[Session, list[Ranking]]:
@@ -87,9 +97,7 @@ class Material:
     @cached_property
     def loading(self) -> pd.DataFrame:
         """The rows of loader settings, from the sweep and from `lossimpl loaders`, each dataset from one source."""
-        rows = self.results.rows
-        swept = rows[rows["benchmark"].astype(str).str.startswith("loading.") & (rows["status"] != "skipped")]
-        return measurements(swept.dropna(axis="columns", how="all"), self.loaders)
+        return measurements(self.results.loading.dropna(axis="columns", how="all"), self.loaders)
 
     @property
     def loaders(self) -> pd.DataFrame:
@@ -97,15 +105,14 @@ class Material:
         side = self.results.loaders
         if side.empty:
             return side
-        dates = self.results.rows.groupby("commit")["date"].max()
-        dated = side.assign(date=side["commit"].map(dates))
+        dated = side.assign(date=self.results.dates(side["commit"]))
         return dated.sort_values("date", kind="stable", na_position="first").reset_index(drop=True)
 
     @cached_property
     def conformance(self) -> pd.DataFrame:
         """The hard cases as text: of each device those of one machine, environment and commit, the newest."""
         side = self.results.conformance.reindex(columns=CONFORMANCE)
-        dates = side["commit"].map(self.results.rows.groupby("commit")["date"].max())
+        dates = self.results.dates(side["commit"])
         source = [*SETUP, "commit", "device"]
         by_date = side.assign(date=dates).sort_values("date", kind="stable", na_position="first")
         newest = by_date.drop_duplicates("device", keep="last").set_index(source).index
@@ -115,16 +122,21 @@ class Material:
     @property
     def loss_names(self) -> list[str]:
         """The order of the catalogue, then losses that only the results have."""
-        return list(dict.fromkeys([*self.losses, *sorted(set(self.rows["loss"]))]))
+        return list(dict.fromkeys([*self.losses, *self.results.losses]))
 
 
 def gather(folder: Path, losses: Mapping[str, Loss] | None = None) -> Material:
-    """Read `folder`; `losses` defaults to those of the installed package."""
+    """Read `folder` by its archive; `losses` defaults to those of the installed package."""
+    return of(Stored.of(folder), losses)
+
+
+def of(stored: Stored, losses: Mapping[str, Loss] | None = None) -> Material:
+    """The material of what is stored."""
     if losses is None:
         from lossimpl import LOSSES  # imports torch
 
         losses = LOSSES
-    return Material(reader.read(folder), losses)
+    return Material(stored, losses)
 
 
 def _text(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from lossimpl import wording
+from reports.site import kept
 from reports.site.figures.style import svg
 
 
@@ -62,9 +63,10 @@ def slug(*parts: object) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(map(str, parts)))
 
 
-def drawing(figure: Figure, caption: str, *name: object) -> Drawing:
-    """A figure for a page; `name` makes its ids unique on the page."""
-    return Drawing(svg(figure, slug(*name)), caption)
+def drawing(caption: str, name: tuple[object, ...], draw: Callable[..., Figure], *data: object) -> Drawing:
+    """A figure of some data for a page; `name` makes its ids unique on the page. One that was drawn before is kept."""
+    ids = slug(*name)
+    return Drawing(kept.of((draw.__module__, draw.__qualname__, ids, data), lambda: svg(draw(*data), ids)), caption)
 
 
 @dataclass(frozen=True)

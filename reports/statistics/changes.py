@@ -113,7 +113,7 @@ def change_points(values: Sequence[float], effect: float = EFFECT) -> list[Chang
         low = max(start, end - WINDOW - DELAY)
         split = _best_split(levels, low, end)
         if split is not None and _accepted(levels[low:split], levels[split:end], effect):
-            found.append(_described(levels[low:split], levels[split:end], split))
+            found.append(described(levels[low:split], levels[split:end], split))
             start = split
     return found
 
@@ -145,7 +145,8 @@ def _accepted(left: Array, right: Array, effect: float) -> bool:
     return abs(_shift(left, right)) > math.log1p(effect) and one > two * math.exp(EVIDENCE / both.size)
 
 
-def _described(left: Array, right: Array, split: int) -> Change:
+def described(left: Array, right: Array, split: int) -> Change:
+    """The change from the levels `left` to the levels `right`, which begin at the point `split`."""
     p_value = float(mannwhitneyu(left, right).pvalue)
     return Change(split, math.exp(_shift(left, right)), 1 - min(1.0, DELAY * p_value))
 

@@ -27,7 +27,7 @@ def measurements(swept: pd.DataFrame, searched: pd.DataFrame) -> pd.DataFrame:
     All rows of a dataset on a machine come from one source: the newest commit's search, or else its newest session.
     """
     sources = [swept.assign(searched=False)] * bool(len(swept))
-    sources += [searched.assign(session=SEARCH, searched=True)] * bool(len(searched))
+    sources += [of_searches(searched).assign(session=SEARCH, searched=True)] * bool(len(searched))
     if not sources:
         return pd.DataFrame()
     rows = pd.concat(sources, ignore_index=True)
@@ -38,6 +38,22 @@ def measurements(swept: pd.DataFrame, searched: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(rate=rates["rate"], rate_low=rates["low"], rate_high=rates["high"], label=labels)
     rows = rows.fillna({"status": "error", "dataset": "unnamed dataset"})
     return _best_known(_of_newest_source(rows))
+
+
+def of_searches(lines: pd.DataFrame) -> pd.DataFrame:
+    """The settings that searches tried: one row each with its verdict, from the newest summary of each dataset; where
+    there is none, the single measurements."""
+    if "tried" not in lines:
+        return lines
+    newest = lines[lines["kind"] == "summary"].drop_duplicates([*SETUP, "commit", "dataset"], keep="last")
+    keys = [*SETUP, "commit", "dataset"]
+    known = lines.set_index(keys).index.isin(newest.set_index(keys).index)
+    tried = [
+        {**one, **{name: line[name] for name in [*SETUP, "commit", "date"]}}
+        for _, line in newest.iterrows()
+        for one in line["tried"]
+    ]
+    return pd.concat([lines[~known], pd.DataFrame(tried)], ignore_index=True)
 
 
 def _of_newest_source(rows: pd.DataFrame) -> pd.DataFrame:

@@ -64,14 +64,17 @@ class Session:
         return rows[(rows[SESSION] == pd.Series(self.key, index=SESSION)).all(axis=1)]
 
 
-def sessions(rows: pd.DataFrame, stored: pd.DataFrame) -> list[Session]:
-    """Every session that has rows, newest first; `stored` has what the sessions themselves wrote down."""
-    if rows.empty:
+def sessions(counts: pd.DataFrame, stored: pd.DataFrame) -> list[Session]:
+    """Every session that has rows, newest first.
+
+    `counts` has by session how many of its rows have a time (`timed`) and can be ranked (`ranked`), when its first row
+    was measured (`started_at`) and the `date` of its commit; `stored` what the sessions themselves wrote down.
+    """
+    if counts.empty:
         return []
-    counted = rows.assign(ranked=rankable(rows), timed=rows["value"].notna()).groupby(SESSION, sort=False)
-    found = counted.agg({"started_at": "min", "date": "min", "ranked": "sum", "timed": "sum"}).reset_index()
-    found["decided"] = found["ranked"] / found["timed"].clip(lower=1)
-    found = found.merge(stored, on=SESSION, how="left")
+    found = counts.assign(decided=counts["ranked"] / counts["timed"].clip(lower=1)).merge(
+        stored, on=SESSION, how="left"
+    )
     found["began_at"] = found["began_at"].fillna(found["started_at"]).fillna(found["date"])
     ordered = found.sort_values("began_at", ascending=False, na_position="last", kind="stable")
     return list(map(_session, ordered.to_dict("records")))

@@ -40,8 +40,16 @@ def key_of(record: Record) -> str:
 def pack(path: Path) -> None:
     """Replace a side-car by `path`.gz, a thirtieth of its size; the same lines give the same bytes."""
     if path.exists():
-        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+        packed, whole = path.with_name(f"{path.name}.gz"), path.with_suffix(".new")
+        whole.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+        whole.replace(packed)
         path.unlink()
+
+
+def packed_objects(path: Path) -> list[Record]:
+    """The objects of a side-car that was packed, none if it was not."""
+    packed = path.with_name(f"{path.name}.gz")
+    return [json.loads(line) for line in gzip.decompress(packed.read_bytes()).splitlines()] if packed.exists() else []
 
 
 def write(path: Path, records: Iterable[Record]) -> None:

@@ -55,14 +55,13 @@ def test_only_the_measuring_package_reads_a_clock():
     assert outside == []
 
 
-def test_only_one_reader_of_asvs_results():
-    """asv's result format is known to reports/record alone, which nobody else imports."""
-    sources = {path: path.read_text() for path in ROOT.glob("reports/**/*.py")}
-    readers = {path.name for path, text in sources.items() if "result_columns" in text}
-    helpers_users = {path.name for path, text in sources.items() if "import reports.record.formats" in text}
-    helpers_users |= {path.name for path, text in sources.items() if "from reports.record.formats" in text}
-    assert readers <= {"reader.py", "formats.py"}
-    assert helpers_users == {"reader.py"}
+def test_only_the_record_opens_results():
+    """The formats of stored results are known to reports/record alone, which others use by its reader and queries."""
+    outside = {
+        path: path.read_text() for path in ROOT.glob("reports/**/*.py") if path.parent != ROOT / "reports" / "record"
+    }
+    private = ("result_columns", "reports.record.formats", "reports.record.units", "read_parquet")
+    assert {path.name: word for path, text in outside.items() for word in private if word in text} == {}
 
 
 def test_every_public_name_has_a_docstring():

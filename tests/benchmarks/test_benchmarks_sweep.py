@@ -280,22 +280,31 @@ def test_a_round_goes_through_asv_and_into_its_file(tmp_path):
     assert sorted(map(len, samples)) == [2, 2]
 
 
-def test_hard_cases_are_kept_compressed(kept, monkeypatch):
-    """The output of `lossimpl check` is compressed, also after Ctrl-C; a second run replaces it."""
-    path = kept.side_car("conformance")
+def test_hard_cases_run_once_for_a_commit_and_an_interrupted_run_counts_for_nothing(kept, monkeypatch):
+    """Interrupted, complete in float32, asked again, asked for all dtypes: the second and the fourth time they run."""
+    path, runs = kept.side_car("conformance"), []
+    case = {"implementation": "native", "device": "cpu", "dtype": "float32", "status": "pass"}
 
     def check(arguments, **options):
-        Path(arguments[arguments.index("--json") + 1]).write_text("one line\n")
-        raise KeyboardInterrupt
+        dtypes = ["float32"] if "--dtype" in arguments else ["float32", "bfloat16"]
+        found = [json.dumps(case | {"dtype": dtype}) + "\n" for dtype in dtypes]
+        Path(arguments[arguments.index("--json") + 1]).write_text("".join(found))
+        runs.append(len(found))
+        if len(runs) == 1:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "run", check)
     monkeypatch.setattr(command, "ROOT", kept.root)
+    monkeypatch.setattr(command, "devices", lambda: ["cpu"])
     (kept.root / ".asv").mkdir()
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            command.check(Console(quiet=True), path, full=True)
+    with pytest.raises(KeyboardInterrupt):
+        command.check(Console(quiet=True), path, full=False)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    for full in (False, False, True, True):
+        command.check(Console(quiet=True), path, full)
         assert [one.name for one in path.parent.iterdir()] == [f"{path.name}.gz"]
-    assert gzip.decompress(next(path.parent.iterdir()).read_bytes()) == b"one line\n"
+    assert runs == [1, 1, 2]
+    assert gzip.decompress(next(path.parent.iterdir()).read_bytes()).count(b"\n") == 2
 
 
 def test_hard_cases_run_on_every_device_of_the_machine(kept, monkeypatch):

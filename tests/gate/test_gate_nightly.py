@@ -19,11 +19,20 @@ from reports.nightly.commits import history as commits_of
 from reports.nightly.judge import Night, judge
 from reports.record.reader import read
 from reports.site.pages.change_points import ChangePoints
+from reports.statistics.changes import events, findings, histories
 from reports.sweep.store import Store
 
 BENCHMARK = "mse_loss.MseLoss.track_seconds"
 ROWS = ("'native'", "'torch'", "'vectorized'")
+DAY = 86_400_000  # milliseconds, in which asv counts
 NIGHTS = 60
+
+
+def change_points(rows, nights=()):
+    """The change points of a whole frame as the page has them."""
+    order = list(dict.fromkeys(rows.sort_values("date")["commit"]))
+    series = histories(rows, order)
+    return ChangePoints(findings(series), events(series, order), nights)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +60,13 @@ def measure(root, commits, night, seconds, machine="bench", torch="2.13.0", reco
     """Write what asv writes for one commit: three samples per row, by asv's own class; optionally a side-car."""
     env = f"shared-py3.11-torch{torch}"
     results = Results(
-        {"machine": machine, "python": "3.11", "torch": torch}, {"torch": torch}, commits[night], night, "3.11", env, {}
+        {"machine": machine, "python": "3.11", "torch": torch},
+        {"torch": torch},
+        commits[night],
+        DAY * (20_000 + night),
+        "3.11",
+        env,
+        {},
     )
     benchmark = {"name": BENCHMARK, "version": "1", "params": [list(ROWS)]}
     samples = [[value * factor for factor in (0.99, 1.0, 1.01)] for value in seconds]
@@ -119,10 +134,10 @@ def test_a_refuted_finding_fails_no_night_and_a_moved_one_is_reported_once(root)
     def move(found):
         return [replace(one, commit=commits[21][:8], before=commits[20][:8], again="confirmed") for one in found]
 
-    (shown,) = ChangePoints(read(root / "results").rows).standing
+    (shown,) = change_points(read(root / "results").rows).standing
     refuted = judge(root, refute)
     results = read(root / "results")
-    assert ChangePoints(results.rows, results.nights).refuted == [replace(shown, stands=False, again="refuted: same")]
+    assert change_points(results.rows, results.nights).refuted == [replace(shown, stands=False, again="refuted: same")]
     assert refuted.code == 0
     assert refuted.lines()[0].startswith(f"refuted: {commits[20][:8]} ")
     assert judge(root, move) == Night((), (), ())
@@ -136,7 +151,7 @@ def test_a_refuted_finding_fails_no_night_and_a_moved_one_is_reported_once(root)
     ]
     assert judge(root) == Night((), (), ())
     results = read(root / "results")
-    (shown,) = ChangePoints(results.rows, results.nights).standing
+    (shown,) = change_points(results.rows, results.nights).standing
     assert (shown.commit, shown.before, shown.again) == (commits[21][:8], commits[20][:8], "confirmed")
 
 
@@ -252,7 +267,7 @@ def test_a_file_of_another_tool_is_reported_before_anything_is_measured(night, r
     path = root / "results" / "bench" / "changes.jsonl"
     path.write_text('{"commit": "0123abcd"}\n{"version": 2}\n')
     assert night(6) == (2, [])
-    assert f"{path} line 2: 'commit' is None, expected text" in capsys.readouterr().err
+    assert f"{path} line 2: 'commit' is missing, expected text" in capsys.readouterr().err
 
 
 def test_a_commit_that_does_not_build_affects_no_other(night, capsys):

@@ -80,13 +80,19 @@ def test_memory_that_grows_is_extrapolated_too():
 
 
 @pytest.mark.parametrize(
-    ("dataset", "words"), [("KeepsFiles", "open files grow by"), ("KeepsSamples", "memory grows by")]
+    ("dataset", "words"),
+    [
+        ("KeepsFiles", "open files grow by"),
+        ("KeepsSamples", "memory grows by"),
+        ("loading_subtle:KeepsArrays", "memory grows by"),
+        ("loading_subtle:Searches", "batches take longer and longer"),
+    ],
 )
 def test_a_dataset_that_keeps_what_it_reads_is_warned_of(bench, dataset, words):
-    """A million samples of which some hundred were read: one file, or a megabyte, for each."""
+    """A million samples of which some hundred were read: a file, a megabyte, or a little more time for each."""
     row = bench(dataset).measure(ONE, budget=0.4, verdict_seconds=0)
     assert (row.status, words in " ".join(row.warnings)) == ("ok", True), row
-    assert row.epoch_samples < row.length == 1_000_000
+    assert row.epoch_samples < row.length
 
 
 def test_later_samples_that_cost_more_are_pointed_out(bench):

@@ -45,5 +45,5 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are set up but not drawn, which takes most of the time, for tests of words only."""
-    monkeypatch.setattr("reports.site.view.svg", lambda figure, name: "<svg></svg>")
+    """Figures are not drawn, which takes most of the time, for tests of words only."""
+    monkeypatch.setattr("reports.site.view.kept.of", lambda key, make: "<svg></svg>")

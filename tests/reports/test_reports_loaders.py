@@ -59,7 +59,7 @@ def test_each_part_can_stand_alone(name):
 def test_parts_are_measured_apart_and_kept(tmp_path, monkeypatch):
     """A second run of one part replaces its own results; the others stay as they are."""
     monkeypatch.setattr("lossimpl.machine.name", lambda: "here")
-    monkeypatch.setattr(loaders, "measured", lambda part, datasets, runs: RECORD[part] if not runs else [])
+    monkeypatch.setattr(loaders, "measured", lambda part, datasets, count, runs: RECORD[part] if not count else [])
     path = tmp_path / "here" / loaders.RECORD
 
     def run(*arguments):

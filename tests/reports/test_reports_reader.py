@@ -146,7 +146,7 @@ BROKEN_FILES: dict[str, tuple[Any, str]] = {
     "empty": (lambda path: path.write_text(""), "not JSON"),
     "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "not UTF-8"),
     "list": (lambda path: path.write_text("[]"), "is list, expected a JSON object"),
-    "deep": (lambda path: path.write_text("[" * 100_000), "recursion|not JSON"),
+    "deep": (lambda path: path.write_text("[" * 100_000), "nested too deeply|not JSON"),
     "version": (lambda path: edit(path, lambda data: data.update(version=1)), "format version 1, expected asv's 2"),
     "no results": (lambda path: edit(path, lambda data: data.pop("results")), "lacks the key 'results'"),
     "results list": (lambda path: edit(path, lambda data: data.update(results=[])), "'results' is list, expected dict"),
@@ -196,8 +196,8 @@ BROKEN_LINES = {
     "3": "is int, expected a JSON object",
     '{"params": []}': "'benchmark' is None, expected str",
     '{"benchmark": "a.B.c", "params": "x"}': "'params' is 'x', expected list",
-    '{"benchmark": "a.B.c", "params": [], "samples": ["x"]}': "samples ['x'] are not numbers",
-    '{"benchmark": "a.B.c", "params": [], "agreement": 3}': "agreement is int, expected an object",
+    '{"benchmark": "a.B.c", "params": [], "samples": ["x"]}': "'samples' is ['x'], expected numbers, not negative",
+    '{"benchmark": "a.B.c", "params": [], "agreement": 3}': "'agreement' is 3, expected object",
     '{"benchmark": "a.B.c", "params": [], "started_at": "soon"}': "started_at 'soon' is not a time",
 }
 

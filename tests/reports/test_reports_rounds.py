@@ -113,12 +113,13 @@ def test_a_session_measured_again_replaces_its_own_lines(tmp_path: Path) -> None
 
 
 BROKEN: dict[str, Any] = {
-    "rounds is str, expected a list": "x",
-    "3 is not a round": [3],
-    "is not a round": [{"number": 1, "seconds": -1.0, "busy": ""}],
-    "'number': None": [{"number": None, "seconds": 1.0, "busy": ""}],
-    "'busy': 7": [{"number": 1, "busy": 7, "seconds": 1.0}],
-    "'seconds': inf": [{"seconds": math.inf, "number": 1, "busy": ""}],
+    "'rounds' is 'x', expected objects": "x",
+    "'rounds' is [3], expected objects": [3],
+    "'seconds' is -1.0, expected positive number": [{"number": 1, "seconds": -1.0, "busy": ""}],
+    "'number' is missing": [{"number": None, "seconds": 1.0, "busy": ""}],
+    "'busy' is 7, expected text": [{"number": 1, "busy": 7, "seconds": 1.0}],
+    "'seconds' is inf": [{"seconds": math.inf, "number": 1, "busy": ""}],
+    "two rounds have the same number": [{"number": 1, "seconds": 1.0, "busy": ""}] * 2,
 }
 
 
@@ -134,13 +135,13 @@ def test_a_broken_round_is_named_and_affects_no_other_row(tmp_path: Path, what: 
     assert what in problem.what
 
 
-@pytest.mark.parametrize("traffic", [0, -1, True, 1e308, None, "x"])
+@pytest.mark.parametrize("traffic", [0, None])
 def test_without_a_traffic_there_is_no_share(tmp_path: Path, traffic: Any) -> None:
     """The time is read all the same."""
     record = sessions.record(NATIVE, "s", SECONDS) | {"traffic": traffic}
     row = only(sessions.write(tmp_path, [record], "s"))
     assert row["value"] == pytest.approx(1e-3, rel=1e-2)
-    assert traffic is True or math.isnan(row["share"])
+    assert math.isnan(row["share"])
 
 
 def test_rows_that_asv_did_not_measure_are_no_rows(tmp_path: Path) -> None:
@@ -167,7 +168,13 @@ def test_only_the_newest_commits_hard_cases_are_read(tmp_path: Path) -> None:
     for commit, date in (("a" * 40, 2), ("b" * 40, 1)):
         stem = tmp_path / "m" / f"{commit[:8]}-env"
         stem.parent.mkdir(exist_ok=True)
-        data = {"version": 2, "commit_hash": commit, "date": date * 10**12, "result_columns": [], "results": {}}
+        data = {
+            "version": 2,
+            "commit_hash": commit,
+            "date": (1_700_000 + date) * 10**6,
+            "result_columns": [],
+            "results": {},
+        }
         Path(f"{stem}.json").write_text(json.dumps(data))
         case = dict.fromkeys(("loss", "case", "implementation", "device", "dtype"), "x") | {"status": "pass"}
         Path(f"{stem}.conformance.jsonl").write_text(json.dumps(case) + "\n")

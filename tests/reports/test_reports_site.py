@@ -7,7 +7,9 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import synthetic_results
 import typer
@@ -23,6 +25,7 @@ from reports.site.pages import history
 from reports.site.pages.change_points import ChangePoints
 from reports.site.view import Page
 from reports.statistics import nights
+from reports.statistics.changes import events, findings, histories
 
 VOID = ("meta", "link", "br", "input", "hr", "img", "wbr")
 
@@ -234,7 +237,8 @@ def test_traffic_of_old_rows_comes_from_the_loss(results: Path, tmp_path: Path) 
     folder = Path(shutil.copytree(results, tmp_path / "results"))
     for path in folder.glob("*/*.rows.jsonl"):
         path.unlink()
-    assert set(gather(folder, synthetic_results.losses()).rows["traffic"]) == {4e6}
+    material = gather(folder, synthetic_results.losses())
+    assert {traffic for one in material.shown for traffic in material.rows_of(one)["traffic"]} == {4e6}
 
 
 def test_only_a_site_is_replaced(material: Material, tmp_path: Path) -> None:
@@ -293,14 +297,21 @@ def test_a_refuted_change_is_no_finding_and_is_not_marked(tmp_path: Path) -> Non
     """If all changes are refuted, there is no table of change points and no figure marks their commit."""
     commits = [f"{place:x}" * 40 for place in range(16)]
     folder = synthetic_results.write(tmp_path / "results", tuple(commits), ("float32",), ("mse_loss",), changed_at=8)
-    history_alone = ChangePoints(reader.read(folder).rows)
+    history_alone = change_points(reader.read(folder).rows)
     lines = [{**nights.finding_line(one), "stands": False} for one in history_alone.standing]
     (folder / MACHINE / "changes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     read = reader.read(folder)
     assert history_alone.on(read.rows) == ["88888888"]
-    assert ChangePoints(read.rows, read.nights).on(read.rows) == []
+    assert change_points(read.rows, read.nights).on(read.rows) == []
     shown = _history(folder).values
     assert (shown["changes"], len(shown["refuted"].rows)) == (None, 2)
+
+
+def change_points(rows: pd.DataFrame, nights: Any = ()) -> ChangePoints:
+    """The change points of a whole frame as the page has them."""
+    order = list(dict.fromkeys(rows.sort_values("date")["commit"]))
+    series = histories(rows, order)
+    return ChangePoints(findings(series), events(series, order), nights)
 
 
 def _history(folder: Path) -> Page:

@@ -57,8 +57,8 @@ def types(value: Any, path: str = "sample") -> dict[str, str]:
 def type_of(value: Any) -> str:
     """The name of a type, with the dtype where the value has one.
 
-    Values that torch's collate joins into the same tensor have the same name: a Python number and a NumPy scalar of its
-    width, texts of any length.
+    Values that torch's collate joins into the same tensor have the same name: a Python number and a NumPy scalar, or an
+    array without dimensions, of its width; texts of any length.
 
     >>> import numpy as np
     >>> type_of(np.int64(1)), type_of(np.str_("ab")), type_of(np.array(["ab"])), type_of(np.float32(1))
@@ -69,7 +69,7 @@ def type_of(value: Any) -> str:
         return type(value).__name__
     kind, width = getattr(dtype, "kind", ""), getattr(dtype, "itemsize", 0)
     name = TEXTS.get(kind) or str(dtype)
-    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and type(value).__name__ != "ndarray":
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
         return PYTHON.get((kind, width), name) if kind not in TEXTS else name
     return f"{type(value).__name__} of {name}"
 

@@ -52,18 +52,18 @@ def short(state: bytes) -> str:
 
 
 class Generators:
-    """The global random generators and those that `dataset` holds, by name."""
+    """The global random generators and those that `owner` (by its `name`) holds or uses, by name."""
 
-    def __init__(self, dataset: Any) -> None:
-        self.dataset, self.looks = dataset, 0
+    def __init__(self, owner: Any, name: str = "dataset") -> None:
+        self.owner, self.name, self.looks = owner, name, 0
         self.held: dict[str, Any] = {}
 
     def look(self, beside: Any = None) -> None:
-        """Search the dataset, and the iterator `beside` it, for generators, before each of the first samples."""
+        """Search the owner, and the iterator `beside` it, for generators, before each of the first samples."""
         if self.looks >= LOOKS:
             return
         self.looks += 1
-        for root, name in ((self.dataset, "dataset"), (beside, "dataset.__iter__")):
+        for root, name in ((self.owner, self.name), (beside, f"{self.name}.__iter__")):
             found = {path: value for path, value in walk(root, name) if is_a(value, HELD)} if root is not None else {}
             self.held |= found
 

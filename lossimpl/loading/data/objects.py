@@ -7,7 +7,12 @@ Python stores them, without calling the object's own code, every step is guarded
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import functools
+import logging
+import re
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from types import FunctionType, GeneratorType, MethodType, ModuleType
@@ -17,9 +22,14 @@ import numpy as np
 import torch
 
 DEEPEST = 6
+CALLED = ("__call__", "__getitem__", "__getitems__", "__iter__", "__next__")
 ITEMS = 64  # of a container; the rest is assumed to be like the first
 MOST = 20_000  # objects in all
-ATOMS = (str, bytes, bytearray, int, float, complex, bool, type(None), np.ndarray, torch.Tensor, type, ModuleType)
+ATOMS = (
+    *(str, bytes, bytearray, int, float, complex, bool, type(None), np.ndarray, torch.Tensor, type, ModuleType),
+    *(logging.Logger, logging.Handler),  # whose locks are made anew after a fork
+)
+LIBRARY = re.compile(r"/(?:site|dist)-packages/|/lib/python3\.\d+/|^<")
 
 
 def is_a(value: Any, kinds: type | tuple[type, ...]) -> bool:
@@ -40,10 +50,16 @@ def children(value: Any, path: str) -> list[tuple[str, Any]]:
     """What an object holds, with the path of each part: attributes, items, arguments and closure of a function, local
     variables of a generator. What raises while it is looked at is left out."""
     found: list[tuple[str, Any]] = []
-    try:
+    with contextlib.suppress(Exception):
         found.extend(parts_of(value, path))
-    except Exception:
-        return found
+    return found
+
+
+def used_by(value: Any, path: str) -> list[tuple[str, Any]]:
+    """As `children`, for what is shared with others."""
+    found: list[tuple[str, Any]] = []
+    with contextlib.suppress(Exception):
+        found.extend(shared(value, path))
     return found
 
 
@@ -53,8 +69,10 @@ def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         return
     if is_a(value, dict):
         yield from ((f"{path}[{key!r}]", item) for key, item in islice(dict.items(value), ITEMS))
-    elif is_a(value, (list, tuple, set, frozenset)):
+    elif is_a(value, (list, tuple, set, frozenset, collections.deque)):
         yield from ((f"{path}[{index}]", item) for index, item in enumerate(islice(value, ITEMS)))
+    elif is_a(value, (map, zip, filter, enumerate)):
+        yield from ((f"{path}[{index}]", item) for index, item in enumerate(value.__reduce__()[1]))
     elif is_a(value, functools.partial):
         yield from ((f"{path}.func", value.func), (f"{path}.args", value.args), (f"{path}.keywords", value.keywords))
     elif is_a(value, MethodType):
@@ -66,6 +84,24 @@ def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{path}.<{name}>", item) for name, item in value.gi_frame.f_locals.items())
     yield from ((f"{path}.{name}", item) for name, item in attributes(value).items())
     yield from slots(value, path)
+
+
+def shared(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """What an object uses beside its own attributes, in code of the user's: attributes of its class, and the global
+    names of a function."""
+    for kind in type(value).__mro__:
+        if is_own(sys.modules.get(kind.__module__)):
+            yield from ((f"{path}.{name}", item) for name, item in vars(kind).items() if not name.startswith("__"))
+            yield from ((f"{path}.{name}", vars(kind)[name]) for name in CALLED if name in vars(kind))
+    if is_a(value, FunctionType) and not LIBRARY.search(value.__code__.co_filename):
+        used = (name for name in value.__code__.co_names if name in value.__globals__)
+        yield from ((f"{value.__module__}.{name}", value.__globals__[name]) for name in used)
+
+
+def is_own(module: Any) -> bool:
+    """Whether a module is a file of the user's."""
+    file = attributes(module).get("__file__")
+    return isinstance(file, str) and not LIBRARY.search(file)
 
 
 def slots(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -95,4 +131,4 @@ def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         if len(kept) >= MOST:
             return
         if depth < DEEPEST:
-            waiting.extend((name, item, depth + 1) for name, item in children(found, where))
+            waiting.extend((name, item, depth + 1) for name, item in [*children(found, where), *used_by(found, where)])

@@ -45,8 +45,12 @@ def alike_or_frozen(run: Run, reference: Run) -> Iterator[Fault]:
 
 
 def same_as(run: Run, reference: Run) -> bool:
-    """Whether a run delivered the samples of the reference in its order."""
-    return [epoch["samples"] for epoch in run] == [epoch["samples"] for epoch in reference]
+    """Whether a run delivered the samples of the reference in its order, and, of the same size, the same batches."""
+    return all(
+        one["samples"] == other["samples"]
+        and (len(one["batches"]) != len(other["batches"]) or one["batches"] == other["batches"])
+        for one, other in zip(run, reference, strict=True)
+    )
 
 
 def begun(run: Run, epoch: int, name: str) -> States:
@@ -76,7 +80,7 @@ def twins(states: States) -> list[str]:
 def origin(name: str, run: Run) -> tuple[str, str]:
     """Why a generator begins in the same state, and the cure."""
     if "." in name and not name.startswith("numpy.random"):
-        return f"{name} is a generator of the dataset, which each worker copies", OWN
+        return f"{name} is a generator that each worker copies", OWN
     if any(name in epoch.get("seeded", ()) for epoch in run):
         return f"worker_init_fn seeds {name} alike", INIT
     return f"the dataset seeds {name} itself", SELF

@@ -80,7 +80,7 @@ def judge(
             return of_fault(WRONG, fault)
         if fault := copied(run, reference[0], settings.persistent_workers, in_place):
             return of_fault(REPEATED, fault)
-    notes = warnings(candidate[0], in_place)
+    notes = warnings(candidate[0], in_place, bool(again.get("continues")))
     return compared(candidate, reference, settings, base, notes)
 
 
@@ -89,9 +89,11 @@ def of_fault(kind: str, fault: Fault) -> Verdict:
     return Verdict(kind, fault.reason, advice=fault.advice)
 
 
-def warnings(run: Run, in_place: bool) -> tuple[str, ...]:
+def warnings(run: Run, in_place: bool, continues: bool) -> tuple[str, ...]:
     """What is dangerous although the data agree."""
     notes = []
+    if continues:
+        notes.append(f"each epoch of the stream goes on where the last one was left; if it should not: {ONE_SHOT}")
     if in_place:
         notes.append("samples change with each reading although nothing is drawn at random: changed in place?")
     if overwritten := sum(epoch.get("overwritten", 0) for epoch in run):

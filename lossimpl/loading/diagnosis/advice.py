@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossimpl.loading.diagnosis.known_failures import KNOWN, Known
+from lossimpl.loading.diagnosis.raised import FRAME as RAISED_IN
 from lossimpl.loading.diagnosis.raised import describe, shortened
 from lossimpl.loading.harness.launcher import Outcome
 from lossimpl.loading.harness.workers import ENDED_WELL
@@ -91,7 +92,7 @@ def died(code: int | None) -> str:
 def of_error(error: Mapping[str, Any], outcome: Outcome) -> Diagnosis:
     """The status of a job that ended with an exception."""
     said = describe(error["trace"], LIBRARY.search) if error["trace"] else error["type"]
-    known = next((one for one in KNOWN if re.search(one.pattern, said)), None)
+    known = next((one for one in KNOWN if re.search(one.pattern, said) and not (one.of_torch and is_own(error))), None)
     if error["type"] in ("ImportError", "ModuleNotFoundError") and outcome.phase == "loader":
         return Diagnosis("skipped", f"unavailable: {said}", "install it to compare with it")
     if (known and known.status == "crashed") or lost_worker(error, outcome):
@@ -111,6 +112,17 @@ def rejected(error: Mapping[str, Any]) -> bool:
     )
 
 
+def is_own(error: Mapping[str, Any]) -> bool:
+    """Whether code of the user's raised it, or called what did."""
+    return any(not LIBRARY.search(match["file"]) for match in RAISED_IN.finditer(error["trace"]))
+
+
+def raised_in_collate(error: Mapping[str, Any]) -> bool:
+    """Whether torch's own collate raised it."""
+    files = [match["file"] for match in RAISED_IN.finditer(error["trace"])]
+    return bool(files) and files[-1].endswith("torch/utils/data/_utils/collate.py")
+
+
 # Errors whose message no pattern recognises: which ones, their status, the beginning of the reason, the advice.
 ERRORS: tuple[tuple[Callable[[Mapping[str, Any]], bool], str, str, str], ...] = (
     (
@@ -126,6 +138,18 @@ ERRORS: tuple[tuple[Callable[[Mapping[str, Any]], bool], str, str, str], ...] = 
         "it is imported in a fresh process and called without arguments; check the line that is named",
     ),
     (rejected, "invalid", "DataLoader refuses these arguments: ", "change or leave out the argument that is named"),
+    (
+        lambda error: error["type"] == "KeyError" and raised_in_collate(error),
+        "error",
+        "only some samples have this key: ",
+        "return the same keys for every sample, or pass a collate_fn that handles missing ones",
+    ),
+    (
+        lambda error: "object is not subscriptable" in error["trace"] and raised_in_collate(error),
+        "error",
+        "`__getitems__` does not return a list of samples: ",
+        "return a list of one sample per index",
+    ),
     (
         lambda error: error["type"] in ("IndexError", "KeyError"),
         "error",

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Known:
-    """A pattern of the error message, with the status, the cause and the advice."""
+    """A pattern of the error message, with the status, the cause and the advice.
+
+    `of_torch`: the message has this meaning only where no code of the user's raised it.
+    """
 
     pattern: str
     status: str
     cause: str
     advice: str
+    of_torch: bool = False
 
 
 KNOWN = (
@@ -71,6 +75,7 @@ KNOWN = (
         "a worker died",
         "killed: most often out of memory, so use fewer workers or a smaller prefetch_factor; otherwise run with "
         "num_workers=0 to see the error itself",
+        of_torch=True,
     ),
     Known(
         r"[Cc]an't pickle|[Cc]annot pickle|Can't get (local object|attribute)|PicklingError|not picklable"
@@ -80,6 +85,7 @@ KNOWN = (
         "spawn and forkserver pickle dataset, collate_fn and worker_init_fn: put functions and classes at the top of a "
         "module and open handles in the worker, or use fork; samples and exceptions are pickled on their way back, so "
         "detach tensors from any graph",
+        of_torch=True,
     ),
     Known(
         r"num_samples should be a positive integer value, but got num_samples=0",
@@ -88,11 +94,17 @@ KNOWN = (
         "check the path or the filter that the dataset is made from",
     ),
     Known(
-        r"stack expects each tensor to be equal size|should be of equal size|storage that is not resizable"
+        r"stack expects each tensor to be equal size|storage that is not resizable"
         r"|all input arrays must have the same shape|inhomogeneous shape",
         "error",
         "the samples of a batch differ in shape (ragged)",
         "pad or crop them in the dataset, or pass a collate_fn that pads",
+    ),
+    Known(
+        r"each element in list of batch should be of equal size",
+        "error",
+        "the samples of a batch differ in their number of fields",
+        "return as many fields for every sample, with lists padded to one length, or pass a collate_fn",
     ),
     Known(
         r"batch must contain tensors.*NoneType|but got NoneType",

@@ -38,23 +38,28 @@ HANDLES: tuple[type, ...] = (
     mmap.mmap,
     socket.socket,
     sqlite3.Connection,
+    sqlite3.Cursor,
     subprocess.Popen,
     tarfile.TarFile,
     threading.Thread,
     zipfile.ZipFile,
     np.lib.npyio.NpzFile,
 )
+IN_MEMORY = (io.BytesIO, io.StringIO)
 LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Semaphore, threading.Event)
 FOREIGN = {  # package: its classes that are, or hold, an open handle
+    "_gdbm": ("gdbm",),
+    "_dbm": ("dbm",),
     "av": ("Container", "InputContainer"),
     "cv2": ("VideoCapture",),
     "decord": ("VideoReader",),
     "duckdb": ("DuckDBPyConnection",),
     "fsspec": ("AbstractBufferedFile",),
-    "h5py": ("File", "Group", "Dataset"),
+    "h5py": ("File", "Group", "Dataset", "FileID", "GroupID", "DatasetID"),
     "lmdb": ("Environment", "Transaction", "Cursor"),
     "netCDF4": ("Dataset",),
     "openslide": ("OpenSlide",),
+    "posix": ("ScandirIterator",),
     "psycopg": ("Connection",),
     "psycopg2": ("connection",),
     "pyarrow": ("NativeFile", "ParquetFile", "RecordBatchFileReader"),
@@ -77,11 +82,11 @@ def handle_of(value: Any) -> Held | None:
     """What handle a value is, or None."""
     name = type(value).__name__
     if is_a(value, HANDLES):
-        harmless = is_a(value, (io.BytesIO, io.StringIO)) or closed(value)
+        harmless = is_a(value, IN_MEMORY) or closed(value) or refuses(value)
         return None if harmless else Held(f"an open {name} that workers would share", OPEN_IN_WORKER)
     for kind in type(value).__mro__:
         package = package_of(kind)
-        if kind.__name__ in FOREIGN.get(package, ()) and not closed(value):
+        if kind.__name__ in FOREIGN.get(package, ()) and not closed(value) and not refuses(value):
             why = WHY.get(package, "workers would share it")
             return Held(f"an open {package}.{kind.__name__}: {why}", OPEN_IN_WORKER)
     if lazy_image(value):
@@ -98,6 +103,19 @@ def closed(value: Any) -> bool:
         return False
 
 
+def refuses(value: Any) -> bool:
+    """Whether a handle that does not say that it is closed refuses a question: a connection of sqlite3, or of lmdb."""
+    question = {sqlite3.Connection: "total_changes", sqlite3.Cursor: "connection"}.get(type(value))
+    try:
+        if question:
+            return getattr(value, question) is None
+        if type(value).__name__ == "Environment" and package_of(type(value)) == "lmdb":
+            value.path()
+    except Exception:
+        return True
+    return False
+
+
 def package_of(kind: type) -> str:
     """The package of a class; some extension modules call themselves `builtins`, so these are looked up by name."""
     package = (kind.__module__ or "").partition(".")[0]
@@ -110,7 +128,8 @@ def package_of(kind: type) -> str:
 def lazy_image(value: Any) -> bool:
     """Whether this is an image of PIL whose pixels are still in its file."""
     is_file = any(kind.__name__ == "ImageFile" and kind.__module__ == "PIL.ImageFile" for kind in type(value).__mro__)
-    return is_file and attributes(value).get("fp") is not None
+    file = attributes(value).get("fp")
+    return is_file and file is not None and not is_a(file, IN_MEMORY)
 
 
 def lock_of(value: Any) -> Held | None:

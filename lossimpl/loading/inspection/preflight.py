@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from lossimpl import wording
@@ -50,7 +51,10 @@ def held(workload: Workload) -> Iterator[Finding]:
     found: list[str] = []
     for path, value in walk(workload.dataset, "dataset"):
         inside = any(path.startswith((f"{one}.", f"{one}[")) for one in found)  # a handle holds files and locks itself
-        if not inside and (finding := of_value(path, value)):
+        finding = None
+        with suppress(Exception):  # a user's object may raise whenever it is looked at
+            finding = None if inside else of_value(path, value)
+        if finding:
             found.append(path)
             yield finding
 

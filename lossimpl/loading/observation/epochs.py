@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lossimpl.loading.observation import timeline
 from lossimpl.loading.observation.timeline import Wait
-from lossimpl.loading.observation.tracing import Log, Made
+from lossimpl.loading.observation.tracing import Log, Made, processor_seconds
+from lossimpl.measure.wall import now
 
 
 def clock() -> array[float]:
@@ -35,6 +36,7 @@ class Epoch:
     opening: float = 0.0
     ended: float = 0.0
     tail: tuple[float, float] = (0.0, 0.0)
+    processor_before: float = 0.0
     processor: float = 0.0
     causes: dict[str, float] = field(default_factory=dict)
     made: int = 0
@@ -58,8 +60,18 @@ class Epoch:
         """The wait at the end of the epoch, until the loader said that it was over."""
         return max(0.0, self.tail[1] - self.tail[0])
 
-    def settle(self, made: Mapping[int, Sequence[Made]], pinning: float) -> None:
+    def so_far(self) -> Epoch:
+        """A copy of an epoch that goes on, settled as if it ended now."""
+        log = self.log and replace(self.log, places=dict(self.log.places))
+        asked, came, made = self.asked[:], self.came[: len(self.asked)], list(self.made_here)
+        found = replace(self, asked=asked, came=came, made_here=made, log=log, ended=now(), tail=(now(),) * 2)
+        found.settle(0.0)
+        return found
+
+    def settle(self, pinning: float) -> None:
         """Compute the sums, and forget the single records."""
+        made: dict[int, list[Made]] = self.log.new() if self.log is not None else {}
+        self.processor = processor_seconds() - self.processor_before
         if self.workers:
             self.causes = timeline.with_workers(self.pairs(made), made, pinning)
             records = [one for mine in made.values() for one in mine]
@@ -72,7 +84,7 @@ class Epoch:
         if self.ending:
             self.causes[timeline.START] = self.causes.get(timeline.START, 0.0) + self.ending
         self.made, self.making = len(records), sum(one.ended - one.started for one in records)
-        spent = map(processor_seconds, made.values()) if self.workers else (one.work for one in records)
+        spent = map(processor_seconds_of, made.values()) if self.workers else (one.work for one in records)
         self.making_processor = sum(spent)
         self.made_here, self.log = [], None
 
@@ -88,7 +100,7 @@ def mean_seconds(records: Sequence[Made]) -> float:
     return sum(one.ended - one.started for one in records) / len(records)
 
 
-def processor_seconds(records: Sequence[Made]) -> float:
+def processor_seconds_of(records: Sequence[Made]) -> float:
     """The processor seconds that a worker spent on its batches, sending them included: from its first record on."""
     spent = records[-1].processor - records[0].processor + records[0].work if records else 0.0
     return max(spent, sum(one.work for one in records))

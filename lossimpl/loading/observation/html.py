@@ -7,7 +7,7 @@ from html import escape
 
 from lossimpl import wording
 from lossimpl.loading.observation import report, timeline
-from lossimpl.loading.observation.report import Observation
+from lossimpl.loading.observation.numbers import Observation
 
 WIDTH, HEIGHT, BARS = 720, 120, 240  # of the plot of waits, in pixels; and how many bars it has
 STYLE = (

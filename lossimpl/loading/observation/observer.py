@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import itertools
 import os
-import resource
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
+from types import GeneratorType
 from typing import Any
 
 from lossimpl.loading.observation import html, report
 from lossimpl.loading.observation.epochs import Epoch
+from lossimpl.loading.observation.numbers import Observation
 from lossimpl.loading.observation.record import Record, record_of, written
-from lossimpl.loading.observation.report import Observation
-from lossimpl.loading.observation.tracing import InWorker, Made, Tracer
+from lossimpl.loading.observation.tracing import InWorker, Tracer, processor_seconds, traced_fetchers
 from lossimpl.measure.wall import now
 
 CACHED = 4  # batches that a replay gives out again and again
@@ -69,8 +71,9 @@ class Observed:
     def watched(self, epoch: Epoch, iterator: Iterator[Any]) -> Iterator[Any]:
         """The batches as they come, with the clock read around each request."""
         asked, came, finished = epoch.asked.append, epoch.came.append, False
-        usage = resource.getrusage(resource.RUSAGE_SELF)
+        epoch.processor_before = processor_seconds()
         before = now() - epoch.opening
+        self.record.running[epoch.number] = epoch
         try:
             while True:
                 try:
@@ -86,7 +89,6 @@ class Observed:
         finally:
             epoch.ended = now()
             epoch.tail = (before if finished else epoch.ended, epoch.ended)
-            epoch.processor = spent_since(usage)
             self.close(epoch)
             del iterator
 
@@ -96,22 +98,28 @@ class Observed:
         if epoch.workers and hasattr(loader, "worker_init_fn"):
             return self.with_workers(epoch)
         iterator: Iterator[Any] = iter(loader)
+        tracer = Tracer(epoch.made_here.append, sparse=True)
+        if isinstance(iterator, GeneratorType) and hasattr(loader, "dataset"):
+            return begun(iterator, traced_fetchers(tracer, loader.dataset))
         fetcher = getattr(iterator, "_dataset_fetcher", None)
         if fetcher is not None:
-            Tracer(epoch.made_here.append, sparse=True).attach(fetcher)
+            tracer.attach(fetcher)
         return iterator
 
     def with_workers(self, epoch: Epoch) -> Iterator[Any]:
         """The iterator of a loader with workers, each of which traces itself; kept workers go on with their log."""
-        loader, own, record = self.loader, self.loader.worker_init_fn, self.record
+        loader, record = self.loader, self.record
+        own = loader.worker_init_fn.inner if isinstance(loader.worker_init_fn, InWorker) else loader.worker_init_fn
         started = getattr(loader, "persistent_workers", False) and getattr(loader, "_iterator", None) is not None
         if not started or record.log is None:
             log = record.new_log(epoch)
             loader.worker_init_fn = InWorker(own, log.folder, log.generation)
-        try:
+        undo = partial(setattr, loader, "worker_init_fn", own)
+        with ExitStack() as later:
+            later.callback(undo)
             iterator: Iterator[Any] = iter(loader)
-        finally:
-            loader.worker_init_fn = own
+            if isinstance(iterator, GeneratorType):  # which starts the workers with the first batch
+                iterator = begun(iterator, later.pop_all())
         epoch.log, epoch.in_order = record.log, getattr(loader, "in_order", True)
         if getattr(iterator, "_pin_memory", False):
             record.pinning.watch()
@@ -120,8 +128,8 @@ class Observed:
     def close(self, epoch: Epoch) -> None:
         """Keep what an epoch showed, read what its workers recorded, and look at the processes while they are there."""
         self.record.meter.look(epoch.ended)
-        made: dict[int, list[Made]] = epoch.log.new() if epoch.log is not None else {}
-        epoch.settle(made, self.record.pinning.taken())
+        self.record.running.pop(epoch.number, None)
+        epoch.settle(self.record.pinning.taken())
         self.record.epochs.append(epoch)
 
     def replay(self, count: int = 64) -> Iterator[Any]:
@@ -162,7 +170,10 @@ class Observed:
         return written(html.page(self.observation()), path)
 
 
-def spent_since(before: resource.struct_rusage) -> float:
-    """Processor seconds of this process since then."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
+def begun(iterator: Iterator[Any], until: AbstractContextManager[Any]) -> Iterator[Any]:
+    """The batches of a generator, which does nothing before the first one; `until` that has come the context holds."""
+    with until:
+        first = list(itertools.islice(iterator, 1))
+    yield from first
+    del first
+    yield from iterator

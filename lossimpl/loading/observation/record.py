@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
-from lossimpl.loading.observation import report
+from lossimpl.loading.observation import numbers, report
 from lossimpl.loading.observation.epochs import Epoch
 from lossimpl.loading.observation.meter import Meter
+from lossimpl.loading.observation.numbers import Observation
 from lossimpl.loading.observation.pinning import Pinning
-from lossimpl.loading.observation.report import Observation
 from lossimpl.loading.observation.settings_of import settings_of
 from lossimpl.loading.observation.tracing import Log
 from lossimpl.loading.settings import Settings
@@ -31,6 +31,7 @@ class Record:
     settings: Settings | None
     dataset: str
     epochs: list[Epoch] = field(default_factory=list)
+    running: dict[int, Epoch] = field(default_factory=dict)
     ideal: list[float] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
     pinning: Pinning = field(default_factory=Pinning)
@@ -40,8 +41,9 @@ class Record:
     say: bool = False
 
     def observation(self) -> Observation:
-        """All epochs as numbers."""
-        return report.summarise(self.epochs, self.settings, self.meter, self.ideal, self.dataset)
+        """All epochs as numbers, and those that go on so far."""
+        epochs = [*self.epochs, *(one.so_far() for one in self.running.values() if one.asked)]
+        return numbers.summarise(epochs, self.settings, self.meter, self.ideal, self.dataset)
 
     def new_log(self, epoch: Epoch) -> Log:
         """A log for workers that are about to start."""
@@ -59,7 +61,7 @@ class Record:
 
     def tell(self) -> None:
         """The three lines, from the first rank alone, unless they were asked for before."""
-        if self.say and self.epochs and report.rank_and_world()[0] == 0:
+        if self.say and (self.epochs or self.running) and numbers.rank_and_world()[0] == 0:
             print("\n".join(report.lines(self.observation())), file=sys.stderr)
 
 
@@ -89,7 +91,7 @@ def remove(folder: str, pid: int) -> None:
 def written(text: str, path: str | os.PathLike[str] | None) -> str:
     """The text, also in the file of this rank where a path is given."""
     if path is not None:
-        rank, world = report.rank_and_world()
+        rank, world = numbers.rank_and_world()
         file = Path(path)
         (file if world == 1 else file.with_name(f"{file.stem}-rank{rank}{file.suffix}")).write_text(text)
     return text

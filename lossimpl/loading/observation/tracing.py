@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import resource
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,6 +111,25 @@ class InWorker:
         kinds: Any = _DatasetKind
         create = kinds.create_fetcher
         kinds.create_fetcher = staticmethod(lambda *given: tracer.attach(create(*given)))  # in this worker alone
+
+
+@contextmanager
+def traced_fetchers(tracer: Tracer, dataset: Any) -> Iterator[None]:
+    """Trace the fetchers of this dataset that are made meanwhile, where the iterator that holds them cannot be seen."""
+    from torch.utils.data import _DatasetKind
+
+    kinds: Any = _DatasetKind
+    create = kinds.create_fetcher
+
+    def traced(kind: Any, data: Any, *given: Any) -> Any:
+        made = create(kind, data, *given)
+        return tracer.attach(made) if data is dataset else made
+
+    kinds.create_fetcher = staticmethod(traced)
+    try:
+        yield
+    finally:
+        kinds.create_fetcher = staticmethod(create)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from lossimpl.loading.search.measured import Measured
 
 LONG_EPOCH = 60.0  # seconds, from which the time of an epoch is worth a line
 LONG_BUILD = 1.0
-SLOW_TIMES = 3.0  # times the median, from which a sample is named as slow
+SLOW_TIMES, SLOW_SECONDS = 3.0, 0.005  # times the mean, and at least so long: a sample that is named as slow
 OFTEN_BUSY = 0.25  # of the rows
 
 
@@ -18,7 +18,7 @@ def scope(best: Measured) -> Iterator[str]:
     """What was measured of a large dataset, and how long an epoch of all of it takes."""
     if best.epoch_samples and best.length:
         timed, whole = wording.count(best.epoch_samples), wording.count(best.length)
-        yield f"Measured on epochs of the first {timed} of {whole} samples"
+        yield f"Measured on epochs of {timed} of the {whole} samples"
     if best.length and best.ranked_rate and (spent := best.length / best.ranked_rate) > LONG_EPOCH:
         yield f"At this rate an epoch of {wording.count(best.length)} samples takes {duration(spent)}"
 
@@ -56,7 +56,7 @@ def of_inspection(seen: Inspection) -> Iterator[str]:
         yield f"Constructing the dataset takes {wording.seconds(seen.built_seconds)} in each fresh process"
     if seen.cost and seen.cost.slowest:
         usual = seen.cost.sample_seconds
-        slow = [(number, spent) for number, spent in seen.cost.slowest if spent > SLOW_TIMES * usual]
+        slow = [(number, spent) for number, spent in seen.cost.slowest if spent > max(SLOW_SECONDS, SLOW_TIMES * usual)]
         if slow:
             named = ", ".join(f"number {number} with {wording.seconds(spent)}" for number, spent in slow)
             yield f"Slowest of the samples that were read first: {named}; the mean is {wording.seconds(usual)}"

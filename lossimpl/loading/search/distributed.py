@@ -103,7 +103,7 @@ def deliver(dataset: str) -> dict[str, Any]:
     import torch.distributed as dist
     from torch.utils.data import DataLoader, DistributedSampler
 
-    from lossimpl.loading.data.fingerprint import Collate, wrap
+    from lossimpl.loading.data.wrapping import Collate, wrap
     from lossimpl.loading.workload import make
 
     workload = make(dataset)

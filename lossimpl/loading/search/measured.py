@@ -44,7 +44,7 @@ def merged(rows: Sequence[Measured]) -> Measured:
     failed = [row for row in rows if not row.ranked_rate]
     if failed:
         return failed[-1]
-    warnings = tuple(dict.fromkeys(warning for row in rows for warning in row.warnings))
+    warnings = max((row.warnings for row in rows), key=len)  # the others say the same in other numbers
     stalls = [row.stall_fraction for row in rows if row.stall_fraction is not None]
     known: dict[str, Any] = {"stall_fraction": median(stalls) if stalls else None, "warnings": warnings}
     found = replace(rows[-1], rounds=tuple((row.number, row.ranked_rate) for row in rows), **known)

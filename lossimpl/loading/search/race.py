@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-from lossimpl.loading.row import Row
 from lossimpl.loading.settings import Settings
 from lossimpl.ranking import median_interval
 
@@ -27,10 +26,10 @@ class Race:
     rates: dict[Settings, dict[int, float]] = field(default_factory=dict)
     out: set[Settings] = field(default_factory=set)
 
-    def note(self, settings: Settings, number: int, row: Row) -> None:
-        """Add the row of one setting in one round."""
-        if row.ranked_rate:
-            self.rates.setdefault(settings, {})[number] = row.ranked_rate
+    def note(self, settings: Settings, number: int, rate: float) -> None:
+        """Add the rate of one setting in one round; 0 where it failed."""
+        if rate:
+            self.rates.setdefault(settings, {})[number] = rate
         else:
             self.out.add(settings)
 

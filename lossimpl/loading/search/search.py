@@ -9,9 +9,8 @@ budget goes to the matrix of arguments and to other loaders.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from lossimpl.loading import deadlines
@@ -19,7 +18,7 @@ from lossimpl.loading.bench import Bench, hopeless
 from lossimpl.loading.data.verdict import STRICT
 from lossimpl.loading.harness.launcher import Outcome
 from lossimpl.loading.inspection.result import Inspection
-from lossimpl.loading.search import distributed, matrix, peers
+from lossimpl.loading.search import beside
 from lossimpl.loading.search.measured import Measured, merged, with_verdict
 from lossimpl.loading.search.race import Race
 from lossimpl.loading.search.space import Axes, starters, twins, variants
@@ -34,7 +33,6 @@ ROUNDS, FINAL_ROUNDS = 8, 4  # rounds that are enough; and for the finalists and
 FAILURES = 3  # settings that fail before the search gives up
 SHORT_BUDGET = 30.0  # seconds; below, nothing is spent beside the answer
 SHARE_FIRST, SHARE_VARIED, SHARE_FINAL = 0.35, 0.6, 0.75  # of the budget, when each part ends at the latest
-SECONDS_FOR_A_PEER, SECONDS_FOR_TORCHRUN = 5.0, 15.0
 
 Report = Callable[[str], None]
 
@@ -90,8 +88,7 @@ class Search:
         if self.possible():
             self.find()
         if not self.stopped and self.needed is None and self.budget > SHORT_BUDGET:
-            self.explain()
-            self.compare((self.race.alive or [self.base])[0])
+            beside.measure(self, (self.race.alive or [self.base])[0])
 
     def possible(self) -> bool:
         """Whether the budget allows an answer at all; a dataset that cannot be read has its row."""
@@ -135,7 +132,7 @@ class Search:
 
         found = Measured.from_record(self.ask("measurement", settings, answer, budget=seconds, number=number))
         self.rows.append(found)
-        self.race.note(settings, number, found)
+        self.race.note(settings, number, found.ranked_rate)
         if self.show is not None:
             self.show(found)
         return found
@@ -271,39 +268,3 @@ class Search:
         return [
             with_verdict(merged(self.of(one)), self.judged.get(one)) for one in {row.settings: 0 for row in self.rows}
         ]
-
-    def explain(self) -> None:
-        """The matrix of arguments, while there is time."""
-        seen = self.bench.inspect(self.base)
-        for change in matrix.changes(self.base, seen.facts, seen.has):
-            samples = self.bench.verdict_samples(change.settings, self.verdict_seconds / 2)
-            if self.left < self.verdict_cost(change.settings):
-                return
-            self.report(f"what {change.argument} changes")
-            answer = partial(matrix.effect, self.bench, self.base, change, samples)
-            more = {"argument": change.argument, "samples": samples}
-            self.effects.append(self.ask("argument", change.settings, answer, **more))
-
-    def compare(self, settings: Settings) -> None:
-        """The best settings with a cold page cache, peers, the shards of distributed training, while there is time."""
-        for kind, name, seconds, answer in self.comparisons(settings):
-            if self.left > seconds + self.cost(settings):
-                self.report(name)
-                self.others.append(self.ask(kind, settings, answer, name=name))
-
-    def comparisons(self, settings: Settings) -> Iterator[tuple[str, str, float, Callable[[], Record]]]:
-        """Kind and name of each line beside the rows, the seconds that it may take, and how to measure it."""
-        bench, facts = self.bench, self.bench.inspect(self.base).facts
-        if bench.inspect(settings).files:
-            yield "cold", "the first reading from disk", 1.0, partial(self.cold, settings)
-        for peer in peers.PEERS:
-            answer = partial(peers.measure, bench, peer, settings, self.driving)
-            yield "peer", f"the peer {peer}", SECONDS_FOR_A_PEER, answer
-        if not facts.iterable and facts.length:
-            answer = partial(distributed.measure, bench)
-            yield "distributed", "the shards of DistributedSampler", SECONDS_FOR_TORCHRUN, answer
-
-    def cold(self, settings: Settings) -> Record:
-        """The line of these settings after the kernel was asked to forget the dataset's files."""
-        row = replace(self.bench.blank(settings), kind="cold")
-        return asdict(self.bench.time(row, self.driving, cold=True))

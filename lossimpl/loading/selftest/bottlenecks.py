@@ -9,20 +9,21 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from lossimpl.loading.observation import report as words
-from lossimpl.loading.observation import timeline
+from lossimpl.loading.observation import numbers, timeline
 from lossimpl.loading.observation.observer import Observed, observe
-from lossimpl.loading.search.search import Report, silent
 from lossimpl.loading.search.store import Record
+from lossimpl.loading.selftest.runs import Runs
 from lossimpl.measure.wall import now
 
 BATCH = 8
+SECONDS = 15.0  # of a run
 
 
 def busy(seconds: float) -> None:
@@ -111,7 +112,7 @@ PLANTS: dict[str, tuple[str, Plant]] = {  # name: the cause to be named, the cos
     ),
     "one slow worker": (timeline.STRAGGLER, lambda draw: Costs(decode=0.001, slow=draw.uniform(6.0, 12.0))),
     "cold start per epoch": (timeline.START, lambda draw: Costs(start=draw.uniform(0.4, 0.8), length=80)),
-    "slow consumer": (words.STEP, lambda draw: Costs(step=draw.uniform(0.04, 0.08), length=240)),
+    "slow consumer": (numbers.STEP, lambda draw: Costs(step=draw.uniform(0.04, 0.08), length=240)),
 }
 
 
@@ -136,7 +137,7 @@ def one_plant(name: str, seed: int) -> Record:
     """One run of one plant: what was named, and what should have been."""
     due, plant = PLANTS[name]
     draw = random.Random(f"{name} {seed}")
-    needs_workers = due in (timeline.TRANSFER, timeline.STRAGGLER, timeline.START, words.STEP)
+    needs_workers = due in (timeline.TRANSFER, timeline.STRAGGLER, timeline.START, numbers.STEP)
     workers = draw.choice((2, 3) if needs_workers else (0, 2))
     costs = replace(plant(draw), computes=draw.random() < 0.3 and due in (timeline.DATASET, timeline.TRANSFORM))
     found = train(costs, workers, keep=due != timeline.START).observation()
@@ -145,18 +146,17 @@ def one_plant(name: str, seed: int) -> Record:
         "seed": seed,
         "workers": workers,
         "due": due,
-        "named": words.cause(found),
+        "named": numbers.cause(found),
         "stall": found.stall_fraction,
         "causes": dict(found.causes),
-        "right": words.cause(found) == due,
+        "right": numbers.cause(found) == due,
     }
 
 
-def bottlenecks(runs: int = 40, report: Report = silent) -> Record:
+def bottlenecks(runs: Runs, count: int = 40) -> Record:
     """So many runs over all plants in turn."""
     found = []
-    for number in range(runs):
+    for number in range(count):
         name = list(PLANTS)[number % len(PLANTS)]
-        found.append(one_plant(name, number))
-        report(f"{name}: named {found[-1]['named']}{'' if found[-1]['right'] else ', which is wrong'}")
+        found.append(runs.do({"bottleneck": name, "run": number}, partial(one_plant, name, number), SECONDS))
     return {"runs": found, "named": sum(run["right"] for run in found)}

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from lossimpl.loading.search.search import Report, silent
 from lossimpl.loading.search.store import Record
+from lossimpl.loading.selftest.runs import Runs
 from lossimpl.measure.wall import now
 
 BUDGETS = (10.0, 60.0, 90.0)
@@ -17,13 +18,13 @@ ALLOWED = 0.15  # of the budget
 COMMAND = "from lossimpl.cli import main; main()"
 
 
-def budget(datasets: Sequence[str], runs: int = 20, report: Report = silent) -> Record:
+def budget(datasets: Sequence[str], runs: Runs, count: int = 20) -> Record:
     """So many runs over budgets and datasets in turn, each with the seconds that it took and its exit code."""
     found = []
-    for number in range(runs):
+    for number in range(count):
         dataset, seconds = datasets[number % len(datasets)], BUDGETS[number % len(BUDGETS)]
-        report(f"budget of {seconds:.0f} s on {dataset}, run {number + 1} of {runs}")
-        found.append(one_run(dataset, seconds))
+        question = {"budget": seconds, "dataset": dataset, "run": number}
+        found.append(runs.do(question, partial(one_run, dataset, seconds), 1.2 * seconds))
     kept = sum(run["seconds"] <= (1 + ALLOWED) * run["budget"] for run in found)
     return {"runs": found, "kept": kept, "allowed": ALLOWED}
 

@@ -5,13 +5,16 @@ Plain and measured epochs alternate (ABBA), so that a drift of the machine affec
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from lossimpl.loading.datasets import resolve
 from lossimpl.loading.observation.observer import observe
 from lossimpl.loading.search.store import Record
+from lossimpl.loading.selftest.runs import Runs
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.timing.counting import counter, full_size
 from lossimpl.loading.timing.drive import Drive, Extent, Trace
@@ -99,10 +102,10 @@ def alternated(plain: Callable[[], float], measured: Callable[[], float], second
     return added, expected
 
 
-def all_overheads(datasets: Sequence[str], seconds: float = EPOCH_SECONDS) -> list[Record]:
+def all_overheads(datasets: Sequence[str], runs: Runs, seconds: float = EPOCH_SECONDS) -> list[Record]:
     """The drive loop without workers, and `observe` without and with workers, on each dataset."""
     found = []
-    for dataset in datasets:
-        found.append(overhead(dataset, seconds))
-        found += [overhead(dataset, seconds, workers, observed=True) for workers in (0, 2)]
+    for dataset, (observed, workers) in itertools.product(datasets, ((False, 0), (True, 0), (True, 2))):
+        question = {"overhead": "observe" if observed else "drive loop", "workers": workers, "dataset": dataset}
+        found.append(runs.do(question, partial(overhead, dataset, seconds, workers, observed), 2 * seconds))
     return found

@@ -8,18 +8,20 @@ of the product meet again in rounds, each in another order, and are compared by 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
-from typing import Any
 
 from lossimpl.loading.bench import Bench
 from lossimpl.loading.harness.launcher import Zygote
 from lossimpl.loading.search.answer import choose
 from lossimpl.loading.search.race import Race
-from lossimpl.loading.search.search import Report, Search, silent
+from lossimpl.loading.search.search import Search
 from lossimpl.loading.search.space import default_axes, product
 from lossimpl.loading.search.store import Record
-from lossimpl.loading.settings import Settings
+from lossimpl.loading.selftest.runs import Runs
+from lossimpl.loading.settings import Settings, from_request
 from lossimpl.measure.threads import usable_cores
 from lossimpl.measure.wall import now
 
@@ -28,43 +30,49 @@ FASTEST = 4  # of the product, that meet the chosen settings
 ROUNDS = 7  # of the last comparison
 STALL_BOUND = 0.05
 SECONDS = 0.5  # of driving for each setting of the product
+TOGETHER, SECONDS_TOGETHER = 8, 120.0  # settings that are stored as one run, and what they take with slow starts
 
 
-def search_against_product(
-    dataset: str, zygote: Zygote, runs: int = 5, budget: float = 60.0, report: Report = silent
-) -> Record:
+def search_against_product(dataset: str, zygote: Zygote, runs: Runs, searches: int = 5, budget: float = 60.0) -> Record:
     """What so many searches chose, each as a share of the best rate."""
     bench = Bench(dataset, zygote, step=0.0)
-    facts, started = bench.inspect(Settings()).facts, now()
+    facts = bench.inspect(Settings()).facts
     axes = {**default_axes(usable_cores(), facts), "in_order": (True,)}
     settings = product(Settings(), axes, facts)
-    report(f"{dataset}: all {len(settings)} settings")
-    race = raced(bench, settings, 1)
-    rated = raced(bench, race.alive[: 2 * FASTEST], 3, race)
-    spent = now() - started
-    searches = [one_search(dataset, zygote, budget, number, report) for number in range(runs)]
-    report(f"{dataset}: the finalists again")
-    chosen = [one["chosen"] for one in searches if one["chosen"] is not None]
-    final = raced(bench, dict.fromkeys([*chosen, *rated.alive[:FASTEST]]), ROUNDS)
+    first = raced(bench, settings, range(1), runs)
+    rated = raced(bench, first.alive[: 2 * FASTEST], range(1, 4), runs, first)
+    found = [
+        runs.do(
+            {"search": number, "dataset": dataset, "budget": budget},
+            partial(one_search, dataset, zygote, budget, number),
+            1.2 * budget,
+        )
+        for number in range(searches)
+    ]
+    chosen = [from_request(one["chosen"]) for one in found if one["chosen"]]
+    final = raced(bench, dict.fromkeys([*chosen, *rated.alive[:FASTEST]]), range(10, 10 + ROUNDS), runs)
+    return {"dataset": dataset, "settings": len(settings), **compared(final, chosen, found, rated.seconds)}
+
+
+def compared(final: Timed, chosen: Sequence[Settings], found: Sequence[Record], spent: float) -> Record:
+    """The chosen settings against the best of the last rounds; `spent` seconds went into the product."""
     shares = [share_of_best(final, one) for one in chosen]
+    taken = median(one["seconds"] for one in found)
     return {
-        "dataset": dataset,
-        "settings": len(settings),
         "product_seconds": spent,
-        "search_seconds": median(one["seconds"] for one in searches),
-        "share_of_time": median(one["seconds"] for one in searches) / spent,
-        "busy_rows": sum(one["busy_rows"] for one in searches),
+        "search_seconds": taken,
+        "share_of_time": taken / spent if spent else 0.0,
+        "busy_rows": sum(one["busy_rows"] for one in found),
         "chosen": chosen[0].text if chosen else "nothing",
         "best_of_product": final.alive[0].text,
         "chosen_of_best": median(shares) if shares else 0.0,
         "runs": [{"chosen": one.text, "of_best": share} for one, share in zip(chosen, shares, strict=True)],
-        "searches": runs,
+        "searches": len(found),
     }
 
 
-def one_search(dataset: str, zygote: Zygote, budget: float, seed: int, report: Report) -> dict[str, Any]:
+def one_search(dataset: str, zygote: Zygote, budget: float, seed: int) -> Record:
     """One search as a user would run it, with a bench of its own; the settings that it chose."""
-    report(f"{dataset}: search {seed + 1}")
     bench, started = Bench(dataset, zygote, step=0.0), now()
     bench.seed = seed
     search = Search(bench, Settings(), {}, budget)
@@ -73,17 +81,43 @@ def one_search(dataset: str, zygote: Zygote, budget: float, seed: int, report: R
         search.find()
     best = choose(search.merged_rows(), STALL_BOUND).best
     busy = sum(bool(row.busy) for row in search.rows)
-    return {"chosen": best and best.settings, "seconds": now() - started, "busy_rows": busy, "rows": len(search.rows)}
+    return {
+        "chosen": asdict(best.settings) if best else None,
+        "seconds": now() - started,
+        "busy_rows": busy,
+        "rows": len(search.rows),
+    }
 
 
-def raced(bench: Bench, settings: Iterable[Settings], rounds: int, race: Race | None = None) -> Race:
-    """So many rounds over all settings, each round in another order."""
-    race, listed = race or Race(), list(settings)
-    first = 1 + max(race.numbers, default=-1)
-    for number in range(first, first + rounds):
-        for one in random.Random(number).sample(listed, len(listed)):
-            race.note(one, number, bench.measure(one, SECONDS, verdict_seconds=0.0))
+@dataclass
+class Timed(Race):
+    """A race that knows the seconds that it took."""
+
+    seconds: float = 0.0
+
+
+def raced(
+    bench: Bench, settings: Iterable[Settings], rounds: Iterable[int], runs: Runs, race: Timed | None = None
+) -> Timed:
+    """These rounds over all settings, each in another order and stored in parts of a minute or two."""
+    race, listed = race or Timed(), list(settings)
+    for number in rounds:
+        order = random.Random(number).sample(listed, len(listed))
+        for start in range(0, len(order), TOGETHER):
+            some = order[start : start + TOGETHER]
+            question = {"round": number, "dataset": bench.dataset, "settings": [one.text for one in some]}
+            found = runs.do(question, partial(rates, bench, some), SECONDS_TOGETHER)
+            race.seconds += found["seconds"]
+            for one, rate in zip(some, found["rates"], strict=True):
+                race.note(one, number, rate)
     return race
+
+
+def rates(bench: Bench, settings: Sequence[Settings]) -> Record:
+    """The rate of each of these settings, 0 where it failed, and the seconds that they took."""
+    started = now()
+    found = [bench.measure(one, SECONDS, verdict_seconds=0.0).ranked_rate for one in settings]
+    return {"rates": found, "seconds": now() - started}
 
 
 def share_of_best(race: Race, settings: Settings) -> float:

@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -23,11 +24,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from lossimpl.loading.datasets import photographs, sqlite
 from lossimpl.loading.observation.observer import Observed, observe
-from lossimpl.loading.search.search import Report, silent
 from lossimpl.loading.search.store import Record
+from lossimpl.loading.selftest.runs import Runs
 from lossimpl.measure.wall import now
 
 EPOCHS, ROUNDS = 3, 3
+SECONDS = 240.0  # of one training with its repetitions
 SAMPLES = 1_500
 WORD = re.compile(r"[a-z]+|[^a-z\s]")
 LENGTH, VOCABULARY = 256, 5_000
@@ -151,12 +153,10 @@ def one_training(name: str) -> Record:
     }
 
 
-def trainings(report: Report = silent) -> list[Record]:
-    """All three."""
-    found = []
-    for name in TRAININGS:
-        report(f"the training on {name}")
-        found.append(one_training(name))
-        report("\n".join(found[-1]["lines"]))
-        report(f"predicted {found[-1]['predicted']:.2f} times as fast, measured {found[-1]['measured']:.2f}")
-    return found
+def trainings(runs: Runs, count: int = 1) -> list[Record]:
+    """All three, so many times."""
+    return [
+        runs.do({"training": name, "run": number}, partial(one_training, name), SECONDS)
+        for number in range(count)
+        for name in TRAININGS
+    ]

@@ -63,7 +63,8 @@ def time_phases(drive: Drive, job: Mapping[str, Any], events: Events, fill: int)
 
 
 def build(workload: Workload, settings: Settings, samples: int) -> Any:
-    """`DataLoader` with epochs of at most `samples` samples, in the order that the settings ask for."""
+    """`DataLoader` with epochs of at most `samples` samples, in the order that the settings ask for, each another part
+    of the dataset: what a dataset keeps of samples that it has read would make later epochs too fast."""
     from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
     arguments = loader_arguments(workload, settings)
@@ -75,18 +76,22 @@ def build(workload: Workload, settings: Settings, samples: int) -> Any:
         order = (
             RandomSampler(workload.dataset, generator=generator) if shuffled else SequentialSampler(workload.dataset)
         )
-        arguments["sampler"] = FirstIndices(order, samples)
+        arguments["sampler"] = Windows(order, samples)
     return DataLoader(workload.dataset, **arguments)
 
 
-class FirstIndices:
-    """The first `count` of what a sampler would yield: the same order, a shorter epoch."""
+class Windows:
+    """Short epochs: each has the next `count` of what a sampler yields, which starts again when less is left."""
 
     def __init__(self, sampler: Any, count: int) -> None:
         self.sampler, self.count = sampler, count
+        self.rest, self.left = iter(sampler), len(sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        return itertools.islice(iter(self.sampler), self.count)
+        if self.left < self.count:
+            self.rest, self.left = iter(self.sampler), len(self.sampler)
+        self.left -= self.count
+        return itertools.islice(self.rest, self.count)
 
     def __len__(self) -> int:
         return self.count

@@ -50,7 +50,7 @@ def pages(material: Material) -> list[Page]:
 def rows_of(material: Material, sessions: Iterable[Session]) -> pd.DataFrame:
     """The rows of all these sessions."""
     found = [material.rows_of(one) for one in sessions]
-    return pd.concat(found) if found else material.rows.iloc[:0]
+    return pd.concat(found) if found else material.no_rows
 
 
 def _pooled(rows: pd.DataFrame) -> Table | None:
@@ -98,7 +98,7 @@ def maps(
             machine, env, device, dtype, *rest = map(str, key)
             where = f" ({machine}, {env})" if several else ""
             caption = ", ".join([f"{what}: {device.upper()}", dtype, *map(_level, rest)]) + where + "."
-            yield dtype, drawing(draw(*grid(group, material.loss_names)), caption, numbers.name, *key)
+            yield dtype, drawing(caption, (numbers.name, *key), draw, *grid(group, material.loss_names))
 
 
 def by_dtype(drawings: Iterable[tuple[str, Drawing]]) -> list[tuple[str, list[Drawing]]]:

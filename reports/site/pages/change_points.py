@@ -6,16 +6,17 @@ as it was settled: at the commit where the pairs put it, or as refuted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from lossimpl import wording
 from reports.site.view import Cell, Table, number
-from reports.statistics.changes import Event, Finding, events, findings, histories
+from reports.statistics.changes import Event, Finding
 from reports.statistics.nights import settled
 
+MOST = 500  # lines of a table
 CHANGES = (
     ("Row", "as asv names it"), ("Verdict", ""), ("Ratio", "new level over old, of the history"),
     ("Measured again", "in pairs of fresh processes, one of each commit"),
@@ -26,15 +27,15 @@ EVENTS = (("Machine", ""), ("From", "first commit there"), ("Environment", "not 
 
 
 class ChangePoints:
-    """Every change point and environment change in `rows`, the whole history, as `nights` settled them."""
+    """Change points as `nights` settled them, and the environment changes of the whole history."""
 
-    def __init__(self, rows: pd.DataFrame, nights: Sequence[dict[str, Any]] = ()) -> None:
-        order = list(dict.fromkeys(rows.sort_values("date")["commit"]))
-        series = histories(rows, order)
-        found = settled(findings(series), nights)
-        self.standing = [one for one in found if one.stands]
-        self.refuted = [one for one in found if not one.stands]
-        self.events = events(series, order)
+    def __init__(
+        self, found: Iterable[Finding], events: Sequence[Event], nights: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        known = settled(found, nights)
+        self.standing = [one for one in known if one.stands]
+        self.refuted = [one for one in known if not one.stands]
+        self.events = events
 
     def on(self, rows: pd.DataFrame) -> list[str]:
         """The commits to mark in a figure of `rows`: those with a finding that stands."""
@@ -42,12 +43,18 @@ class ChangePoints:
         found = [one for one in self.standing if (one.series.machine, one.series.benchmark, one.series.params) in shown]
         return sorted({one.commit for one in found} & set(rows["commit"]))
 
+    @property
+    def changed(self) -> dict[tuple[str, str, tuple[str, ...]], str]:
+        """The series with a finding that stands: machine, benchmark and params, with its newest commit."""
+        return {(one.series.machine, one.series.benchmark, one.series.params): one.commit for one in self.standing}
+
     def tables(self) -> dict[str, Table | None]:
         """`changes`, `refuted` and `events`, None where there is none."""
-        standing, refuted = ([_change(one) for one in found] for found in (self.standing, self.refuted))
+        standing, refuted = ([_change(one) for one in found[:MOST]] for found in (self.standing, self.refuted))
+        more = f" ({len(standing)} of {len(self.standing)})" if len(self.standing) > MOST else ""
         begun = [_event(one) for one in self.events]
         return {
-            "changes": Table("Change points, largest slowdown first", CHANGES, standing) if standing else None,
+            "changes": Table(f"Change points, largest slowdown first{more}", CHANGES, standing) if standing else None,
             "refuted": Table("Refuted change points", CHANGES, refuted) if refuted else None,
             "events": Table("New environments", EVENTS, begun) if begun else None,
         }

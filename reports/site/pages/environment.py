@@ -13,6 +13,8 @@ from reports.site.material import Material
 from reports.site.view import Cell, Page, Table, number
 from reports.statistics.sessions import Session
 
+MOST_MANIFESTS = 60
+MOST_SESSIONS = 100  # of a machine; the archive has the others
 HEADING = ("machine", "env", "commit", "id")
 SESSIONS = (
     ("Session", "when it began, in UTC"), ("Grid", ""), ("Commit", ""), ("Environment", ""), ("Took", ""),
@@ -22,7 +24,7 @@ SESSIONS = (
 
 
 def pages(material: Material) -> list[Page]:
-    manifests = _newest_first(material)
+    manifests = _newest_first(material)[:MOST_MANIFESTS]
     values = {
         "machines": [_machine(material, name, material.results.machines[name]) for name in _order(material)],
         "manifests": [_manifest(*pair) for pair in zip_longest(manifests, manifests[1:])],
@@ -48,8 +50,9 @@ def _machine(material: Material, name: str, facts: Mapping[str, Any]) -> dict[st
 
 
 def _sessions(material: Material, found: list[Session]) -> Table | None:
-    rows = [_session(material, one) for one in found]
-    return Table("Sessions, the newest first", SESSIONS, rows) if rows else None
+    rows = [_session(material, one) for one in found[:MOST_SESSIONS]]
+    caption = "Sessions, the newest first" + (f" ({len(rows)} of {len(found)})" if len(found) > len(rows) else "")
+    return Table(caption, SESSIONS, rows) if rows else None
 
 
 def _session(material: Material, one: Session) -> list[Cell]:
@@ -71,7 +74,7 @@ def _session(material: Material, one: Session) -> list[Cell]:
 
 def _newest_first(material: Material) -> list[Mapping[str, Any]]:
     """By machine and the date of the commit, newest first; one entry per id, with the `places` that had it."""
-    dates = material.results.rows.groupby("commit")["date"].min().to_dict()
+    dates = material.results.commits["date"].to_dict()
     places: dict[str, list[str]] = {}
     known = {str(one["id"]): one for one in material.results.manifests}
     for one in material.results.manifests:

@@ -18,10 +18,14 @@ from reports.site.pages.change_points import ChangePoints
 from reports.site.pages.loss import file_name
 from reports.site.view import Cell, Drawing, Page, Table, drawing, number
 from reports.statistics.ranking import Row
-from reports.statistics.sessions import points, rankable, timed
+from reports.statistics.roofline import elements
+from reports.statistics.series import events_of, found_in
 
 PANEL = ["machine", "shape", "dtype", "device", "mode"]  # one figure per loss; environments are separate lines
-SHOWN = 1  # figure per loss, and every series with a change point
+SHOWN = 1  # figure per loss, and those of series with a change point
+MOST_FIGURES = 8  # per loss: the newest changes
+MOST_COMMITS = 300  # in a figure
+MOST_STEPS = 300  # in the table
 STEPS = (
     ("Loss", ""), ("Implementation", ""), ("Case", "shape, dtype, device and mode"), ("Ratio", "now over before"),
     ("Reading", "by the intervals of both sessions"), ("Before", "time per call"), ("Now", "time per call"),
@@ -30,15 +34,18 @@ STEPS = (
 
 
 def pages(material: Material) -> list[Page]:
-    rows = points(material.rows[timed(material.rows)])
-    several = rows[rows.groupby([*PANEL, "loss", "implementation"])["commit"].transform("nunique") > 1]
-    by_loss = {name: several[several["loss"] == name] for name in material.loss_names}
-    changes = ChangePoints(material.results.rows, material.results.nights)
+    order = list(material.results.commits.index)
+    changes = ChangePoints(found_in(material.series), events_of(material.series, order), material.results.nights)
+    several = _several(material)
     pairs = _pairs(several)
     values = {
         "where": _where(material, several),
-        "commits": int(rows["commit"].nunique()),
-        "sections": [_section(name, one, changes) for name, one in by_loss.items() if len(one)],
+        "commits": _commits(material),
+        "sections": [
+            _section(material, name, several[several["loss"] == name], changes)
+            for name in material.loss_names
+            if (several["loss"] == name).any()
+        ],
         "overall": [_overall(one, material.loss_names) for one in _by_setup(pairs)],
         **_steps(pairs),
         **changes.tables(),
@@ -46,36 +53,71 @@ def pages(material: Material) -> list[Page]:
     return [Page("history.html", "History", "history.html", values)]
 
 
-def _where(material: Material, rows: pd.DataFrame) -> list[str]:
+def _several(material: Material) -> pd.DataFrame:
+    """The series of losses of which several commits were measured, in whichever environment."""
+    series = material.series[material.series["loss"].notna() & material.series["mode"].notna()]
+    sizes = series["shape"].map(elements).astype(float)
+    grouped = series.groupby([*PANEL, "loss", "implementation"])
+    moved = (grouped["points"].transform("max") > 1) | (grouped["first"].transform("nunique") > 1)
+    return series.assign(elements=sizes)[moved]
+
+
+def _commits(material: Material) -> int:
+    counts = material.results.counts
+    return int(counts.loc[counts["points"] > 0, "commit"].nunique())
+
+
+def _where(material: Material, series: pd.DataFrame) -> list[str]:
     """A line per machine and environment: how many commits, and when the newest was measured."""
-    found = rows.sort_values("date").groupby(["machine", "env"])
-    return [
-        f"{described(material, str(machine))} · {env} · {one['commit'].nunique()} commits, the newest "
-        f"{one['commit'].iloc[-1]} measured {one['started_at'].max():%Y-%m-%d}"
-        for (machine, env), one in found
-    ]
+    counts = material.results.counts
+    lines = []
+    for (machine, env), one in series.groupby(["machine", "env"]):
+        measured = counts[(counts["machine"] == machine) & (counts["env"] == env) & (counts["points"] > 0)]
+        commits = measured.sort_values("date", kind="stable")["commit"]
+        lines.append(
+            f"{described(material, str(machine))} · {env} · {commits.nunique()} commits, the newest "
+            f"{commits.iloc[-1]} measured {one['newest'].max():%Y-%m-%d}"
+        )
+    return lines
 
 
-def _section(name: str, rows: pd.DataFrame, changes: ChangePoints) -> dict[str, Any]:
-    cases = list(_cases(rows))
-    marked = [(key, one, changes.on(one)) for key, one in cases]
-    shown = [case for place, case in enumerate(marked) if place < SHOWN or case[2]]
+def _section(material: Material, name: str, series: pd.DataFrame, changes: ChangePoints) -> dict[str, Any]:
+    cases = list(_cases(series))
+    changed = changes.changed
+    newest = {place: commit for place, (_, one) in enumerate(cases) if (commit := _newest(material, one, changed)) >= 0}
+    marked = sorted(newest, key=lambda place: (-newest[place], place))[:MOST_FIGURES]
+    shown = sorted({*range(min(SHOWN, len(cases))), *marked})
+    drawn = [(cases[place][0], _points(material, name, cases[place][0])) for place in shown]
     return {
         "loss": name,
         "file": file_name(name),
-        "names": in_order(set(rows["implementation"])),
-        "figures": [_figure(name, *case) for case in shown],
+        "names": in_order(set(series["implementation"])),
+        "figures": [_figure(name, key, rows, changes.on(rows)) for key, rows in drawn],
         "more": len(cases) - len(shown),
     }
 
 
-def _cases(rows: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:
-    """The rows of each figure: training steps in float32 first, then the newest machine, then the largest cases."""
-    newest = rows.groupby("machine")["started_at"].transform("max")
-    order = rows.assign(
-        other=(rows["dtype"] != "float32") * 2 + (rows["mode"] != "step"),
+def _newest(material: Material, series: pd.DataFrame, changed: dict[Any, str]) -> int:
+    """The place among all commits of the newest change of any of these series, -1 if none changed."""
+    order = list(material.results.commits.index)
+    keys = zip(series["machine"], series["benchmark"], series["params"], strict=True)
+    commits = [changed[key] for key in keys if key in changed]
+    return max((order.index(commit) for commit in commits), default=-1)
+
+
+def _points(material: Material, loss: str, key: list[str]) -> pd.DataFrame:
+    """The points of a figure, at most of the newest `MOST_COMMITS`."""
+    where = " AND ".join(f"{name} = ?" for name in ("loss", *PANEL))
+    return material.results.points(where, [loss, *key], MOST_COMMITS)
+
+
+def _cases(series: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:
+    """The series of each figure: training steps in float32 first, then the newest machine, then the largest cases."""
+    newest = series.groupby("machine")["newest"].transform("max")
+    order = series.assign(
+        other=(series["dtype"] != "float32") * 2 + (series["mode"] != "step"),
         age=newest.rank(method="dense", ascending=False),
-        small=-rows["elements"],
+        small=-series["elements"],
     )
     for (_, _, _, *key), one in order.groupby(["other", "age", "small", *PANEL]):
         yield list(map(str, key)), one
@@ -85,19 +127,16 @@ def _figure(name: str, key: list[str], rows: pd.DataFrame, changes: list[str]) -
     machine, shape, dtype, device, mode = key
     bands = f"bands are {wording.INTERVAL}s" if rows["low"].notna().any() else "one process per point, so no interval"
     caption = f"{wording.shape(shape)}, {dtype}, {mode}, {device.upper()}, {machine}; {bands}."
-    return drawing(history(rows, changes), caption, name, *key)
+    return drawing(caption, (name, *key), history, rows, changes)
 
 
 Pair = tuple[Row, Row]
 
 
-def _pairs(rows: pd.DataFrame) -> list[Pair]:
-    """The last two commits of each series whose rows have intervals between runs."""
-    keys = ["machine", "env", "loss", "implementation", *PANEL[1:], "version"]
-    series: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows[rankable(rows)].sort_values("date").to_dict("records"):
-        series.setdefault(tuple(str(row[name]) for name in keys), []).append({str(key): row[key] for key in row})
-    return [(one[-2], one[-1]) for one in series.values() if len(one) > 1]
+def _pairs(series: pd.DataFrame) -> list[Pair]:
+    """The last two points of each series that have intervals between runs."""
+    rows = [{str(name): row[name] for name in row} for row in series[series["now"].notna()].to_dict("records")]
+    return [({**row, **row["before"]}, {**row, **row["now"]}) for row in rows]
 
 
 def _by_setup(pairs: list[Pair]) -> list[list[Pair]]:
@@ -135,9 +174,10 @@ def _steps(pairs: list[Pair]) -> dict[str, Any]:
     apart = [one for one in pairs if not tied(*map(_interval, one))]
     apart.sort(key=lambda one: -abs(math.log(_ratio(one))))
     unchanged, moved = (sum(one[1]["implementation"] == "torch" for one in some) for some in (pairs, apart))
-    caption = f"{len(apart)} of {len(pairs)} series whose intervals do not overlap"
+    most = f", the {MOST_STEPS} largest steps" if len(apart) > MOST_STEPS else ""
+    caption = f"{len(apart)} of {len(pairs)} series whose intervals do not overlap{most}"
     return {
-        "steps": Table(caption, STEPS, [_step(one) for one in apart]) if apart else None,
+        "steps": Table(caption, STEPS, [_step(one) for one in apart[:MOST_STEPS]]) if apart else None,
         "unchanged": f"Of torch’s own {unchanged} series, whose code did not change, {moved} are among them."
         if unchanged
         else "",

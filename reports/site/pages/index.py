@@ -140,7 +140,7 @@ def _overview(found: list[Answer], *name: str) -> Drawing | None:
         "The share of this machine's memory bandwidth that each implementation reaches, in the case named on its card, "
         f"with {wording.INTERVAL}s. Each round measures its own limit, so a few percent above 100 are noise."
     )
-    return drawing(overview(pd.DataFrame(correct)), caption, "overview", *name)
+    return drawing(caption, ("overview", *name), overview, pd.DataFrame(correct))
 
 
 def _small_row(one: Answer) -> list[Cell]:

@@ -8,14 +8,17 @@ from typing import Any
 import pandas as pd
 
 from lossimpl import wording
+from lossimpl.loading.row import Row
+from lossimpl.loading.search.summary import paste
 from reports.site.conditions import of_source
 from reports.site.figures import loading as figures
 from reports.site.material import Material
 from reports.site.pages import loading_selftest, loading_tables
 from reports.site.view import Drawing, Page, drawing, slug
-from reports.statistics.loading import ranked_settings
+from reports.statistics.loading import SEARCH, ranked_settings
 
 SAME = "bitwise same"
+STALL_BOUND = 0.05  # of the time: what a search accepts by default
 
 
 def pages(material: Material) -> list[Page]:
@@ -48,7 +51,46 @@ def titled(material: Material) -> list[tuple[str, pd.DataFrame]]:
 
 def answers(material: Material) -> list[tuple[str, str]]:
     """Each of them with the sentence that says what to use."""
-    return [(title, answer(_correct(one))) for title, one in titled(material)]
+    return [
+        (title, (of_search(material.loaders, one.iloc[0]) or of_rows(_correct(one)))["answer"])
+        for title, one in titled(material)
+    ]
+
+
+def of_search(loaders: pd.DataFrame, first: pd.Series) -> dict[str, Any] | None:
+    """What the newest search on the dataset of a row says: its answer, the call to paste, and remarks; None without."""
+    if first["session"] != SEARCH or "call" not in loaders:
+        return None
+    same = (loaders[loading_tables.SOURCE] == first[loading_tables.SOURCE]).all(axis=1)
+    found = loaders[same & (loaders["kind"] == "summary")]
+    if found.empty:
+        return None
+    last = found.iloc[-1]
+    best = isinstance(last["call"], str)
+    return {
+        "answer": f"Use {last['sentence']}." if best else f"No answer: {last['sentence']}.",
+        "call": last["call"] if best else None,
+        "remarks": last["lines"] if isinstance(last["lines"], list) else [],
+    }
+
+
+def of_rows(correct: pd.DataFrame) -> dict[str, Any]:
+    """The same from the settings of a sweep."""
+    same = _same_data(correct)
+    if same.empty:
+        return {"answer": answer(correct), "call": None, "remarks": []}
+    best = same.iloc[0]
+    waits = wording.known(best["stall_fraction"]) and best["stall_fraction"] > STALL_BOUND
+    share = wording.percent(best["stall_fraction"])
+    return {
+        "answer": answer(correct),
+        "call": paste(Row(str(best["dataset"]), best["scenario"])),
+        "remarks": [f"Still data-bound: training would wait for data {share} of the time"] if waits else [],
+    }
+
+
+def _same_data(correct: pd.DataFrame) -> pd.DataFrame:
+    return correct[correct["verdict"].isna() | (correct["verdict"] == SAME)]
 
 
 def _correct(ordered: pd.DataFrame) -> pd.DataFrame:
@@ -60,7 +102,7 @@ def _section(title: str, ordered: pd.DataFrame, material: Material) -> dict[str,
     dataset, machine = str(first["dataset"]), str(first["machine"])
     return {
         "title": title,
-        "answer": answer(correct),
+        **(of_search(material.loaders, first) or of_rows(correct)),
         "conditions": [of_source(material, first)],
         "figures": list(_figures(slug(dataset, machine, first["env"]), correct)),
         "table": loading_tables.configurations(dataset, ordered),
@@ -70,7 +112,7 @@ def _section(title: str, ordered: pd.DataFrame, material: Material) -> dict[str,
 
 def answer(correct: pd.DataFrame) -> str:
     """The fastest settings that deliver the data of `num_workers=0`, and how many are statistically tied with them."""
-    same = correct[correct["verdict"].isna() | (correct["verdict"] == SAME)]
+    same = _same_data(correct)
     if same.empty:
         return "No settings deliver the same data as num_workers=0 in a time that can be ranked."
     best = same.iloc[0]
@@ -96,15 +138,15 @@ def _figures(prefix: str, correct: pd.DataFrame) -> Iterator[Drawing]:
     if correct.empty:
         return
     caption = f"Throughput with its {wording.INTERVAL}; blue settings are statistically tied with the fastest."
-    yield drawing(figures.throughput(correct), caption, prefix, "throughput")
+    yield drawing(caption, (prefix, "throughput"), figures.throughput, correct)
     if correct["pss_bytes"].notna().sum() > 1:
         front = figures.front_words(correct)
         caption = f"Speed against memory; the line joins settings that no other beats in both. {front}."
-        yield drawing(figures.pareto(correct), caption, prefix, "pareto")
+        yield drawing(caption, (prefix, "pareto"), figures.pareto, correct)
     for _, row in correct.iterrows():
         if stages := _stages(row["attribution"]):
             caption = f"The time of a batch by stage, with {row['label']}."
-            yield drawing(figures.waterfall(stages), caption, prefix, "waterfall")
+            yield drawing(caption, (prefix, "waterfall"), figures.waterfall, stages)
             return
 
 

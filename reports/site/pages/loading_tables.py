@@ -17,12 +17,12 @@ CONFIGURATIONS = (
     ("Rank", "statistically tied settings share a rank; wrong data has none"),
     ("Samples/s", "median over an epoch, with the wait at its start"),
     (wording.INTERVAL, "of the median"),
+    ("Stall", "share of the time that training waits for data, at the stated step time"),
+    ("Data", "compared with num_workers=0"),
+    ("Memory", "proportional set size of the process tree"),
     ("First batch", "from iter() to the first batch"),
     ("Wait p99", "99 of 100 batches arrived sooner"),
-    ("Stall", "share of the time that training waits for data, at the stated step time"),
     ("CPU", "cores in use, on average"),
-    ("Memory", "proportional set size of the process tree"),
-    ("Data", "compared with num_workers=0"),
     ("Reason", "what went wrong, and what to do"),
 )
 ARGUMENTS = (
@@ -39,7 +39,7 @@ FAILURES = (("Cause", ""), ("Status", ""), ("What to do", ""))
 def configurations(dataset: str, ordered: pd.DataFrame) -> Table:
     ties = ordered.groupby("rank")["rate"].transform("size") > 1
     cells = [_configuration(row, bool(tied)) for (_, row), tied in zip(ordered.iterrows(), ties, strict=True)]
-    return Table(f"Every configuration on {dataset}", CONFIGURATIONS, cells)
+    return Table(f"Settings tried on {dataset}", CONFIGURATIONS, cells)
 
 
 def _configuration(row: pd.Series, tied: bool) -> list[Cell]:
@@ -50,12 +50,12 @@ def _configuration(row: pd.Series, tied: bool) -> list[Cell]:
         rank_cell(row["rank"], tied, str(row["status"]), "not ranked" if row["status"] == "ok" else str(row["status"])),
         number(row["rate"], wording.count),
         number(row["rate_low"], lambda low: _bounds(low, row["rate_high"])),
+        number(row["stall_fraction"], wording.percent),
+        Cell(row["verdict"] if isinstance(row["verdict"], str) else wording.NOTHING),
+        number(row["pss_bytes"], wording.size),
         number(row["first_batch_seconds"], wording.seconds),
         number(waits.get("p99"), wording.seconds),
-        number(row["stall_fraction"], wording.percent),
-        number(row["cpu_cores"], lambda cores: f"{cores:.1f} cores"),
-        number(row["pss_bytes"], wording.size),
-        Cell(row["verdict"] if isinstance(row["verdict"], str) else wording.NOTHING),
+        number(row["cpu_cores"], lambda cores: f"{cores:.1f} cores" if wording.known(cores) else wording.NOTHING),
         Cell(". ".join(filter(None, why)), kind="long"),
     ]
 

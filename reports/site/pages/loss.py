@@ -93,17 +93,17 @@ def _figures(prefix: str, found: list[Ranking], dtype: str) -> Iterator[Drawing]
     points = _ratios(comparisons(found))
     if points:
         caption = f"Time over that of native, {dtype}, with {wording.INTERVAL}s, paired within rounds."
-        yield drawing(ratios.ratios(pd.DataFrame(points)), caption, prefix, "ratios")
+        yield drawing(caption, (prefix, "ratios"), ratios.ratios, pd.DataFrame(points))
     for mode in dict.fromkeys(str(one.case["mode"]) for one in found):
         rows = pd.DataFrame([row for one in found if one.case["mode"] == mode for row in one.ranked])
         if len(rows) and rows["elements"].nunique() > 2 and rows["rate"].notna().any():
             bars = f"bars: {wording.INTERVAL}s, dashes: the ceiling"
             caption = f"Necessary bytes per second against size, {dtype}, {mode}; {bars}."
-            yield drawing(throughput.traffic(rows), caption, prefix, "bytes", mode)
+            yield drawing(caption, (prefix, "bytes", mode), throughput.traffic, rows)
     exact = [row for row in _largest(found) if wording.known(row["value_ulp"]) and wording.known(row["rate"])]
     if len(exact) > 2:
         caption = f"Error against throughput, {dtype}, the largest shape: the lower right is fast and exact."
-        yield drawing(error_speed(pd.DataFrame(exact)), caption, prefix, "error")
+        yield drawing(caption, (prefix, "error"), error_speed, pd.DataFrame(exact))
 
 
 def _ratios(cases: list[Comparison]) -> list[dict[str, Any]]:

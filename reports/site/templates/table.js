@@ -1,5 +1,5 @@
 "use strict";
-/* Sorts every table.data by the buttons in its headings and filters long ones by words. */
+/* Sorts every table.data by the buttons in its headings and filters long ones by words; copies calls to paste. */
 for (const table of document.querySelectorAll("table.data")) {
   const body = table.tBodies[0];
   const key = (row, index) => {
@@ -35,4 +35,14 @@ for (const table of document.querySelectorAll("table.data")) {
     const words = input.value.toLowerCase().split(/\s+/);
     for (const [row, text] of texts) row.hidden = !words.every((word) => text.includes(word));
   });
+}
+for (const block of navigator.clipboard ? document.querySelectorAll("pre.call") : []) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(block.querySelector("code").textContent);
+    button.textContent = "Copied";
+  });
+  block.append(button);
 }

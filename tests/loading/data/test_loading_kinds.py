@@ -31,7 +31,7 @@ WRONG_DATA = [
     ("seeded_alike", TWO, REPEATED, "workers 0 and 1 draw the same numbers, and every epoch"),
     ("seeded_alike", KEPT, REPEATED, "worker_init_fn seeds numpy.random"),
     ("seeded_by_worker", TWO, REPEATED, "every epoch repeats the draws of the first: worker_init_fn seeds random"),
-    ("noise_held", TWO, REPEATED, "dataset.held is a generator of the dataset"),
+    ("noise_held", TWO, REPEATED, "dataset.held is a generator that each worker copies"),
     ("noise_held", SINGLE, REPEATED, "every epoch repeats"),
     ("noise_held", KEPT, REPEATED, "workers 0 and 1 draw the same"),
     ("SelfSeeded", TWO, REPEATED, "workers 0 and 1 draw the same"),
@@ -42,6 +42,17 @@ WRONG_DATA = [
     ("collate_none", TWO, WRONG, "8 of 8 batches are None"),
     ("collate_sometimes_none", TWO, WRONG, "1 of 8 batches are None"),
     ("collate_empty", ONE, WRONG, "None or empty"),
+    ("loading_subtle:ReusedMany", TWO, WRONG, "views of one buffer"),
+    ("loading_subtle:ReusedRing", TWO, WRONG, "views of one buffer"),
+    ("loading_subtle:GoesOn", ONE, WRONG, "cannot be read again"),
+    ("loading_subtle:GoesOn", KEPT, WRONG, "cannot be read again"),
+    ("loading_subtle:Endless", KEPT, WRONG, "repetitions"),
+    ("loading_subtle:OfTheClass", KEPT, REPEATED, "dataset.generator is a generator that each worker copies"),
+    ("loading_subtle:of_the_module", TWO, REPEATED, "loading_subtle.GENERATOR is a generator that each worker copies"),
+    ("loading_subtle:collate_held", TWO, REPEATED, "collate_fn.generator is a generator that each worker copies"),
+    ("loading_subtle:collate_seeded", KEPT, REPEATED, "worker_init_fn seeds torch alike"),
+    ("loading_subtle:collate_no_rows", TWO, WRONG, "8 of 8 batches are None or empty"),
+    ("loading_subtle:collate_only_none", TWO, WRONG, "8 of 8 batches are None or empty"),
 ]
 RIGHT_DATA = [
     ("strings", TWO, SAME),
@@ -57,8 +68,24 @@ RIGHT_DATA = [
     ("noise_cure", KEPT, SAME),
     ("noise_numpy", TWO, AUGMENTATION),
     ("noise_torch", KEPT, AUGMENTATION),
+    ("loading_subtle:StartsAgain", replace(SINGLE, persistent_workers=True), SAME),
+    ("loading_subtle:without_dimensions", TWO, SAME),
+    ("loading_subtle:optional_joined", TWO, SAME),
+    ("loading_subtle:collate_torch", KEPT, AUGMENTATION),
 ]
-QUICK = {"Reused", "OneShot", "seeded_alike", "rare_keys", "InPlace", "Epochs", "strings", "columns_joined"}
+QUICK = {
+    "loading_subtle:ReusedMany",
+    "loading_subtle:of_the_module",
+    "loading_subtle:optional_joined",
+    "Reused",
+    "OneShot",
+    "seeded_alike",
+    "rare_keys",
+    "InPlace",
+    "Epochs",
+    "strings",
+    "columns_joined",
+}
 
 
 def slow_but_quick(cases):
@@ -112,3 +139,16 @@ def test_a_stream_that_every_worker_repeats_needs_sharding_not_another_length(be
     row = judged(bench, "stream_with_length", TWO)
     assert (row.status, "get_worker_info" in row.advice) == ("wrong-data", True), row
     assert judged(bench, "ShardedStream", TWO).verdict == ORDER
+
+
+def test_a_stream_that_goes_on_is_pointed_out(bench):
+    """Without workers nothing is lost, but no epoch begins at the beginning."""
+    row = judged(bench, "loading_subtle:Endless", ONE)
+    assert (row.status, "goes on where the last one was left" in " ".join(row.notes)) == ("ok", True), row
+
+
+@pytest.mark.parametrize(("dataset", "whole"), [("good", True), ("loading_subtle:KeepsArrays", False)])
+def test_a_part_of_a_dataset_is_not_called_all_of_it(bench, dataset, whole):
+    """64 samples were read: all of one dataset, a small part of the other."""
+    row = judged(bench, dataset, ONE)
+    assert (row.verdict_samples, row.verdict_whole) == (64, whole), row

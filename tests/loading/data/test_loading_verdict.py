@@ -32,7 +32,7 @@ TABLE = [
     ("noise_cure", SEEDED, {"num_workers": 2}, SAME, ""),
     pytest.param(*("noise_unseeded", SEEDED, {"num_workers": 2}, UNSTABLE, "num_workers=0"), marks=pytest.mark.slow),
     ("Jitter", SEEDED, {"num_workers": 2, "in_order": False}, UNSTABLE, "the order"),
-    ("noise_held", SEEDED, {"num_workers": 2}, REPEATED, "dataset.held is a generator of the dataset"),
+    ("noise_held", SEEDED, {"num_workers": 2}, REPEATED, "dataset.held is a generator that each worker copies"),
     ("ShardedStream", Settings(batch_size=8), {"num_workers": 2}, ORDER, "the order"),
     pytest.param(*("Stream", Settings(batch_size=8), {"num_workers": 2}, WRONG, "repetitions"), marks=pytest.mark.slow),
 ]

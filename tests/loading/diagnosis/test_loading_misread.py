@@ -30,6 +30,19 @@ CAUSES = [
     ("LoaderInside", TWO, "error", "starts processes inside a worker", "num_workers=0 for the loader inside"),
     ("Markup", ONE, "error", "[bold]not markup[/] :fire: [/red]", "check the line that is named"),
     ("exits", ONE, "error", "the dataset ended the process: SystemExit: goodbye", "ordinary exception"),
+    ("loading_subtle:ColumnPair", ONE, "error", "`__getitems__` does not return a list of samples", "columns"),
+    (
+        "loading_subtle:LazyMany",
+        TWO,
+        "error",
+        "`__getitems__` does not return a list of samples",
+        "a list of one sample",
+    ),
+    ("loading_subtle:rare_inner_key", TWO, "error", "only some samples have this key: KeyError: 'm'", "the same keys"),
+    ("loading_subtle:fields_vary", TWO, "error", "differ in their number of fields", "as many fields"),
+    ("loading_subtle:Refused", TWO, "error", "ConnectionRefusedError", "check the line that is named"),
+    ("loading_subtle:Refused", ONE, "error", "ConnectionRefusedError", "check the line that is named"),
+    ("loading_subtle:Truncated", TWO, "error", "EOFError: Compressed file ended", "check the line that is named"),
     ("ChangesFolder", TWO, "ok", "", ""),
     ("InstallsHandlers", TWO, "ok", "", ""),
     ("Odd", TWO, "ok", "", ""),
@@ -53,6 +66,14 @@ def test_an_inspection_of_odd_objects_keeps_what_it_finds(bench, dataset):
     assert seen.cost is not None
     if dataset == "Odd":
         assert "dataset.rng holds a Generator" in " ".join(one.what for one in seen.findings)
+
+
+@pytest.mark.parametrize(("dataset", "found"), [("Logs", []), ("HoldsOdd", ["dataset.file is an open GzipFile"])])
+def test_loggers_are_no_obstacle_and_odd_lists_hide_nothing(bench, dataset, found):
+    """The locks of a logger are made anew after a fork; a list that raises stands before an open file."""
+    seen = bench(f"loading_subtle:{dataset}").inspect(ONE)
+    words = [one.what for one in seen.findings if one.check in ("lock", "open handle", "inspection")]
+    assert [one.startswith(due) for one, due in zip(words, found, strict=True)] == [True] * len(found), words
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def test_the_wait_for_the_end_of_an_epoch_belongs_to_its_start():
     epoch.asked.append(0.0)
     epoch.came.append(1.0)
     epoch.tail = (3.0, 5.0)
-    epoch.settle({}, 0.0)
+    epoch.settle(0.0)
     assert (epoch.steps, epoch.waits, epoch.ending) == ([2.0], [1.0], 2.0)
     assert epoch.causes == {LOADER: 1, START: 2}
 

@@ -111,6 +111,36 @@ def test_any_way_to_iterate_gives_what_the_loader_gives(consume, arguments):
     assert_same(arguments, consume)
 
 
+@pytest.mark.parametrize("arguments", [{}, WORKERS, KEPT], ids=["alone", "workers", "kept"])
+def test_an_epoch_that_goes_on_is_seen_so_far(arguments):
+    """As where the iterator is kept: the report is asked for after three batches, and the epoch goes on afterwards."""
+    observed = observe(made(data.Slow, **arguments), say=False)
+    iterator = iter(observed)
+    for _ in range(3):
+        next(iterator)
+    seen = observed.observation()
+    assert (seen.steps, seen.causes.keys() & {"dataset", "start of epoch"} != set()) == (3, True)
+    left = len(list(iterator))
+    assert observed.observation().steps == 3 + left
+
+
+class Generating(torch.utils.data.DataLoader):
+    """A loader whose iterator is a generator around torch's, as that of accelerate."""
+
+    def __iter__(self):
+        yield from super().__iter__()
+
+
+@pytest.mark.parametrize("arguments", [{}, WORKERS, KEPT], ids=["alone", "workers", "kept"])
+def test_a_loader_that_is_a_generator_is_traced_too(arguments):
+    """Its dataset is what is waited for, and afterwards the loader is as it was."""
+    loader = Generating(data.Slow(), batch_size=8, **arguments)
+    observed = observe(loader, say=False)
+    assert len(list(observed)) == len(list(observed)) == len(loader)
+    assert observed.observation().causes["dataset"] > 0
+    assert loader.worker_init_fn is None
+
+
 def test_the_loader_is_as_it_was():
     """Its functions and the dataset's transforms, also where an epoch was left midway or the dataset raised."""
     loader = made(data.Augmented, worker_init_fn=data.note_worker, **WORKERS)

@@ -6,7 +6,7 @@ import pytest
 
 from lossimpl.loading.bench import Bench
 from lossimpl.loading.row import Row
-from lossimpl.loading.search import distributed, peers
+from lossimpl.loading.search import beside, distributed, peers
 from lossimpl.loading.search.distributed import judge
 from lossimpl.loading.search.search import Search
 from lossimpl.loading.settings import Settings
@@ -61,5 +61,5 @@ def test_a_cold_page_cache_is_measured(zygote):
     """The photographs are files, and the kernel forgets them when asked."""
     pytest.importorskip("skimage", reason="the photographs come with scikit-image")
     search = Search(Bench("photographs", zygote, step=0.0), Settings(batch_size=4), {}, budget=0.2)
-    row = Row.from_record(search.cold(Settings(batch_size=4)))
+    row = Row.from_record(beside.cold(search, Settings(batch_size=4)))
     assert (row.kind, row.status, row.page_cache) == ("cold", "ok", "cold"), row

@@ -25,9 +25,10 @@ from lossimpl.loading.search import answer
 from lossimpl.loading.search.measured import Measured, merged
 from lossimpl.loading.search.race import Race, certainly_slower
 from lossimpl.loading.search.search import Search
+from lossimpl.loading.search.shown import show
 from lossimpl.loading.search.space import default_axes, starters, twins, variants
 from lossimpl.loading.search.store import Store, key_of
-from lossimpl.loading.search.summary import Summary, paste, show
+from lossimpl.loading.search.summary import Summary, paste
 from lossimpl.loading.settings import Settings
 from lossimpl.loading.validity import Facts
 
@@ -132,7 +133,7 @@ def test_a_race_drops_nothing_after_one_round():
     """Not even the slowest."""
     race = Race()
     for workers, rate in ((0, 306.0), (1, 309.0), (2, 30.0)):
-        race.note(Settings(num_workers=workers), 0, row(workers, rate))
+        race.note(Settings(num_workers=workers), 0, rate)
     race.drop_slower()
     assert [one.num_workers for one in race.alive] == [1, 0, 2]
 
@@ -304,7 +305,8 @@ def test_the_record_of_a_summary_has_the_documented_names():
     record = summary(answer.choose([row(1, 100, key="k", budget=2.0)], 0.05)).record()
     assert list(record) == [
         *("key", "kind", "dataset", "sentence", "best", "provisional", "tied", "smallest", "reordered", "repeated"),
-        *("pareto", "refused", "tried", "lines", "arguments", "others", "facts", "findings", "cost", "stall_bound"),
+        *("pareto", "refused", "tried", "lines", "arguments", "others", "facts", "call"),
+        *("findings", "cost", "stall_bound"),
         *("budget", "seconds", "needed", "stopped", "interrupted"),
     ]
     assert (record["best"]["key"], record["best"]["budget"], record["best"]["epoch_rate"]) == ("k", 2.0, 100)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lossimpl.loading.row import Row
-from lossimpl.loading.search.race import Race
+from lossimpl.loading.search.store import Store
 from lossimpl.loading.selftest import budget, overhead, search, trainings
+from lossimpl.loading.selftest.runs import OutOfTime, Runs
 from lossimpl.loading.settings import Settings
 from reports.site.pages.loading_selftest import reading
 
@@ -16,6 +17,8 @@ OVERHEAD = {"drive loop": 0.02, "observe": 0.01}  # of an epoch
 
 class Slowing:
     """A bench on a machine that becomes slower and slower, on which workers double the rate."""
+
+    dataset = "any"
 
     def __init__(self):
         self.asked = []
@@ -28,7 +31,7 @@ class Slowing:
 def test_rounds_are_paired_and_in_another_order_each():
     """A machine that slows down favours neither of two equal settings."""
     bench, settings = Slowing(), [Settings(), Settings(prefetch_factor=4), Settings(num_workers=1)]
-    race = search.raced(bench, settings, 5)
+    race = search.raced(bench, settings, range(5), Runs())
     assert [set(bench.asked[start : start + 3]) for start in range(0, 15, 3)] == [set(settings)] * 5
     assert len({tuple(bench.asked[start : start + 3]) for start in range(0, 15, 3)}) > 1
     assert race.alive[0] == settings[2]
@@ -39,15 +42,27 @@ def test_rounds_are_paired_and_in_another_order_each():
 def test_more_rounds_go_on_from_those_before():
     """Numbered on, so that each round is compared with itself alone."""
     bench = Slowing()
-    race = search.raced(bench, [Settings()], 2)
-    assert search.raced(bench, [Settings()], 3, race).numbers == {0, 1, 2, 3, 4}
-    assert isinstance(race, Race)
+    race = search.raced(bench, [Settings()], range(2), Runs())
+    assert search.raced(bench, [Settings()], range(2, 5), Runs(), race).numbers == {0, 1, 2, 3, 4}
+
+
+def test_an_experiment_goes_on_where_its_time_was_over(tmp_path):
+    """One run per call where there is no time at all; stored runs are not repeated, and give the same result."""
+    path, bench, settings = tmp_path / "runs.jsonl", Slowing(), [Settings(), Settings(num_workers=1)]
+    for done in (1, 2):
+        with pytest.raises(OutOfTime):
+            search.raced(bench, settings, range(3), Runs(Store(path), seconds=0.0))
+        assert len(bench.asked) == 2 * done
+    whole = search.raced(bench, settings, range(3), Runs(Store(path), seconds=0.0))
+    assert len(bench.asked) == 6
+    again = search.raced(bench, settings, range(3), Runs(Store(path)))
+    assert (again.rates, len(bench.asked)) == (whole.rates, 6)
 
 
 def test_the_budgets_runs_are_all_pairs_that_fit(monkeypatch):
     """Kept are those that took at most 15 percent more."""
     monkeypatch.setattr(budget, "one_run", lambda dataset, seconds: {"budget": seconds, "seconds": seconds * 1.1 + 1})
-    found = budget.budget(["digits"], runs=6)
+    found = budget.budget(["digits"], Runs(), 6)
     assert [run["budget"] for run in found["runs"]] == [10, 60, 90] * 2
     assert found["kept"] == 4  # 10 s took 12 s
 
@@ -57,7 +72,7 @@ def test_the_search_finds_what_is_as_good_as_the_best_of_the_product(zygote, mon
     """Items that wait 5 ms, so that workers help whatever the processor does; a third of the budget's time."""
     monkeypatch.setenv("LOSSIMPL_SYNTHETIC", "wait=0.005,work=0,length=400")
     zygote.close()  # the next one inherits the environment
-    found = search.search_against_product("synthetic", zygote, runs=1, budget=40.0)
+    found = search.search_against_product("synthetic", zygote, Runs(), searches=1, budget=40.0)
     print(reading({"search": [found]}))
     if found["busy_rows"] > found["settings"] / 3:
         pytest.skip("other programs took the processor, so rates do not repeat")

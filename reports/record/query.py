@@ -1,0 +1,137 @@
+"""Questions to an archive in SQL (DuckDB), and the frames that pages are made from.
+
+Each table of the archive is a view of its name, with the columns `machine` and `month`; `rows` lacks the rows of a
+session whose id another session of its machine has too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+from fsspec.implementations.arrow import ArrowFSWrapper
+
+from reports.record import columns
+from reports.record.archive import Archive
+from reports.record.schema import Record
+from reports.record.units import Problem
+
+MEMORY = "2GB"  # of DuckDB's own; a query that needs more writes to disk
+TIMED = "status = 'ok' AND value > 0 AND value < 'infinity'"
+LIGHT = [name for name in columns.ROWS.names if name not in ("rounds", "samples", "quantiles", "other")]
+
+
+def load(archive: str | Path = ".asv/record", where: str = "true", columns: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of an archive as a frame: those for which `where`, a condition in SQL, holds; all columns but samples.
+
+    `load(where="loss = 'mse_loss' AND machine = 'mine'")` has one row per implementation, case and session; `columns`
+    chooses others, `rounds` and `samples` among them.
+    """
+    names = ", ".join(columns or ["machine", *LIGHT])
+    return Queries(Archive(archive)).frame(f"SELECT {names} FROM rows WHERE {where} ORDER BY row, date, session")
+
+
+class Queries:
+    """A connection to an archive."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB in this process, which sees the archive's files and no others that it is not asked for."""
+        found = duckdb.connect(config={"memory_limit": MEMORY, "preserve_insertion_order": "false"})
+        if not self.archive.where.local:
+            found.register_filesystem(_Arrow(self.archive.where.system))
+        for table in columns.TABLES:
+            found.execute(self._view(found, table))
+        self._changes(found)
+        return found
+
+    def _changes(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """`changes`: the change points that the last build of a site found, with the date of their commit."""
+        held = {one.machine: self.archive.derived("series", one.machine) for one in self.archive.partitions}
+        found = [
+            {"machine": machine, "env": row["env"], "row": row["row"], **change}
+            for machine, table in held.items()
+            for row in (table.select(["env", "row", "changes"]).to_pylist() if table is not None else ())
+            for change in row["changes"]
+        ]
+        connection.register("found_changes", pa.Table.from_pylist(found, columns.CHANGES))
+        connection.execute(
+            "CREATE VIEW changes AS SELECT found_changes.*, dates.date FROM found_changes "
+            "JOIN (SELECT commit, min(date) AS date FROM runs GROUP BY commit) AS dates USING (commit)"
+        )
+
+    def _view(self, connection: duckdb.DuckDBPyConnection, table: str) -> str:
+        name = f"all_{table}" if table == "rows" else table
+        paths = self.archive.paths(table)
+        if not paths:
+            connection.register(f"no_{table}", columns.TABLES[table].empty_table())
+            empty = f"SELECT ''::VARCHAR AS machine, ''::VARCHAR AS month, * FROM no_{table}"
+            return f"CREATE VIEW {name} AS {empty};" + self._without_doubles(table, [])
+        prefix = "" if self.archive.where.local else "arrow://"
+        listed = ", ".join("'" + f"{prefix}{path}".replace("'", "''") + "'" for path in paths)
+        types = "{'machine': VARCHAR, 'month': VARCHAR}"
+        read = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {types})"
+        return f"CREATE VIEW {name} AS SELECT * FROM {read};" + self._without_doubles(table, self._doubles)
+
+    def _without_doubles(self, table: str, doubles: Sequence[tuple[str, ...]]) -> str:
+        if table != "rows":
+            return ""
+        names = ", ".join("(" + ", ".join(f"'{part}'" for part in one) + ")" for one in doubles)
+        where = f" WHERE (machine, env, commit, session) NOT IN ({names})" if names else ""
+        return f"CREATE VIEW rows AS SELECT * FROM all_rows{where};"
+
+    @cached_property
+    def _doubles(self) -> list[tuple[str, ...]]:
+        """The sessions whose id an earlier session of the same machine has: machine, environment, commit, id."""
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        doubles: list[tuple[str, ...]] = []
+        for partition in self.archive.partitions:
+            for row in self.archive.table("sessions", partition).to_pylist():
+                session = (partition.machine, row["env"], row["commit"], row["key"])
+                if found.setdefault((partition.machine, row["key"]), session) != session:
+                    doubles.append(session)
+        return doubles
+
+    def frame(self, sql: str, values: Sequence[Any] = ()) -> pd.DataFrame:
+        """The answer as a frame."""
+        found = self.connection.execute(sql, list(values)).df()
+        times = [name for name in found.columns if isinstance(found[name].dtype, pd.DatetimeTZDtype)]
+        return found.assign(**{name: found[name].dt.tz_convert("UTC") for name in times})
+
+    def records(self, table: str, machine: str | None = None) -> list[Record]:
+        """What a table of JSON records holds, with the machine, environment and commit of each."""
+        chosen = "" if machine is None else " WHERE machine = ?"
+        sql = f"SELECT machine, env, commit, key, record FROM {table}{chosen} ORDER BY machine, commit, env, line"
+        rows = self.connection.execute(sql, [] if machine is None else [machine]).fetchall()
+        places = ({"machine": name, "env": env, "commit": commit} for name, env, commit, *_ in rows)
+        return [json.loads(row[4]) | place for row, place in zip(rows, places, strict=True)]
+
+    def problems(self) -> list[Problem]:
+        """What could not be read of the files that the archive was made from, and sessions that have another's id."""
+        rows = self.connection.execute("SELECT place, what FROM problems ORDER BY place, what").fetchall()
+        doubles = (Problem(f"{one[0]}/{one[2]}-{one[1]}.sessions.jsonl", _double(one[3])) for one in self._doubles)
+        return [*(Problem(*row) for row in rows), *doubles]
+
+
+def _double(session: str) -> str:
+    return f"session {session} has the id of another session of this machine; its rows are not shown"
+
+
+class _Arrow(ArrowFSWrapper):  # type: ignore[misc]  # fsspec ships no types
+    """pyarrow's file system as DuckDB takes it."""
+
+    protocol = "arrow"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        """A bucket is part of the path, and no host."""
+        return path.removeprefix("arrow://")

@@ -1,0 +1,202 @@
+"""Everything measured, as the pages ask for it: one session at a time whole, all others as counts and points."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports.record import columns
+from reports.record.archive import Archive, mirror
+from reports.record.formats import DOCUMENTS, side_row
+from reports.record.query import TIMED, Queries
+from reports.record.reader import SESSION, frame, session_frame
+from reports.record.rounds import counted
+from reports.record.schema import Record
+from reports.record.units import Problem
+
+OF_LOSSES = "loss IS NOT NULL AND mode IS NOT NULL AND status <> 'skipped'"
+NEVER = "TIMESTAMPTZ '1970-01-01'"
+
+
+def cache_of(folder: Path) -> Path:
+    """Where the archive of a results folder is kept: beside it, outside version control."""
+    name = "record" if folder.name == "results" else f"record-{folder.name}"
+    return folder.resolve().parent / ".asv" / name
+
+
+class Stored:
+    """An archive's answers. `problems` are of the folder itself, beside those that the archive has of its files."""
+
+    def __init__(self, archive: Archive, problems: Iterable[Problem] = ()) -> None:
+        self.archive, self.queries = archive, Queries(archive)
+        self.problems = [*problems, *self.queries.problems()]
+
+    @classmethod
+    def of(cls, folder: Path) -> Stored:
+        """What is under a results folder, by its archive, which is brought up to date first."""
+        return cls(*mirror(folder, cache_of(folder)))
+
+    @cached_property
+    def documents(self) -> dict[str, dict[str, Record]]:
+        """The JSON files of each machine, by their name and its own."""
+        found: dict[str, dict[str, Record]] = {name: {} for name in DOCUMENTS}
+        sql = "SELECT key, machine, record FROM documents ORDER BY machine"
+        for name, machine, record in self.queries.connection.execute(sql).fetchall():
+            found[name][machine] = json.loads(record)
+        return found
+
+    @property
+    def machines(self) -> dict[str, Record]:
+        """What asv knows of each machine."""
+        names = dict.fromkeys(one.machine for one in self.archive.partitions)
+        return {name: self.documents["machine.json"].get(name, {}) for name in names}
+
+    @property
+    def selftests(self) -> dict[str, Record]:
+        """The gate's self-test of each machine."""
+        return self.documents["gate-selftest.json"]
+
+    @property
+    def loader_tests(self) -> dict[str, Record]:
+        """The loaders' self-test of each machine."""
+        return self.documents["loaders-selftest.json"]
+
+    @property
+    def sweep_tests(self) -> dict[str, Record]:
+        """How often a session's intervals cover the next one's, of each machine."""
+        return self.documents["sweep-selftest.json"]
+
+    @cached_property
+    def manifests(self) -> list[Record]:
+        """Every manifest, with its place."""
+        return self.queries.records("manifest")
+
+    @cached_property
+    def nights(self) -> list[Record]:
+        """What nights reported."""
+        sql = "SELECT machine, record FROM nights ORDER BY machine, line"
+        rows = self.queries.connection.execute(sql).fetchall()
+        return [json.loads(record) | {"machine": machine} for machine, record in rows]
+
+    @cached_property
+    def loaders(self) -> pd.DataFrame:
+        """What `lossimpl loaders` stored."""
+        return pd.DataFrame(self.queries.records("loaders"))
+
+    @cached_property
+    def conformance(self) -> pd.DataFrame:
+        """The hard cases of the newest commit of each machine and environment."""
+        sql = f"""
+            WITH held AS (SELECT DISTINCT machine, env, commit FROM conformance),
+            newest AS (
+                SELECT machine, env, arg_max(commit, coalesce(date, {NEVER})) AS commit
+                FROM held JOIN runs USING (machine, env, commit) GROUP BY ALL)
+            SELECT conformance.* FROM conformance JOIN newest USING (machine, env, commit)
+            ORDER BY machine, commit, env, line"""
+        found = self.queries.frame(sql).drop(columns=["month", "line"])
+        rest = [json.loads(text) if isinstance(text, str) else {} for text in found.pop("other")]
+        return found.assign(**{name: [one.get(name) for one in rest] for name in {key for one in rest for key in one}})
+
+    @cached_property
+    def commits(self) -> pd.DataFrame:
+        """By commit, its `date`, or when it was measured first where asv does not know it, and the `newest` time."""
+        sql = "SELECT commit, min(date) AS date, max(started_at) AS newest FROM rows GROUP BY commit"
+        return self.queries.frame(f"{sql} ORDER BY date, commit").set_index("commit")
+
+    def dates(self, commits: pd.Series[str]) -> pd.Series[Any]:
+        """The date of each of these commits."""
+        return pd.Series(self.commits["date"].reindex(commits).array, index=commits.index)
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """By session, how many rows of losses it has, timed and `ranked` ones, when it began, and its statuses."""
+        sql = f"""
+            SELECT machine, env, commit, session, min(started_at) AS started_at, count(value) AS timed,
+                count(*) FILTER ({TIMED} AND low IS NOT NULL AND high IS NOT NULL) AS ranked,
+                count(*) FILTER ({TIMED}) AS points, histogram(status) AS statuses
+            FROM rows WHERE {OF_LOSSES} GROUP BY machine, env, commit, session ORDER BY ALL"""
+        found = self.queries.frame(sql)
+        return found.assign(date=self.dates(found["commit"]))
+
+    @cached_property
+    def sessions(self) -> pd.DataFrame:
+        """What sessions wrote about themselves."""
+        return session_frame(
+            one | {"began_at": _time(one.get("began_at")), "commit": one["commit"][:8]}
+            for one in self.queries.records("sessions")
+        )
+
+    @cached_property
+    def losses(self) -> list[str]:
+        """Every loss that has rows."""
+        found = self.queries.connection.execute(f"SELECT DISTINCT loss FROM rows WHERE {OF_LOSSES} ORDER BY loss")
+        return [str(name) for (name,) in found.fetchall()]
+
+    def rows_of(self, session: Sequence[str], of: str = OF_LOSSES) -> pd.DataFrame:
+        """The rows of one session (values of `SESSION`), whole, in the order of its files."""
+        where = " AND ".join(f"{name} = ?" for name in SESSION)
+        sql = f"SELECT * FROM rows WHERE {where} AND {of} ORDER BY line"
+        rows = self.queries.connection.sql(sql, params=list(session)).to_arrow_table().to_pylist()
+        found = frame(map(_read, rows))
+        return found.assign(date=self.dates(found["commit"]))
+
+    @cached_property
+    def loading(self) -> pd.DataFrame:
+        """The rows of loaders: of each machine, environment and dataset those of the newest commit's newest session."""
+        sql = """
+            SELECT machine, env, dataset, arg_max({'commit': commit, 'session': session},
+                {'date': coalesce(dates.date, $never), 'started': coalesce(started_at, $never)}) AS newest
+            FROM rows JOIN dates USING (commit)
+            WHERE starts_with(benchmark, 'loading.') AND status <> 'skipped' GROUP BY ALL ORDER BY ALL"""
+        self.queries.connection.register("dates", self.commits.reset_index()[["commit", "date"]])
+        found = self.queries.connection.execute(sql.replace("$never", NEVER)).fetchall()
+        of = "starts_with(benchmark, 'loading.') AND status <> 'skipped'"
+        sessions = dict.fromkeys((machine, env, *newest.values()) for machine, env, _, newest in found)
+        rows = [self.rows_of(one, of) for one in sessions]
+        return pd.concat(rows, ignore_index=True) if rows else frame([])
+
+    def points(self, where: str, values: Sequence[Any], newest: int) -> pd.DataFrame:
+        """The timed rows of losses for which a condition holds, at most one per series and commit.
+
+        A series that was measured in rounds has no points from before, since a time of one process is another quantity.
+        """
+        sql = f"""
+            WITH found AS (SELECT * EXCLUDE (rounds, samples, quantiles, other) FROM rows
+                WHERE {TIMED} AND {OF_LOSSES} AND {where}),
+            same AS (SELECT *, bool_or(session <> '') OVER (PARTITION BY machine, env, row) AS rounded FROM found)
+            SELECT * FROM same WHERE session <> '' OR NOT rounded
+            QUALIFY row_number() OVER (PARTITION BY machine, env, row, commit
+                ORDER BY started_at DESC NULLS LAST, line DESC) = 1
+            ORDER BY machine, commit, env, line"""
+        found = self.queries.frame(sql, values)
+        found = found.assign(date=self.dates(found["commit"]), params=found["params"].map(tuple))
+        kept = set(self.commits.index[self.commits.index.isin(found["commit"])][-newest:])
+        return found[found["commit"].isin(kept)]
+
+
+def _time(value: Any) -> pd.Timestamp | None:
+    from reports.record.formats import time
+
+    return time(value, "began_at")
+
+
+def _read(row: Record) -> Record:
+    """A row of the table as it is read from a file."""
+    held = {name: value for name, value in row.items() if value is not None}
+    for name in ("line", "row", "other", "quantiles", "month", "rounds", "samples"):
+        held.pop(name, None)
+    held["params"] = tuple(row["params"])
+    if row["rounds"] is None and row["samples"]:
+        held["samples"] = tuple(row["samples"])
+    if row["benchmark"].startswith("loading."):
+        return {**held, **(side_row(columns.record_of(row)) if row["line"] > 0 else {}), "session": row["session"]}
+    if row["rounds"] is None:
+        return held
+    rounds = counted(row["rounds"], row["status"])
+    ceilings = {one["number"]: one["ceiling"] for one in rounds if one["ceiling"]}
+    return held | {"times": {one["number"]: one["seconds"] for one in rounds}, "ceilings": ceilings}
