@@ -157,6 +157,16 @@ LOADER: Fields = {
     "notes": Field(ANY, "what a reader should know"),
     "warnings": Field(ANY, "that the loader gave"),
     "sentence": Field(TEXT, "summary only: the answer"),
+    "call": Field(TEXT, "summary only: the call of DataLoader to paste"),
+    "lines": Field(TEXTS, "summary only: remarks on the answer"),
+    "provisional": Field(FLAG, "summary only: no data was compared"),
+    **dict.fromkeys(("best", "smallest", "reordered", "repeated"), Field(OBJECT, "summary only: a row of the answer")),
+    **dict.fromkeys(("tied", "pareto", "refused", "tried"), Field(OBJECTS, "summary only: rows of the answer")),
+    **dict.fromkeys(("arguments", "others", "facts", "cost"), Field(ANY, "summary only: what the search saw")),
+    **dict.fromkeys(("stall_bound", "needed"), Field(ANY, "summary only: what was asked for, and what it takes")),
+    **dict.fromkeys(("stopped", "interrupted"), Field(ANY, "summary only: why the search ended")),
+    "busy": Field(TEXT, "what disturbed the measurement; empty if nothing did"),
+    "key": Field(TEXT, "the settings as text, by which a search continues"),
 }
 LOADER_ROW: Fields = {
     **ROW,

@@ -169,7 +169,8 @@ def test_loading_ranks_no_wrong_data(site: Path) -> None:
 def test_loading_page_has_what_the_loader_search_found(site: Path) -> None:
     """A measurement, what an argument changes and what to do, and no lines of other kinds."""
     page = words(site, "loading.html")
-    assert "Use num_workers=2, batch_size=32, shuffle=True: 5,000 samples/s, data not compared." in page
+    assert "Use DataLoader(num_workers=2): 5,000 samples/s." in page
+    assert "Still data-bound: 40 % of the time" in page
     assert "in_order num_workers=2, batch_size=32, shuffle=True unstable from run to run" in page
     assert "leave in_order at True" in page
     assert "anything" not in page
