@@ -2,7 +2,7 @@
 
 The parameter lists are in `benchmarks/` and do not depend on the kind of sweep, since asv identifies rows by them. A
 quick sweep selects float32 at three sizes: tiny, where the overhead of the call dominates; a batch that fits into the
-caches; and a size that people train with, which only fits into memory. There it measures a training step as people run
+caches; and a size that people train with, larger than most caches. There it measures a training step as people run
 it, the same with kept memory (`reuse`), where compiled code competes on equal terms, and the forward pass. The table
 compares `native` with `torch`, `compiled` and `torch-compiled` at every size in steps and forward passes, in float32
 and bfloat16, and with `torch` in the other dtypes. On CUDA it adds the implementations of other packages, and steps
@@ -22,7 +22,7 @@ from reports.record.rows import LOADING, Row
 
 TINY = "32x10"
 CACHED = {"cpu": "128x1000", "cuda": "256x1000"}
-LARGE = {"cpu": (1 << 22, 1 << 27), "cuda": (1 << 27, 1 << 40)}  # elements that only memory holds: from, and below
+LARGE = {"cpu": (1 << 22, 1 << 27), "cuda": (1 << 27, 1 << 40)}  # elements larger than most caches: from, and below
 EAGER = "vectorized"  # what people run who have no torch function for a loss
 QUICK = {  # the implementations at the largest shape, by mode; each graph of torch.compile takes time in each round
     "step": ("torch", "native"),
@@ -50,7 +50,7 @@ def grid(benchmark: str) -> Iterator[Row]:
 
 
 def large(loss: str, device: str) -> tuple[str, ...]:
-    """The shapes of a loss that are limited by memory, the smallest first, which is the one of a quick sweep.
+    """The shapes of a loss that are larger than most caches, the smallest first, which is the one of a quick sweep.
 
     >>> large("triplet_margin_loss", "cpu")
     ('65536x128',)
