@@ -102,7 +102,7 @@ class Bench:
             return Diagnosis("invalid", reason, "change or leave out the argument that is named")
         if reason := skip_reason(settings, facts):
             return Diagnosis("skipped", reason)
-        return hopeless(settings, self.inspect(settings))
+        return known_failure(settings, self.inspect(settings))
 
     def inspect(self, settings: Settings) -> Inspection:
         """The facts and costs of the dataset at this batch size, inspected once."""
@@ -235,7 +235,7 @@ def concluded(row: Row, fault: Diagnosis) -> Row:
     return replace(row, status=fault.status, reason=fault.reason, advice=fault.advice, cut=fault.cut)
 
 
-def hopeless(settings: Settings, seen: Inspection) -> Diagnosis | None:
+def known_failure(settings: Settings, seen: Inspection) -> Diagnosis | None:
     """What the inspection already showed to fail under these settings, or None."""
     if seen.facts.length == 0:
         return NO_DATA

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lossimpl.loading import deadlines
-from lossimpl.loading.bench import hopeless
+from lossimpl.loading.bench import known_failure
 from lossimpl.loading.search import beside
 from lossimpl.loading.search.measurements import Measurements
 from lossimpl.loading.search.space import Axes, starters, twins, variants
@@ -64,7 +64,7 @@ class Search(Measurements):
     def possible(self) -> bool:
         """Whether the budget allows an answer; a dataset that cannot be read gets one row that says why."""
         seen = self.bench.inspect(self.base)
-        if hopeless(self.base, seen):
+        if known_failure(self.base, seen):
             self.measure(self.base, 0)
             self.stopped = "the dataset cannot be read"
             return False
