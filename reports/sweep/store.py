@@ -10,12 +10,14 @@ from __future__ import annotations
 import gzip
 import json
 import secrets
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lossimpl import files
 from lossimpl.row import Round, combined
 from lossimpl.row import Row as Measured
 from reports.record.lines import objects
@@ -47,9 +49,11 @@ def pack(path: Path) -> None:
 
 
 def packed_objects(path: Path) -> list[Record]:
-    """The objects of a side-car that was packed, none if it was not."""
-    packed = path.with_name(f"{path.name}.gz")
-    return [json.loads(line) for line in gzip.decompress(packed.read_bytes()).splitlines()] if packed.exists() else []
+    """The objects of a side-car that was packed, none if it was not or is damaged."""
+    try:
+        return [json.loads(line) for line in files.lines(path.with_name(f"{path.name}.gz")) if line]
+    except (OSError, EOFError, ValueError, zlib.error):
+        return []
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
