@@ -54,6 +54,18 @@ def test_regression_losses(name, reduction, implementation):
         assert_same(name, implementation, function, tensors, reduction=reduction, weight=weight)
 
 
+@pytest.mark.parametrize("implementation", (*OURS, "native"))
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", ["l1_loss", "mse_loss", "huber_loss"])
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_weights_of_an_input_that_broadcasts(name, reduction, implementation):
+    """The weighted mean of torch divides by the sum of the weights as given, of which there may be few or many."""
+    for shape, other in [((1, 1), (11, 13)), ((1, 13), (20000, 13)), ((3, 1), (3, 4)), ((13, 1), (7, 13, 5))]:
+        weight = draw(*shape, seed=2).exp()
+        tensors = (2 * draw(*shape), draw(*other, seed=1))
+        assert_same(name, implementation, getattr(F, name), tensors, reduction=reduction, weight=weight)
+
+
 @pytest.mark.parametrize("implementation", OURS)
 @pytest.mark.parametrize(("reduction", "size"), list(itertools.product(REDUCTIONS, (0.3, 1.0, 2.5))))
 def test_breakpoints(reduction, size, implementation):

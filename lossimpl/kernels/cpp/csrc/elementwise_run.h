@@ -23,12 +23,15 @@ inline void check_unit_interval(const ElementwiseArguments& a, const Tensor& x, 
   TORCH_CHECK(inside(y), "all elements of target should be between 0 and 1");
 }
 
-inline double mean_divisor(const ElementwiseParameters& p, const PeriodicWeight& weight, int64_t n) {
-  bool weighted = weight.values.defined() && (p.loss == PairLoss::l1 || p.loss == PairLoss::mse);
+// What a mean divides by: the sum of the weights as they were given, not as they broadcast; Huber's excepted, as in torch.
+inline double mean_divisor(const ElementwiseParameters& p, const OptionalTensor& weight, const PeriodicWeight& read,
+                           int64_t n) {
+  bool weighted = has_value(weight) && (p.loss == PairLoss::l1 || p.loss == PairLoss::mse);
   if (!weighted) return static_cast<double>(n);
-  Dtype dtype = dtype_of(weight.values);
-  return sum_chunks(n, kChunk, kChunksPerTask,
-                    [&](int64_t b, int64_t e) { return kernels().sum(dtype, weight.data(), b, e); });
+  Tensor given = weight->numel() == read.values.numel() ? read.values : weight->contiguous();
+  Dtype dtype = dtype_of(given);
+  return sum_chunks(given.numel(), kChunk, kChunksPerTask,
+                    [&](int64_t b, int64_t e) { return kernels().sum(dtype, given.const_data_ptr(), b, e); });
 }
 
 // The gradient of one input, if wanted. The kernel writes it in x's layout: into a buffer if the input has another one.
@@ -55,7 +58,7 @@ inline std::tuple<Tensor, Tensor, Tensor> run_elementwise(const ElementwiseParam
   GradientBuffer grad_input(want_input, input, x), grad_target(want_target, target, x);
   bool per_element = p.reduction == kNone && !has_value(upstream);  // backward does not need the losses
   Tensor out = per_element ? empty_like_cached(x) : Tensor();
-  double count = p.reduction == kMean ? mean_divisor(p, w, n) : 1, scale = 1 / count;
+  double count = p.reduction == kMean ? mean_divisor(p, weight, w, n) : 1, scale = 1 / count;
   if (has_value(upstream) && upstream->dim() == 0 && p.reduction != kNone)
     scale *= upstream->item<double>();
   else if (has_value(upstream))
