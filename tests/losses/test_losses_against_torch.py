@@ -54,7 +54,7 @@ def test_regression_losses(name, reduction, implementation):
         assert_same(name, implementation, function, tensors, reduction=reduction, weight=weight)
 
 
-@pytest.mark.parametrize("implementation", (*OURS, "native"))
+@pytest.mark.parametrize("implementation", [*OURS, "native"])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("name", ["l1_loss", "mse_loss", "huber_loss"])
 @pytest.mark.filterwarnings("ignore:Using a target size")
