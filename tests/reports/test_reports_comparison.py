@@ -6,7 +6,7 @@ import pytest
 from rows_of_a_case import disturbed, frame, ranked, row
 
 from reports.site import readme
-from reports.site.pages import native
+from reports.site.pages import loss, native
 from reports.statistics.comparison import Comparison, comparisons, count_words, largest, means
 from reports.statistics.ranking import rankings
 
@@ -48,6 +48,12 @@ def test_our_reference_code_is_no_alternative_where_torch_has_the_loss() -> None
 def test_an_implementation_of_another_package_is_an_alternative() -> None:
     """native is slower than it, so native is not the fastest."""
     assert compared(row("native", 2.0), row("torch", 3.0), row("liger", 1.0)).verdict == "slower"
+
+
+def test_the_figure_of_ratios_shows_a_plug_in_beside_the_others() -> None:
+    """2 s and 3 s over 1 s; our reference code has no place in it."""
+    points = loss._ratios([compared(row("native", 1.0), row("torch", 2.0), row("halves", 3.0), row("naive", 9.0))])
+    assert {one["implementation"]: round(one["value"], 6) for one in points} == {"torch": 2.0, "halves": 3.0}
 
 
 def test_verdicts_need_paired_ratios_apart_from_one() -> None:

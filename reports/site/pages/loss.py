@@ -16,7 +16,7 @@ from reports.site.material import Material
 from reports.site.pages import rows as row_table
 from reports.site.view import Drawing, Page, compare_command, drawing, slug
 from reports.statistics.answers import answers, sentence
-from reports.statistics.comparison import ALTERNATIVES, Comparison, comparisons, dtype_and_mode
+from reports.statistics.comparison import Comparison, comparisons, dtype_and_mode
 from reports.statistics.ranking import Ranking, Row
 from reports.statistics.sessions import Session
 
@@ -108,7 +108,7 @@ def _figures(prefix: str, found: list[Ranking], dtype: str) -> Iterator[Drawing]
 
 def _ratios(cases: list[Comparison]) -> list[dict[str, Any]]:
     """The claims of all cases against each alternative, as the points of a figure."""
-    claims = [claim for one in cases for name in ALTERNATIVES if (claim := one.against(one.alternative(name)))]
+    claims = [claim for one in cases for row in one.alternatives if (claim := one.against(row))]
     return [
         {
             "case": f"{claim.subject['mode']} {wording.shape(claim.subject['shape'])}",
