@@ -16,7 +16,6 @@ import lossimpl
 from lossimpl.inputs import make
 from lossimpl.spec import Case
 
-EAGER = ("auto", "native", "vectorized", "naive")
 TwoTensor: Any = importlib.import_module("torch.testing._internal.two_tensor").TwoTensor
 
 
@@ -30,15 +29,6 @@ class Named(torch.Tensor):
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return super().__torch_function__(func, types, args, kwargs or {})
-
-
-@pytest.fixture(params=EAGER)
-def implementation(request: pytest.FixtureRequest) -> str:
-    """One of ours; native only where it can be built."""
-    name: str = request.param
-    if name == "native" and lossimpl.get("mse_loss").available("cpu")["native"] is not None:
-        pytest.skip("needs the native kernels")
-    return name
 
 
 def differentiated(name: str, implementation: str, wrap: Callable[[Tensor], Tensor]) -> list[Tensor]:

@@ -17,21 +17,11 @@ from lossimpl.inputs import make
 from lossimpl.spec import Case
 
 NAMES = list(lossimpl.LOSSES)
-EAGER = ("auto", "native", "vectorized", "naive")
 
 
 def inputs(name: str, reduction: str = "mean") -> dict[str, Any]:
     """Small inputs of a loss."""
     return make(Case(name, (6, 5), "float32", options=(("reduction", reduction),)))
-
-
-@pytest.fixture(params=EAGER)
-def implementation(request: pytest.FixtureRequest) -> str:
-    """One of ours; native only where it can be built."""
-    name: str = request.param
-    if name == "native" and lossimpl.get("mse_loss").available("cpu")["native"] is not None:
-        pytest.skip("needs the native kernels")
-    return name
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])

@@ -304,7 +304,14 @@ def test_hard_cases_run_once_for_a_commit_and_an_interrupted_run_counts_for_noth
         command.check(Console(quiet=True), path, full)
         assert [one.name for one in path.parent.iterdir()] == [f"{path.name}.gz"]
     assert runs == [1, 1, 2]
-    assert gzip.decompress(next(path.parent.iterdir()).read_bytes()).count(b"\n") == 2
+    (packed,) = path.parent.iterdir()
+    assert gzip.decompress(packed.read_bytes()).count(b"\n") == 2
+    packed.write_bytes(packed.read_bytes()[:20])
+    command.check(Console(quiet=True), path, full=True)
+    assert runs == [1, 1, 2, 2], "a damaged file counts as none"
+    monkeypatch.setattr(command, "entry_points", lambda group: [group])
+    command.check(Console(quiet=True), path, full=True)
+    assert runs == [1, 1, 2, 2, 2], "the code of a plug-in may have changed"
 
 
 def test_hard_cases_run_on_every_device_of_the_machine(kept, monkeypatch):
