@@ -1,19 +1,24 @@
 """A stored row measured again: the same rounds of the same implementations, compared by equivalence.
 
 On the machine that stored it, times are compared. What slows down everything, such as another guest of the host or the
-temperature, is taken out: a time counts relative to the pace at which the other implementations of the case ran in the
-same round. On another machine only ratios to torch and shares of the ceiling can be the same.
+temperature, is taken out as far as the time follows the other implementations of the case in the same round. On another
+machine only ratios to torch and shares of the ceiling can be the same.
+
+The number of rounds is fixed beforehand, and the answer is looked for once: whoever measures until a test decides gets
+wrong answers more often than it promises. Rounds are spread over minutes, as a session's are, since a shared machine is
+in one state for some seconds and then in another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lossimpl import wording
-from lossimpl.equivalence import Answer, compared, paces
+from lossimpl.equivalence import Answer, Paced, compared, paced
 from lossimpl.forks import Outcome, Task
+from lossimpl.measure import wall
 from lossimpl.measure.types import Rule
 from lossimpl.ranking import FEWEST_ROUNDS, over_rounds
 from lossimpl.rounds import RULE
@@ -21,7 +26,8 @@ from lossimpl.row import Row, combined
 from lossimpl.spec import Case
 
 MARGIN = 0.05  # a change that counts as none: sessions of one machine differ by some percent beyond their rounds
-LOOKS = (5, 8, 12)  # quiet rounds after which an answer is looked for; the last may be set by the user
+ROUNDS = 20  # quiet ones of every row
+TURN = 6.0  # seconds that a round of all rows takes at least
 PATIENCE = 60.0  # seconds for one implementation in one round
 COSTLY = 1.0  # seconds per call beyond which an implementation is not measured beside another
 
@@ -103,42 +109,69 @@ def _case(row: Row) -> tuple[object, ...]:
     )
 
 
-def replayed(runner: Runner, stored: Stored, most: int, say: Callable[[str], object]) -> Judgement:
-    """Measure the row again until the answer is known, in at most `most` quiet rounds."""
-    if reason := obstacle(stored.row):
-        return Judgement(NOT_COMPARABLE, (reason,))
-    name = stored.row.implementation
-    say(f"checking {name}")
-    outcome = runner.run(Task(stored.case, (name,), 0, RULE), PATIENCE)
-    if not outcome.rows:
-        return Judgement(NOT_COMPARABLE, (f"it could not be measured: {outcome.reason}",))
-    if changed := changed_status(stored.row, outcome.rows[0]):
-        return Judgement(NOT_REPRODUCED, (changed,))
-    if stored.row.status != "ok":
-        return Judgement(REPRODUCED, (f"status: {stored.row.status}, as stored",))
-    return _until_known(runner, stored, most, say)
+@dataclass
+class Replay:
+    """What is measured for one stored row: its case with those beside it, round after round."""
 
+    stored: Stored
+    found: dict[str, list[Row]] = field(default_factory=dict)
+    ended: Judgement | None = None
 
-def _until_known(runner: Runner, stored: Stored, most: int, say: Callable[[str], object]) -> Judgement:
-    names = tuple(row.implementation for row in (stored.row, *stored.beside))
-    found: dict[str, list[Row]] = {name: [] for name in names}
-    looks = [*(look for look in LOOKS if look < most), most]
-    answer, number = Judgement(INCONCLUSIVE, ("no round was measured",)), 0
-    while number < 2 * most:
-        number += 1
-        say(f"round {number} of at most {2 * most}")
-        outcome = runner.run(Task(stored.case, names, number, stored.rule, checked=names), PATIENCE)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The implementations of a round."""
+        return tuple(row.implementation for row in (self.stored.row, *self.stored.beside))
+
+    def begin(self, runner: Runner) -> None:
+        """Measure the row once; ended where its status, or what prevents a comparison, is the answer."""
+        row = self.stored.row
+        if reason := obstacle(row):
+            self.ended = Judgement(NOT_COMPARABLE, (reason,))
+            return
+        outcome = runner.run(Task(self.stored.case, (row.implementation,), 0, RULE), PATIENCE)
         if not outcome.rows:
-            return Judgement(INCONCLUSIVE, (f"{outcome.implementation}: {outcome.reason}",))
+            self.ended = Judgement(NOT_COMPARABLE, (f"it could not be measured: {outcome.reason}",))
+        elif changed := changed_status(row, outcome.rows[0]):
+            self.ended = Judgement(NOT_REPRODUCED, (changed,))
+        elif row.status != "ok":
+            self.ended = Judgement(REPRODUCED, (f"status: {row.status}, as stored",))
+
+    def open(self, rounds: int) -> bool:
+        """Whether the row lacks quiet rounds."""
+        return not self.ended and sum(bool(row.quiet) for row in self.found.get(self.names[0], ())) < rounds
+
+    def measure(self, runner: Runner, number: int) -> None:
+        """Measure a round."""
+        task = Task(self.stored.case, self.names, number, self.stored.rule, checked=self.names)
+        outcome = runner.run(task, PATIENCE)
+        if not outcome.rows:
+            self.ended = Judgement(INCONCLUSIVE, (f"{outcome.implementation}: {outcome.reason}",))
         for row in outcome.rows:
-            found[row.implementation].append(row)
-        quiet = sum(bool(row.quiet) for row in found[stored.row.implementation])
-        if quiet == looks[0]:
-            answer = judged(stored, {name: combined(rows) for name, rows in found.items()})
-            looks.pop(0)
-            if answer.verdict != INCONCLUSIVE or not looks:
-                return answer
-    return judged(stored, {name: combined(rows) for name, rows in found.items()})
+            self.found.setdefault(row.implementation, []).append(row)
+
+    def judgement(self) -> Judgement:
+        """The verdict on all rounds."""
+        return self.ended or judged(self.stored, {name: combined(rows) for name, rows in self.found.items()})
+
+
+def measured(
+    runner: Runner, rows: Sequence[Stored], rounds: int, say: Callable[[str], object], turn: float = TURN
+) -> list[Replay]:
+    """Measure rows again in turns, until each has `rounds` quiet rounds, or twice as many in all."""
+    replays = [Replay(row) for row in rows]
+    for one in replays:
+        say(f"checking {one.names[0]}")
+        one.begin(runner)
+    began = wall.now() - turn
+    for number in range(1, 2 * rounds + 1):
+        if not (open := [one for one in replays if one.open(rounds)]):
+            break
+        wall.sleep(max(0.0, began + turn - wall.now()))
+        began = wall.now()
+        say(f"round {number} of {rounds}" if number <= rounds else f"round {number}, in place of a disturbed one")
+        for one in open:
+            one.measure(runner, number)
+    return replays
 
 
 def changed_status(stored: Row, fresh: Row) -> str:
@@ -163,38 +196,38 @@ def judged(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
 
 def _by_time(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
     now = fresh[stored.row.implementation]
-    then_times, now_times = stored.row.times, now.times
     controls = [row for row in stored.beside if len(fresh[row.implementation].times) >= FEWEST_ROUNDS]
-    typical = [over_rounds([*row.times.values()]).value for row in controls]
-    then = relative(then_times, paces([row.times for row in controls], typical))
-    fresh_paces = paces([fresh[row.implementation].times for row in controls], typical)
-    new = relative(now_times, fresh_paces)
+    then = paced(stored.row.times, [row.times for row in controls])
+    new = paced(now.times, [fresh[row.implementation].times for row in controls])
+    if min(len(then), len(new)) < FEWEST_ROUNDS:
+        controls, then, new = [], paced(stored.row.times, ()), paced(now.times, ())
+    answer = compared(then, new, MARGIN)
     lines = [
         f"{when}: {wording.seconds(time.value)} ({wording.interval(*time)}), {len(times)} rounds"
-        for when, times in (("stored", then_times), ("now", now_times))
+        for when, times in (("stored", stored.row.times), ("now", now.times))
         for time in [over_rounds([*times.values()])]
     ]
-    if min(len(then), len(new)) >= FEWEST_ROUNDS:
-        pace = over_rounds([*fresh_paces.values()]).value
+    if controls:
         names = wording.names([row.implementation for row in controls])
-        lines.append(f"everything else: {names} took {wording.times(pace)} as long as then, which is taken out")
+        lines.append(
+            f"everything else: {names} took {wording.times(answer.pace)} as long as then, which is allowed for"
+        )
     else:
-        then, new = [*then_times.values()], [*now_times.values()]
         lines.append("nothing was measured beside it, so a change of the whole machine counts as one of the row")
-    return _answered("time", compared(then, new, MARGIN), lines)
+    return _answered("time", answer, lines)
 
 
-def relative(times: Mapping[int, float], pace: Mapping[int, float]) -> list[float]:
-    """The times over the pace of their rounds, of the rounds that have both."""
-    return [time / pace[number] for number, time in times.items() if number in pace]
+def ratios(times: Mapping[int, float], others: Mapping[int, float]) -> list[Paced]:
+    """The times over those of the other in the same round, of the rounds that have both."""
+    return [Paced(time / others[number]) for number, time in times.items() if number in others]
 
 
 def _by_ratio_and_share(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
     row, now = stored.row, fresh[stored.row.implementation]
-    pairs = {"share of the ceiling": ([*row.shares.values()], [*now.shares.values()])}
+    pairs = {"share of the ceiling": (paced(row.shares, ()), paced(now.shares, ()))}
     torch = next((one for one in stored.beside if one.implementation == "torch"), None)
     if torch is not None:
-        both = (relative(torch.times, row.times), relative(fresh["torch"].times, now.times))
+        both = (ratios(torch.times, row.times), ratios(fresh["torch"].times, now.times))
         pairs = {"torch / this": both} | pairs
     found = [
         _answered(name, compared(then, new, MARGIN), ())

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,10 +22,11 @@ from reports.sweep.session import Effort, Session
 from reports.sweep.store import Store, measured, now, pack, packed_objects
 
 ROOT = Path(__file__).parents[2]
+ROUNDS = 5
 EFFORTS: dict[Grid, Effort] = {
-    "quick": Effort(rounds=5, most=12, call_seconds=0.05, seconds=170),
-    "table": Effort(rounds=5, most=12, call_seconds=0.15, seconds=30 * 60),
-    "full": Effort(rounds=5, most=8, call_seconds=0.3, seconds=6 * 3600),
+    "quick": Effort(rounds=ROUNDS, most=12, call_seconds=0.05, seconds=160),
+    "table": Effort(rounds=ROUNDS, most=12, call_seconds=0.15, seconds=30 * 60),
+    "full": Effort(rounds=ROUNDS, most=8, call_seconds=0.3, seconds=6 * 3600),
 }
 LOADER_SECONDS: dict[Grid, float] = {"quick": 0.2, "table": 0.5, "full": 2.0}  # for the samples of a loader's row
 
@@ -34,6 +36,7 @@ def sweep(
     self_test: Annotated[bool, typer.Option("--self-test", help="Do the intervals hold? Repeat the session.")] = False,
     sessions: Annotated[int, typer.Option(help="Sessions of the self-test.", min=2)] = 3,
     pause: Annotated[float, typer.Option(help="Minutes between two sessions of the self-test.", min=0)] = 60,
+    rounds: Annotated[int, typer.Option(help="Rounds of a session, as `lossimpl doctor` recommends.", min=1)] = ROUNDS,
 ) -> None:
     """Measure HEAD on this machine in rounds; a session that was interrupted is continued."""
     from lossimpl import LOSSES
@@ -46,9 +49,9 @@ def sweep(
     rows = questions.select(LOSSES, devices(), grid)
     try:
         if self_test:
-            repeated(rows, store, grid, sessions, 60 * pause, console)
+            repeated(rows, store, grid, rounds, sessions, 60 * pause, console)
             return
-        records = measure(rows, store, grid, console)
+        records = measure(rows, store, grid, console, rounds)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except AsvFailed as failure:
@@ -71,17 +74,21 @@ def store_of(root: Path, commit: str, machine: str = "") -> Store:
     return Store(root, machine, commit, environment_name())
 
 
-def measure(rows: Sequence[Row], store: Store, grid: Grid, console: Console) -> list[dict[str, Any]]:
+def measure(
+    rows: Sequence[Row], store: Store, grid: Grid, console: Console, rounds: int = ROUNDS
+) -> list[dict[str, Any]]:
     """Measure the rows at the store's commit and save them; return their records.
 
     Ctrl-C saves the rounds that were measured, says what they support, and is raised again.
     """
+    from lossimpl.spec import COMPILING
     from reports.sweep import progress, warm
     from reports.sweep.engine import Engine
 
     session_id, began, clock = store.begin(grid), now(), wall.now()
     plan = store.root / ".asv" / "round.json"
-    session = Session(rows, store, EFFORTS[grid], plan, session_id)
+    effort = replace(EFFORTS[grid], rounds=rounds, most=max(EFFORTS[grid].most, rounds))
+    session = Session(rows, store, effort, plan, session_id)
     about = {"grid": grid, "commit": store.commit, "began_at": began.isoformat(timespec="seconds")}
     variables = warm.COMPILER | {
         "LOSSIMPL_ROWS": str(store.side_car("rounds")),
@@ -91,14 +98,15 @@ def measure(rows: Sequence[Row], store: Store, grid: Grid, console: Console) -> 
     console.print(
         f"{progress.planned(session)} at commit {store.commit[:8]} on {store.machine}; Ctrl-C keeps what is done"
     )
-    warm.up(rows, store.root, console)
     try:
-        with (
-            Engine(store.root, store.machine, store.commit, variables) as engine,
-            progress.shown(session, console) as shown,
-        ):
+        with Engine(store.root, store.machine, store.commit, variables) as engine:
             try:
-                session.run(engine, shown)
+                warm.up([row for row in rows if row.implementation not in COMPILING], store.root, console)
+                with progress.shown(session, console) as shown:
+                    session.begin(engine, shown)
+                warm.up(rows, store.root, console)
+                with progress.shown(session, console) as shown:
+                    session.run(engine, shown)
             finally:
                 about |= progress.spent(session, wall.now() - clock)
                 records = store.save(rows, session_id, about)
@@ -110,7 +118,9 @@ def measure(rows: Sequence[Row], store: Store, grid: Grid, console: Console) -> 
     return records
 
 
-def repeated(rows: Sequence[Row], store: Store, grid: Grid, sessions: int, pause: float, console: Console) -> None:
+def repeated(
+    rows: Sequence[Row], store: Store, grid: Grid, rounds: int, sessions: int, pause: float, console: Console
+) -> None:
     """Measure the session several times, and print and keep what that says about the machine's intervals."""
     from reports.sweep import selftest
 
@@ -119,7 +129,7 @@ def repeated(rows: Sequence[Row], store: Store, grid: Grid, sessions: int, pause
         if number:
             console.print(f"waiting {pause / 60:.0f} minutes before session {number + 1} of {sessions}")
             wall.sleep(pause)
-        records = measure(rows, store, grid, console)
+        records = measure(rows, store, grid, console, rounds)
         found[str(records[0]["session"])] = [measured(one) for one in records if "implementation" in one]
     record = selftest.record_of(store.machine, found)
     path = selftest.write(record, store.side_car("rows").parent)

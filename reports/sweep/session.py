@@ -18,6 +18,7 @@ from lossimpl.measure import wall
 from lossimpl.ranking import FEWEST_ROUNDS, over_rounds
 from lossimpl.row import DECISIVE, combined
 from lossimpl.row import Row as Measured
+from lossimpl.spec import COMPILING
 from reports.record.lines import objects_from
 from reports.record.rows import Row
 from reports.sweep.store import Store, key_of, measured
@@ -133,14 +134,21 @@ class Session:
         """All rounds, then the loaders, then further rounds while there is time and need; each case is reported."""
         started = wall.now()
         for number in range(1, self.effort.rounds + 1):
-            groups = by_inputs(self.cases)
-            for cases in random.Random(f"{self.session} {number}").sample(groups, len(groups)):
-                self.round(runner, [case for case in cases if case.number < number and case.open()], number, report)
+            self._rounds(runner, self.cases, number, report)
         for row in self.loaders:
             if str(row) not in self.measured_loaders:
                 runner.run(row, CASE_SECONDS)
         while wall.now() - started < self.effort.seconds and (needy := self.neediest()):
             self.round(runner, [needy], needy.number + 1, report)
+
+    def begin(self, runner: Runner, report: Callable[[Case], None]) -> None:
+        """The first round of the cases that nothing is compiled for, whose results need not wait for a compiler."""
+        self._rounds(runner, [case for case in self.cases if case.rows.keys().isdisjoint(COMPILING)], 1, report)
+
+    def _rounds(self, runner: Runner, cases: Sequence[Case], number: int, report: Callable[[Case], None]) -> None:
+        groups = by_inputs(cases)
+        for group in random.Random(f"{self.session} {number}").sample(groups, len(groups)):
+            self.round(runner, [case for case in group if case.number < number and case.open()], number, report)
 
     def neediest(self) -> Case | None:
         """The case that needs a further round most, of several the one with the fewest rounds."""

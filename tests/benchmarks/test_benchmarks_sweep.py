@@ -101,6 +101,17 @@ def test_rounds_are_spread_over_the_session(kept):
     assert len(orders) > 1
 
 
+def test_what_needs_no_compiler_is_measured_first(kept):
+    """`begin` measures round 1 of the other cases only, and `run` does not repeat it."""
+    session, plan = session_of(kept, [row_of("mse_loss"), row_of("l1_loss"), row_of("l1_loss", "compiled")])
+    machine = Machine(kept, plan)
+    session.begin(machine, lambda case: None)
+    assert [number for _, number in machine.log] == [1]
+    assert "mse_loss" in machine.log[0][0]
+    session.run(machine, lambda case: None)
+    assert sorted(number for _, number in machine.log) == [number for number in range(1, 6) for _ in range(2)]
+
+
 def test_a_disturbed_round_is_repeated_a_bounded_number_of_times(kept):
     """Rounds 1 to 3 of one case are disturbed, so it gets rounds until four are quiet; a busy one gets `most`."""
 

@@ -1,9 +1,9 @@
-"""How often does replay err? K random rows of a file replayed as stored, and K with all their rounds scaled.
+"""How often does replay err? K random rows of a file replayed as stored, and with all their rounds scaled.
 
-python tests/experiments/replay_experiment.py FILE [K] [FACTOR]
+python tests/experiments/replay_experiment.py FILE [K] [FACTOR] [ROUNDS]
 
-Prints a table of verdicts. With the factor 1.2, at most 1 in 20 of the first should be "not reproduced", and at least
-18 in 20 of the second.
+Both are judged by the same new rounds. Prints a table of verdicts. With the factor 1.2, at most 1 in 20 of the first
+should be "not reproduced", and at least 18 in 20 of the second.
 """
 
 import dataclasses
@@ -12,10 +12,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from lossimpl import comparison, registry, stored
+from lossimpl import comparison, registry, replaying, stored
 from lossimpl.commands import replay
 from lossimpl.forks import Server
-from lossimpl.replaying import obstacle, replayed
 
 
 def scaled(row, factor):
@@ -27,30 +26,35 @@ def scaled(row, factor):
     return dataclasses.replace(row, rounds=tuple(rounds))
 
 
-def main(file, count=20, factor=1.2):
+def main(file, count=40, factor=1.2, rounds=replaying.ROUNDS):
     """Replay and count."""
     records = stored.records(Path(file))
     rows = replay.readable(records)
     machines = {record.get("machine", Path(file).absolute().parent.name) for record in records}
-    fit = [row for row in rows if row.status == "ok" and not obstacle(row)]
+    fit = [row for row in rows if row.status == "ok" and not replaying.obstacle(row)]
     print(f"{len(fit)} of {len(records)} rows can be replayed; machine: {', '.join(sorted(machines))}")
-    chosen = random.Random(0).sample(fit, min(count, len(fit)))
-    table = Counter()
+    chosen = [
+        replay.row_to_replay(Path(file), {"machine": machines.copy().pop()}, row, rows)
+        for row in random.Random(0).sample(fit, min(count, len(fit)))
+    ]
     with Server() as server:
-        for row in chosen:
-            loss = registry.get(row.loss)
-            one = replay.row_to_replay(Path(file), {"machine": machines.copy().pop()}, row, rows)
-            comparison.prepare(server, loss, [each.implementation for each in (row, *one.beside)])
-            for name, times in (("as stored", 1.0), (f"scaled by {factor:g}", factor)):
-                found = replayed(server, dataclasses.replace(one, row=scaled(row, times)), 12, lambda text: None)
-                table[name, found.verdict] += 1
-                print(
-                    f"{name:>14}: {row.loss} {row.implementation} {row.shape} {row.mode}: {found.verdict}", flush=True
-                )
-                print(*(f"{'':16}{line}" for line in found.lines), sep="\n", flush=True)
+        for one in chosen:
+            names = [each.implementation for each in (one.row, *one.beside)]
+            comparison.prepare(server, registry.get(one.row.loss), names)
+        replays = replaying.measured(server, chosen, rounds, print)
+    table = Counter()
+    for one in replays:
+        for name, times in (("as stored", 1.0), (f"scaled by {factor:g}", factor)):
+            row = one.stored.row
+            one.stored = dataclasses.replace(one.stored, row=scaled(row, times))
+            found = one.judgement()
+            one.stored = dataclasses.replace(one.stored, row=row)
+            table[name, found.verdict] += 1
+            print(f"{name:>14}: {row.loss} {row.implementation} {row.shape} {row.mode}: {found.verdict}")
+            print(*(f"{'':16}{line}" for line in found.lines), sep="\n", flush=True)
     for (name, verdict), times in sorted(table.items()):
         print(f"{name:>14}  {verdict:<15} {times}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:3]), *map(float, sys.argv[3:4]))
+    main(sys.argv[1], *map(int, sys.argv[2:3]), *map(float, sys.argv[3:4]), *map(int, sys.argv[4:5]))
