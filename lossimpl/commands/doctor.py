@@ -84,7 +84,7 @@ def show(manifest: dict[str, Any], missing: list[dict[str, Any]], findings: Iter
         poor += [finding.topic] if finding.state == "poor" else []
     out.print(fitness)
     if rounds := recommended_rounds():
-        out.print(f"Rounds for ratios within 5 % on this machine: {rounds} (`--rounds {rounds}` of `compare`, of the sweep).")
+        out.print(f"Rounds for ratios within 5 % on this machine: {rounds} (--rounds of `compare` and of the sweep).")
     else:
         out.print("How many rounds this machine needs: unknown; `python -m reports sweep --self-test` finds out.")
     out.print(f"Not fit for publishing numbers: {', '.join(poor)}." if poor else "Fit for measuring.")
