@@ -12,7 +12,8 @@ in one state for some seconds and then in another.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Protocol
 
 from lossimpl import wording
@@ -69,11 +70,10 @@ class Stored:
 
     @property
     def rule(self) -> Rule:
-        """When a round stops sampling: as the stored ones did, whose longest sampling ended at its limit."""
-        spent = [
-            one.warmup_seconds + one.calls * sum(one.samples) for row in (self.row, *self.beside) for one in row.rounds
-        ]
-        return Rule(max_seconds=min(1.0, max([0.02, *spent])), min_samples=1, max_samples=50, warmup_seconds=0.01)
+        """That of the stored rounds: calls with more samples than the least took about as long as the rule allowed."""
+        rounds = [one for row in (self.row, *self.beside) for one in row.rounds]
+        spent = [one.calls * sum(one.samples) for one in rounds if len(one.samples) > RULE.min_samples]
+        return replace(RULE, max_seconds=median(spent)) if spent else RULE
 
 
 def obstacle(row: Row) -> str:

@@ -121,6 +121,13 @@ def test_what_cannot_be_compared():
     assert "not stored" in verdict(own, own).lines[0]
 
 
+def test_rounds_take_as_long_as_the_stored_ones():
+    """Ten batches of five calls of a millisecond took 50 ms; the three samples of a slow call exceeded the limit."""
+    usual = dataclasses.replace(one_round(1, 1e-3), samples=(1e-3,) * 10, calls=5)
+    slow = dataclasses.replace(one_round(1, 0.2), samples=(0.2,) * 3)
+    assert Stored(row("torch", slow), (row("native", usual),), True).rule.max_seconds == pytest.approx(0.05)
+
+
 def test_a_changed_status_or_agreement_is_not_reproduced():
     """Wrong then, right now."""
     generator = random.Random(1)
