@@ -165,6 +165,7 @@ LOADER: Fields = {
     **dict.fromkeys(("arguments", "others", "facts", "cost"), Field(ANY, "summary only: what the search saw")),
     **dict.fromkeys(("stall_bound", "needed"), Field(ANY, "summary only: what was asked for, and what it takes")),
     **dict.fromkeys(("stopped", "interrupted"), Field(ANY, "summary only: why the search ended")),
+    "cut": Field(FLAG, "whether the budget ended before the measurement did"),
     "busy": Field(TEXT, "what disturbed the measurement; empty if nothing did"),
     "key": Field(TEXT, "the settings as text, by which a search continues"),
 }

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import pytest
 from reading import read
 
+from lossimpl import row
+from lossimpl.loading import row as loading_row
+from reports.record import schema
 from reports.record.document import PAGE, page
 
 
@@ -21,3 +26,11 @@ def test_the_sample_files_are_read_without_a_problem() -> None:
     assert (found.rows["session"] != "").sum() == 3
     assert (len(found.sessions), len(found.manifests), len(found.conformance)) == (1, 1, 2)
     assert len(found.sweep_tests) == len(found.loader_tests) == 1
+
+
+@pytest.mark.parametrize(
+    ("writer", "fields"), [(row.Row, schema.ROW), (row.Round, schema.ROUND), (loading_row.Row, schema.LOADER)]
+)
+def test_every_field_that_is_written_is_known(writer: type, fields: schema.Fields) -> None:
+    """A field that the record does not know would be named as a problem on every page of a new session."""
+    assert {field.name for field in dataclasses.fields(writer)} <= fields.keys()
