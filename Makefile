@@ -4,6 +4,7 @@
 FULL ?=
 BASE ?= origin/main
 HEAD ?= HEAD
+REPORT ?=
 VENV ?= .venv
 ifdef PYTHON
 READY :=
@@ -16,7 +17,7 @@ endif
 BENCH ?= .asv/archive-bench
 GRID ?= $(if $(FULL),full,quick)
 
-.PHONY: report test lint nightly gate site setup archive-bench
+.PHONY: report test lint nightly gate comment site setup archive-bench
 
 report: $(READY)  ## measure this machine, build site/index.html, print the ranking
 	$(PYTHON) -m reports sweep --grid $(GRID)
@@ -31,12 +32,17 @@ lint: $(READY_DEV)
 	$(PYTHON) -m mypy
 	$(dir $(PYTHON))lint-imports
 	$(dir $(PYTHON))actionlint
+	$(dir $(PYTHON))zizmor --offline --quiet --no-progress .github
 
 nightly: $(READY)  ## measure new commits, look for changes, rebuild the site; exit 1 on a regression
 	$(PYTHON) -m reports nightly
 
-gate: $(READY)  ## make gate BASE=rev [HEAD=rev]: is HEAD slower or less exact than BASE?
-	$(PYTHON) -m reports gate --base $(BASE) --head $(HEAD)
+gate: $(READY)  ## make gate BASE=rev [HEAD=rev] [REPORT=folder]: is HEAD slower or less exact than where it left BASE?
+	$(PYTHON) -m reports gate --base "$$(git merge-base $(BASE) $(HEAD) || echo $(BASE))" --head $(HEAD) \
+		$(if $(REPORT),--json $(REPORT)/gate.json --markdown $(REPORT)/gate.md --out $(REPORT))
+
+comment: $(READY)  ## make comment REPORT=folder: the report of a finished run as a comment on its pull request
+	$(PYTHON) -m reports forge comment $(REPORT)
 
 site: $(READY)  ## build site/ from results/ without measuring
 	$(PYTHON) -m reports site

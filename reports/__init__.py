@@ -8,6 +8,7 @@ site        pages, figures and README's results
 Measuring:
 sweep       measure HEAD through asv
 gate        compare two revisions
+forge       comments on pull requests and issues of findings
 nightly     measure new commits and find those that changed a series
 loaders     how well the search for loader settings works
 """

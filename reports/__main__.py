@@ -16,6 +16,7 @@ COMMANDS = {  # name: module that has a function of that name, summary
     "loaders": ("reports.loaders", "Measure how well the search for loader settings works."),
     "nightly": ("reports.nightly.command", "Measure new commits and look for changes."),
     "record": ("reports.record.command", "The archive of everything measured: add, check, query, compact."),
+    "forge": ("reports.forge.command", "Comments on pull requests and issues, through the forge's REST API."),
     "figure": ("reports.site.figure", "Write README's picture from results/."),
     "readme": ("reports.site.readme", "Write README's results from results/."),
 }

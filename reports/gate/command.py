@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -48,6 +49,9 @@ def gate(
         outcome = compare(plan, Path(folder))
     print(render.markdown(outcome))
     written = _write(outcome, as_json, markdown, out)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):  # a file that the runner shows on the page of the job
+        with open(summary, "a", encoding="utf-8") as file:
+            file.write(render.markdown(outcome))
     code = outcome.exit_code
     raise typer.Exit(code if written or code else UNMEASURED)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from reports.record.rows import Row
 
+FORMAT = 1  # of the JSON; what reads it refuses others
 FINE, REGRESSION, UNMEASURED, UNDECIDED = 0, 1, 2, 3
 RANKS = ("data", "agreement", "errors", "peak_bytes", "saved_bytes", "instructions", "time")  # the gravest first
 
@@ -145,7 +146,7 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; numbers that are not finite (no interval yet) are null."""
         values: dict[str, Any] = plain(asdict(self))
-        return values
+        return {"format": FORMAT, **values}
 
 
 def plain(value: Any) -> Any:

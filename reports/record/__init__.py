@@ -15,6 +15,9 @@ mirror     what an archive lacks of the folder that it is derived from
 stored     an archive as pages and nights ask for it
 document   docs/record.md
 command    `python -m reports record`
+transfer   results brought from a branch or folder that all machines share, and sent there
+outbox     results that wait to be sent, outside the checkout; git runs git
+union      two versions of a result file as one
 rounds     a row's rounds as the numbers of its session, with their intervals between runs
 rows       what a row is called, in asv's files, in side-cars and in the suite alike
 lines      files of JSON lines that are still being written

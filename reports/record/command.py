@@ -1,12 +1,19 @@
-"""`python -m reports record add|check|query|compact`: the archive of everything measured."""
+"""`python -m reports record`: the archive of everything measured, and where all machines keep their results.
+
+Exit codes of pull and push: 0 done; 1 the remote cannot be reached or refuses, and the rows go with the next push; 2 a
+wrong setting; 3 a person must decide, since the remote was rewritten or holds a newer version. Rows
+here are always kept.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from reports.record import transfer
 from reports.record.archive import Archive
 from reports.record.mirror import changed
 from reports.record.query import Queries
@@ -20,6 +27,44 @@ Results = Annotated[Path, typer.Option(help="asv's results folder, with our side
 Where = Annotated[
     str, typer.Option(help="The archive: a folder, or s3://bucket/path.", envvar="LOSSIMPL_ARCHIVE", show_default=True)
 ]
+There = Annotated[
+    str,
+    typer.Option(
+        "--remote",
+        help="Where all machines keep their results: a git remote and a branch, or a folder.",
+        envvar="LOSSIMPL_RESULTS",
+        show_default=True,
+    ),
+]
+Decision = Annotated[
+    transfer.Rewritten | None,
+    typer.Option(help="Of a remote that was rewritten: restore what it lost, or accept it as it is."),
+]
+
+
+@record.command()
+def pull(results: Results = Path("results"), there: There = transfer.DEFAULT, rewritten: Decision = None) -> None:
+    """Bring the results of all machines here; what only this folder has stays."""
+    changed = _transferred(lambda: transfer.pull(transfer.remote(there, Path.cwd()), results, rewritten))
+    typer.echo(f"{changed} files new or longer in {results}")
+
+
+@record.command()
+def push(results: Results = Path("results"), there: There = transfer.DEFAULT, rewritten: Decision = None) -> None:
+    """Send what is new here, and what earlier pushes could not send."""
+    changed = _transferred(lambda: transfer.push(transfer.remote(there, Path.cwd()), results, rewritten))
+    typer.echo(f"{changed} files sent to {there}")
+
+
+def _transferred(work: Callable[[], int]) -> int:
+    """The result, or one line and the documented exit code."""
+    try:
+        return work()
+    except (transfer.Unsent, transfer.Undecided) as failure:
+        typer.echo(str(failure), err=True)
+        raise typer.Exit(1 if isinstance(failure, transfer.Unsent) else 3) from None
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--remote") from None
 
 
 @record.command()

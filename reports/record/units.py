@@ -63,9 +63,18 @@ class Unit:
 
 def stem_and_kind(path: Path) -> tuple[str, str]:
     """A side-car's stem and kind; those of a JSON file are its stem and ""."""
-    if path.name.endswith(".json"):
-        return ("" if path.name in DOCUMENTS else path.stem), ""
-    name = path.name.removesuffix(".gz").removesuffix(".zst").removesuffix(".jsonl")
+    return stem_and_kind_of(path.name)
+
+
+def stem_and_kind_of(file: str) -> tuple[str, str]:
+    """The stem and kind of a file by its name.
+
+    >>> stem_and_kind_of("abafb5aa-py3.11.rows.jsonl.gz"), stem_and_kind_of("changes.jsonl")
+    (('abafb5aa-py3.11', 'rows'), ('', 'changes'))
+    """
+    if file.endswith(".json"):
+        return ("" if file in DOCUMENTS else file.removesuffix(".json")), ""
+    name = file.removesuffix(".gz").removesuffix(".zst").removesuffix(".jsonl")
     stem, _, kind = name.rpartition(".")
     return stem, kind
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from toy import LOADER, Toy, verdicts
 
+from reports.forge import artifact
 from reports.gate import bench, instructions, selftest
 from reports.gate.draft import Plan
 from reports.gate.run import compare
@@ -197,6 +198,7 @@ def test_command_flags_the_planted_slowdown_and_nothing_else(toy, tmp_path):
     """+20 % in `native` only: its rows are slower by about that, with an interval around it, `naive` the same, exit 1.
 
     The comment is printed and written; the JSON and the page have every process; the page needs no network.
+    The job that posts comments reads the JSON.
     """
     toy.replace("toy/__init__.py", *SLOW_NATIVE)
     toy.commit("Slow down native")
@@ -214,6 +216,7 @@ def test_command_flags_the_planted_slowdown_and_nothing_else(toy, tmp_path):
     assert all(1 < row["low"] < row["ratio"] < row["high"] for row in slower)
     assert all(len(row["base_seconds"]) == len(row["head_seconds"]) == row["pairs"] for row in outcome["rows"])
     assert outcome["commits"][0].endswith("Slow down native")
+    assert artifact.read(files[0], outcome["head"]).exit_code == 1
     html = (files[2] / "gate.html").read_text()
     assert html.count("<circle") == sum(2 * row["pairs"] for row in outcome["rows"])
     assert "http" not in html

@@ -1,0 +1,8 @@
+"""The forge: comments on pull requests and issues of findings, through its REST API.
+
+client    the few requests that we make, over PyGithub
+artifact  the gate's report as an untrusted job uploaded it, checked against a schema
+comment   the report as one comment on its pull request
+issues    one issue per finding of the nights
+command   `python -m reports forge comment|issues`
+"""

@@ -1,0 +1,48 @@
+"""`python -m reports forge comment`: what the jobs of the forge run with its token.
+
+Exit codes: 0 done; 1 the forge refused or did not answer; 2 the report or the event is not what it should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reports.forge.artifact import Refused
+from reports.forge.client import FAILURES, Forge, ForgeFailed, reason
+from reports.forge.comment import event, post
+
+forge = typer.Typer(add_completion=False, no_args_is_help=True, help="Comments and issues on the forge.")
+
+
+@forge.callback()
+def _several() -> None:
+    """Keeps the names of commands, however many there are."""
+
+
+@forge.command()
+def comment(
+    report: Annotated[Path, typer.Argument(help="The folder of the gate's report, as it was uploaded.")],
+) -> None:
+    """Bring the comment on the pull request of a finished run up to date."""
+
+    def work() -> str:
+        head, address = event()
+        return post(Forge.of_job(), report, head, address)
+
+    _told(work)
+
+
+def _told(work: Callable[[], str]) -> None:
+    """Print what was done, or one line and the documented exit code."""
+    try:
+        typer.echo(work())
+    except Refused as failure:
+        typer.echo(f"refused: {failure}", err=True)
+        raise typer.Exit(2) from None
+    except (ForgeFailed, *FAILURES) as failure:
+        typer.echo(str(failure) if isinstance(failure, ForgeFailed) else reason(failure), err=True)
+        raise typer.Exit(1) from None
