@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lossimpl import given, machine, ranked, registry, wording
+from lossimpl import environment, given, identity, lookup, machine, ranked, registry, wording
 from lossimpl.forks import Additions, Outcome, Server, Task
 from lossimpl.measure import wall
 from lossimpl.measure.types import Rule
@@ -24,6 +24,7 @@ from lossimpl.row import Row, combined
 from lossimpl.spec import COMPILING, Case, Function, Implementation, Loss
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from torch import Tensor
 
 ROUNDS = 5
@@ -65,12 +66,25 @@ class Comparison:
 
     def to_records(self) -> list[dict[str, Any]]:
         """One flat dictionary per implementation, as `pandas.DataFrame` takes them: seconds, ratios, ranks."""
-        places = {one.row.implementation: one for one in self.ranked}
-        return [_record(row, places.get(row.implementation)) for row in self.rows]
+        ids, places = self.ids, {one.row.implementation: one for one in self.ranked}
+        return [{"id": ids[row.implementation]} | _record(row, places.get(row.implementation)) for row in self.rows]
 
     def stored(self) -> list[dict[str, Any]]:
         """The rows as `lossimpl replay` reads them."""
-        return [asdict(row) | {"machine": machine.name()} for row in self.rows]
+        place = {"machine": machine.name(), "commit": environment.manifest()["revision"]}
+        return [identity.identified(asdict(row) | place) for row in self.rows]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The id of each implementation's row, by which `lossimpl replay` knows it."""
+        return {str(row["implementation"]): str(row["id"]) for row in self.stored()}
+
+    def rendered(self, width: int) -> list[RenderableType]:
+        """The ranked table, and the ids of the rows: what a console prints, one by one."""
+        from rich.text import Text
+
+        words = ", ".join(f"{name} {one}" for name, one in self.ids.items())
+        return [*ranked.rendered(self.rows, self.title, width), Text(f"Ids of the rows, for replay: {words}", "dim")]
 
     def __repr__(self) -> str:
         """The ranked table in 80 columns."""
@@ -79,7 +93,7 @@ class Comparison:
         from rich.console import Console
 
         console = Console(file=io.StringIO(), width=80)
-        for part in ranked.rendered(self.rows, self.title, 80):
+        for part in self.rendered(80):
             console.print(part)
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]  # a StringIO
 
@@ -131,7 +145,14 @@ def compare(
     added = {one: Implementation(one, registry.always(function)) for one, function in own.items()}
     with Server() as server:
         prepare(server, loss, names, added, held)
-        return Comparison(case, tuple(measured(server, case, [*names, *own], rounds)))
+        return finished(case, measured(server, case, [*names, *own], rounds))
+
+
+def finished(case: Case, rows: Sequence[Row]) -> Comparison:
+    """The comparison of these rows, which are kept, so that `lossimpl replay` finds them by their ids."""
+    found = Comparison(case, tuple(rows))
+    lookup.keep(found.stored(), environment.manifest())
+    return found
 
 
 def prepare(
@@ -174,7 +195,8 @@ def measured(
     found = {name: [replace(trials[name], rounds=())] for name in open}
     _rounds(runner, case, found, rounds, progress, budget)
     rows = {name: combined(found[name]) if name in found else trials[name] for name in names}
-    return [bounded_below(row, rows.values()) for row in rows.values()]
+    session = identity.new_session()
+    return [replace(bounded_below(row, rows.values()), session=session) for row in rows.values()]
 
 
 def limit(name: str) -> float:

@@ -6,11 +6,10 @@ says in which fields their environments differ.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,9 +17,11 @@ from typing import Any
 
 import psutil
 
+from lossimpl.identity import digest
 from lossimpl.measure import caches, threads
 
 Manifest = dict[str, Any]
+Difference = tuple[str, Any, Any]  # the path of a field, its value in one manifest, and in another
 
 PACKAGES = (
     "lossimpl",
@@ -53,6 +54,11 @@ VARIABLES = (
     "NVIDIA_TF32_OVERRIDE",
 )
 INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve")
+CAUSES = (
+    *("gpu.model", "cpu.model", "threads", "cpu.cores", "cpu.logical", "cpu.instructions", "torch.cpu_capability"),
+    *("torch", "packages.torch", "revision", "packages.triton", "variables", "allocator", "gpu", "cpu", "packages"),
+    *("system", "python"),
+)  # beginnings of the paths of fields: what changes a time or a bit most often first
 INPUT_SEED = 0  # the default of every Case; a row records its own
 
 
@@ -76,20 +82,10 @@ def manifest() -> Manifest:
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "seed": INPUT_SEED,
     }
-    return {"id": identity(content), **content}
+    return {"id": digest(content), **content}
 
 
-def identity(content: Manifest) -> str:
-    """Twelve hexadecimal digits that identify this content.
-
-    >>> identity({"a": 1, "b": 2}) == identity({"b": 2, "a": 1}) != identity({"a": 1, "b": 3})
-    True
-    """
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-def differences(one: Manifest, other: Manifest, prefix: str = "") -> list[tuple[str, Any, Any]]:
+def differences(one: Manifest, other: Manifest, prefix: str = "") -> list[Difference]:
     """(field, value in `one`, value in `other`) for every field in which they differ, `id` apart.
 
     >>> differences({"id": "x", "cpu": {"model": "A"}}, {"id": "y", "cpu": {"model": "B"}})
@@ -103,6 +99,27 @@ def differences(one: Manifest, other: Manifest, prefix: str = "") -> list[tuple[
         elif left != right:
             found.append((prefix + name, left, right))
     return found
+
+
+def by_likelihood(found: Sequence[Difference], row: Mapping[str, Any]) -> list[Difference]:
+    """Differences of environment, those that are likeliest to change a time or a bit of a row first.
+
+    >>> changed = [("packages.numpy", "1", "2"), ("revision", "a", "b"), ("cpu.model", "A", "B")]
+    >>> [name for name, _, _ in by_likelihood(changed, {"implementation": "native", "device": "cpu"})]
+    ['cpu.model', 'revision', 'packages.numpy']
+    >>> [name for name, _, _ in by_likelihood(changed, {"implementation": "torch", "device": "cpu"})]
+    ['cpu.model', 'packages.numpy', 'revision']
+    """
+    unlikely = ["gpu"] if row.get("device") == "cpu" else []  # what the row does not use
+    unlikely += ["revision"] if str(row.get("implementation")).startswith("torch") else []
+
+    def place(difference: Difference) -> tuple[int, str]:
+        name = difference[0]
+        if name.split(".")[0] in unlikely:
+            return len(CAUSES) + 1, name
+        return next((at for at, one in enumerate(CAUSES) if name.startswith(one)), len(CAUSES)), name
+
+    return sorted(found, key=place)
 
 
 def revision() -> str:

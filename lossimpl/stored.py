@@ -1,38 +1,23 @@
-"""Rows read from a file, which may be old, cut short or changed by hand: a row is taken whole and valid, or refused.
+"""Rows from a file, which may be old, cut short or changed by hand: a row is taken whole and valid, or refused.
 
 Every error is a ValueError that names the field, its value and what is allowed.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from lossimpl import files
 from lossimpl.row import FORMAT, Round, Row
 from lossimpl.spec import DEVICES, DTYPES, MODES
 
-Record = dict[str, Any]
 STATUSES = ("ok", "wrong", "impossible", "disturbed", "unavailable", "error")
 CHOICES = {"dtype": DTYPES, "device": DEVICES, "mode": MODES, "status": STATUSES}
 NEEDED = ("loss", "implementation", "shape", *CHOICES)
 ROUNDING = 1e-3  # samples are stored with five digits
-
-
-def records(file: Path) -> list[Record]:
-    """The rows of losses in a file of JSON lines, packed or not, or of one JSON list.
-
-    Any `zlib.error`, `EOFError`, `OSError` or `ValueError` means that it cannot be read.
-    """
-    text = files.whole(file.resolve(), files.MOST_BYTES).decode()
-    lines = (line for line in text.split("\n") if line.strip())
-    found = json.loads(text) if text.lstrip().startswith("[") else list(map(json.loads, lines))
-    return [record for record in found if isinstance(record, dict) and "implementation" in record]
 
 
 def row_of(record: Mapping[str, Any]) -> Row:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 
 
 def pytest_configure() -> None:
-    """Ctrl-C and Ctrl-\\ are heard again where a shell in the background has switched them off, for children too."""
+    """Ctrl-C and Ctrl-\\ are heard again where a shell in the background has switched them off, for children too.
+
+    What `compare` keeps goes to a folder of this run.
+    """
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="lossimpl-state-")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)

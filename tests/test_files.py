@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from lossimpl import files, stored
+from lossimpl import files, lookup
 
 
 def test_a_bomb_is_refused_before_it_is_in_memory(tmp_path):
@@ -12,7 +12,8 @@ def test_a_bomb_is_refused_before_it_is_in_memory(tmp_path):
     path = tmp_path / "bomb.rows.jsonl.gz"
     path.write_bytes(gzip.compress(bytes(files.MOST_BYTES + 2**20)))
     with pytest.raises(files.Unreadable, match="is larger than 64 MiB, unpacked"):
-        stored.records(path)
+        files.whole(path, files.MOST_BYTES)
+    assert lookup.found_in(path).problems == [f"{path}: is larger than 64 MiB, unpacked"]
 
 
 def test_rows_are_read_packed_and_plain_and_by_a_link(tmp_path):
@@ -22,4 +23,5 @@ def test_rows_are_read_packed_and_plain_and_by_a_link(tmp_path):
     plain.write_bytes(line)
     packed.write_bytes(gzip.compress(line))
     link.symlink_to(packed)
-    assert [stored.records(path) for path in (plain, packed, link)] == 3 * [[{"implementation": "native"}]]
+    found = [lookup.found_in(path).entries for path in (plain, packed, link)]
+    assert [[one.record for one in each] for each in found] == 3 * [[{"implementation": "native"}]]

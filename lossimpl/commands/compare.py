@@ -104,9 +104,10 @@ def asked(
     option: list[str] | None,
 ) -> tuple[list[str], list[Case]]:
     """The implementations and the cases that the options describe, for which the server is prepared."""
-    from lossimpl import comparison, given
+    from lossimpl import comparison, given, machine
     from lossimpl.spec import Case
 
+    machine.name()  # refused before anything is measured
     names = given.implementations(loss, implementation or loss.implementations)
     options = {**given.options_of(loss, option or []), "reduction": reduction}
     tensors: dict[str, Tensor] = {}
@@ -132,14 +133,12 @@ def measured(server: Server, case: Case, names: list[str], rounds: int, show: Lo
     from lossimpl import comparison
 
     say, clear = speaker()
-    found = comparison.Comparison(case, tuple(comparison.measured(server, case, names, rounds, say)))
+    found = comparison.finished(case, comparison.measured(server, case, names, rounds, say))
     clear()
     if show:
-        from lossimpl import ranked
-
         out = console()
         out.print(f"[bold]{case.loss}[/bold]  {show.formula}", highlight=False)
-        for part in ranked.rendered(found.rows, found.title, out.width):
+        for part in found.rendered(out.width):
             out.print(part)
         out.print()
     return found

@@ -1,58 +1,57 @@
-"""`lossimpl replay FILE --row N`: measure one stored number again, here and now, and judge whether it is reproduced."""
+"""`lossimpl replay ID`: measure one stored number again, here and now, and judge whether it is reproduced."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import sys
-import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lossimpl import files, stored
+from lossimpl import lookup, stored, wording
+from lossimpl.lookup import Entry
 from lossimpl.terminal import console, import_torch
 
 if TYPE_CHECKING:
     from lossimpl.replaying import Judgement, Stored
     from lossimpl.row import Row
 
-Record = dict[str, Any]
-BROKEN = (OSError, ValueError, EOFError, zlib.error)  # errors of JSON and of UTF-8 are ValueErrors
 HEAD = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
+SAME = ("machine", "commit", "session", "loss", "shape", "dtype", "device", "mode")  # of rows beside each other
+UNVERIFIED = "unverified, since it was written before rows had checksums"
 
 
 def replay(
-    file: Annotated[
-        Path, typer.Argument(help="Rows as a sweep keeps them, or as `lossimpl compare --json` prints.", dir_okay=False)
+    what: Annotated[
+        str,
+        typer.Argument(metavar="ID|PATH", help="Id of a row, or its first digits. A file or folder: list its rows."),
     ],
-    row: Annotated[int, typer.Option(help="Which row, counted from 1; 0 lists them.")] = 0,
+    within: Annotated[
+        Path, typer.Option("--in", help="Where the row is: a file of rows, a folder of results, or a site.")
+    ] = Path("results"),
     rounds: Annotated[int, typer.Option(help="Undisturbed rounds, each a fresh process, 6 s apart.", min=4)] = 20,
 ) -> None:
     """Measure one stored row again and say whether its time, its status and its agreement are reproduced.
 
-    New rounds are compared with the stored ones by equivalence, at 95 %. On the machine that measured the row, times
-    are compared, allowing for what slowed down all implementations of the case; on another one the ratio to torch and
-    the share of the ceiling. It takes about two minutes.
+    `lossimpl compare` prints the ids of its rows, which are kept, and pages have them in the details of each row. New
+    rounds are compared with the stored ones by equivalence, at 95 %. On the machine that measured the row, times are
+    compared, allowing for what slowed down all implementations of the case; on another one the ratio to torch and the
+    share of the ceiling. It takes about two minutes.
 
-    Exit codes: 0 reproduced; 1 not reproduced; 3 inconclusive, or not comparable; 2 a wrong option, name or file.
+    Exit codes: 0 reproduced; 1 not reproduced; 3 inconclusive, or not comparable; 2 a wrong option, id or file, or a
+    row that was changed after it was written.
     """
-    records = load(file)
-    if row == 0:
-        for number, record in enumerate(records, 1):
-            typer.echo(f"{number:5}  {title(record)}")
+    if Path(what).exists():
+        for one in rows_in(Path(what)):
+            typer.echo(f"{one.id}  {title(one)}")
         return
-    if not 1 <= row <= len(records):
-        raise typer.BadParameter(f"--row {row}: {file.name} holds rows 1 to {len(records)}")
-    try:
-        chosen = stored.row_of(records[row - 1])
-    except ValueError as error:
-        raise typer.BadParameter(f"{file.name}, row {row}: {error}") from error
-    typer.echo(title(records[row - 1]))
-    for line in environment_lines(records[row - 1], manifests(file)):
+    chosen = looked_up(what, within)
+    row = to_replay(chosen, lookup.found_in(chosen.file).entries)
+    for line in (*about(chosen, row, rounds), *environment_lines(chosen)):
         typer.echo(line)
-    judgement = judged(row_to_replay(file, records[row - 1], chosen, readable(records)), rounds)
+    judgement = judged(row, rounds)
     for line in (*judgement.lines, judgement.verdict):
         typer.echo(line)
     from lossimpl.replaying import EXIT_CODES
@@ -61,34 +60,73 @@ def replay(
         raise typer.Exit(code)
 
 
-def load(file: Path) -> list[Record]:
-    """The rows of losses in a file."""
-    try:
-        records = stored.records(file)
-    except BROKEN as error:
-        raise typer.BadParameter(f"{file}: {error}") from error
-    if not records:
-        raise typer.BadParameter(f"{file}: no row of a loss; loader rows are replayed by `lossimpl loaders`")
-    return records
+def rows_in(*places: Path) -> list[Entry]:
+    """The rows of losses in some places; what cannot be read there is named."""
+    found = [lookup.found_in(place) for place in places]
+    problems = [problem for one in found for problem in one.problems]
+    if not any(one.entries for one in found):
+        where = wording.names([str(place) for place in places])
+        raise typer.BadParameter("; ".join(problems) or f"{where}: no row of a loss; `lossimpl loaders` has its own")
+    for problem in problems:
+        typer.echo(f"not read: {problem}", err=True)
+    return [entry for one in found for entry in one.entries]
 
 
-def readable(records: list[Record]) -> list[Row]:
-    """The rows that are valid; the others cannot be measured beside one."""
-    found = []
-    for record in records:
-        try:
-            found.append(stored.row_of(record))
-        except ValueError:
-            continue
-    return found
+def looked_up(digits: str, within: Path) -> Entry:
+    """The row whose id begins with these digits, in a place or among those that `compare` kept."""
+    if not lookup.DIGITS.fullmatch(digits):
+        raise typer.BadParameter(f"{digits}: no such file or folder, and no id, which has 4 to 12 hexadecimal digits")
+    places = [place for place in (within, lookup.kept()) if place.exists()] or [within]
+    found = lookup.matching(digits, rows_in(*places))
+    if not found:
+        raise typer.BadParameter(f"{digits}: {within} has no row with this id; --in names another file or folder")
+    if len(found) > 1:
+        rows = "; ".join(f"{one.id} in {one.place}" for one in found[:5])
+        raise typer.BadParameter(f"{digits}: {len(found)} rows have this id: {rows}")
+    return found[0]
 
 
-def row_to_replay(file: Path, record: Record, row: Row, rows: list[Row]) -> Stored:
-    """The row with its companions. Results are kept in a folder of the machine's name, `compare --json` writes it."""
+def title(entry: Entry) -> str:
+    """The row in one line."""
+    return " ".join(str(entry.record.get(name, "?")) for name in HEAD)
+
+
+def to_replay(entry: Entry, entries: Iterable[Entry]) -> Stored:
+    """The row with its companions among others, if it is valid and as it was written."""
     from lossimpl import machine
     from lossimpl.replaying import Stored, companions
 
-    return Stored(row, companions(row, rows), record.get("machine", file.absolute().parent.name) == machine.name())
+    if entry.fault:
+        raise typer.BadParameter(f"{entry.place}: {entry.fault}")
+    try:
+        row = stored.row_of(entry.record)
+    except ValueError as error:
+        raise typer.BadParameter(f"{entry.place}: {error}") from error
+    return Stored(row, companions(row, [*beside(entry, entries)]), entry.placed["machine"] == machine.name())
+
+
+def beside(entry: Entry, entries: Iterable[Entry]) -> Iterator[Row]:
+    """The valid rows of the same case and session; the others cannot be measured beside one."""
+    for one in entries:
+        if all(one.placed.get(name) == entry.placed.get(name) for name in SAME) and not one.fault:
+            try:
+                yield stored.row_of(one.record)
+            except ValueError:
+                continue
+
+
+def about(entry: Entry, row: Stored, rounds: int) -> list[str]:
+    """What was measured where, and what measuring it again takes."""
+    from lossimpl.replaying import TURN
+
+    place, session = entry.placed, entry.record.get("session") or "no session"
+    words = "its checksum holds" if "checksum" in entry.record else UNVERIFIED
+    names = wording.names([one.implementation for one in (row.row, *row.beside)])
+    return [
+        f"{entry.id}  {title(entry)}",
+        f"measured on {place['machine']} at commit {place['commit'] or 'unknown'}, {session}; {words}",
+        f"needs {names} on {row.row.device}, and about {max(1, round(rounds * TURN / 60))} min",
+    ]
 
 
 def judged(row: Stored, rounds: int) -> Judgement:
@@ -122,35 +160,23 @@ def say(text: str) -> None:
         print(f"\r\x1b[K{text}\r", end="", file=sys.stderr, flush=True)
 
 
-def manifests(file: Path) -> dict[str, Record]:
-    """The manifests beside a file of rows, by their identity."""
-    name = file.name.removesuffix(".gz").removesuffix(".zst")
-    beside = file.with_name(name.replace(".rows.jsonl", ".manifest.jsonl"))
-    if beside.name == name or not beside.exists():
-        return {}
-    try:
-        found = [json.loads(line) for line in files.lines(beside.resolve()) if line.strip()]
-        return {manifest["id"]: manifest for manifest in found}
-    except (*BROKEN, KeyError, TypeError) as error:
-        raise typer.BadParameter(f"{beside}: no manifests, {error}") from error
-
-
-def title(record: Record) -> str:
-    """The row in one line."""
-    return " ".join(str(record.get(name, "?")) for name in HEAD)
-
-
-def environment_lines(record: Record, known: dict[str, Record]) -> list[str]:
-    """How the environment differs from the one that the row was measured in, one line per field."""
+def environment_lines(entry: Entry) -> list[str]:
+    """How the environment differs from the one that the row was measured in, what explains most first."""
     from lossimpl import environment
 
     now = environment.manifest()
-    then = known.get(str(record.get("manifest", "")))
-    if record.get("manifest") == now["id"]:
+    try:
+        then = lookup.manifests(entry.file).get(str(entry.record.get("manifest", "")))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if entry.record.get("manifest") == now["id"]:
         return ["environment: the same"]
     if then is None:
         return ["environment: not recorded for the stored row; a difference cannot be attributed"]
-    found = environment.differences(then, now)
+    found = environment.by_likelihood(environment.differences(then, now), entry.record)
     if not found:
         return ["environment: the same"]
-    return ["environment: differs, which may explain a difference", *(f"  {n}: {a} -> {b}" for n, a, b in found)]
+    return [
+        "environment: differs, which may explain a difference; the likeliest cause first",
+        *(f"  {name}: {before} -> {after}" for name, before, after in found),
+    ]

@@ -33,6 +33,10 @@ names file, line and field on the page of data problems, and goes on. A record i
 that is not listed is kept, named once per file, and not shown. Times may lie one day ahead, and no row may be older
 than its commit or its session. A side-car may be packed as `.gz` or `.zst`.
 
+Every row has an id, by which `lossimpl replay` finds it: the first 12 hexadecimal digits of the SHA-256 of its machine,
+commit, session, case and implementation as canonical JSON. Rows carry it with a checksum of all their fields; older
+rows lack both, are read all the same, and count as unverified. `tests/test_identity.py` shows what either depends on.
+
 The archive (`python -m reports record`) holds the same as Parquet, one partition per machine and month of the commit,
 and gives every record back field by field (`record check`). It is derived: delete it and it is built again. By default
 it lies in `.asv/record`; `LOSSIMPL_ARCHIVE` or `--archive` name another folder or `s3://bucket/path`. Writers of one

@@ -16,8 +16,8 @@ FINITE = ["traffic", "ceiling", "share", "peak_bytes", "saved_bytes"]  # an erro
 SESSION = ["machine", "env", "commit", "session"]  # what one statement may speak of; `session` is "" in format 1
 KEY = [*SESSION, "benchmark", "params"]
 COLUMNS = [
-    *KEY, "version", "date", "python", "loss", "implementation", "shape", "dtype", "device", "mode", "status", "reason",
-    "value", "low", "high", "times", "ceilings", "samples", "number", "stop", "busy", "threads",
+    "id", *KEY, "version", "date", "python", "loss", "implementation", "shape", "dtype", "device", "mode", "status",
+    "reason", "value", "low", "high", "times", "ceilings", "samples", "number", "stop", "busy", "threads",
     "verdict", "value_max_rel", "value_mean_rel", "value_ulp", "grad_max_rel", "grad_mean_rel", "grad_ulp",
     "traffic", "ceiling", "ceiling_name", "level", "share", "share_low", "share_high",
     "peak_bytes", "saved_bytes", "manifest", "started_at",

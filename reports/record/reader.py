@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lossimpl import files
+from lossimpl import files, identity
 from reports.record import schema
 from reports.record.asv import asv_rows, commit_and_env, header
 from reports.record.documents import DOCUMENTS, document
@@ -147,6 +147,7 @@ class _Reader:
         elif kind == "rows":
             held = json.loads(line.decode())
             read = {"session": "", **side_row(held), **common}
+            _require_unchanged(held, common)
             self._require_clock(read)
         else:
             held = json.loads(line.decode())
@@ -180,6 +181,16 @@ class _Reader:
             self.note(path, f"has the same row or session as line {number}, which is read instead", earlier)
             self.contents.lines[kind] = [one for one in self.contents.lines[kind] if one.number != earlier]
         self.seen[key] = number
+
+
+def _require_unchanged(held: Record, place: Record) -> None:
+    """A row with a checksum is as it was written, and lies where it was written."""
+    what = identity.fault(held)
+    require(not what, f"{held['benchmark']}: {what}")
+    for name, here in (("machine", place["machine"]), ("commit", place["commit"])):
+        own = str(held.get(name, here))
+        same = own[: identity.HASH] == here if name == "commit" else own == here
+        require(same, f"{held['benchmark']}: its {name} is {own:.60}, but it lies among the results of {here}")
 
 
 @lru_cache(maxsize=30_000)

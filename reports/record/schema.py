@@ -110,6 +110,10 @@ ROW: Fields = {
     "session": Field(NAMED, "id of the session; absent in format 1"),
     "started_at": Field(TIME, "when the row was measured first"),
     "format": Field(COUNT, "2: measured in rounds; absent: format 1"),
+    "machine": Field(NAMED, "the machine, as its folder is named; absent in older rows, like the next three"),
+    "commit": Field(TEXT, "the whole hash of the commit"),
+    "id": Field(NAMED, "digest of machine, commit, session, case and implementation"),
+    "checksum": Field(NAMED, "digest of all other fields; a row whose fields give another one is refused"),
     "value": Field(SIZE, "loaders only: seconds per sample"),
 }
 LOADER: Fields = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from lossimpl import identity
 from reports.record import columns
 from reports.record.archive import Archive
 from reports.record.documents import DOCUMENTS
@@ -154,6 +155,13 @@ class Stored:
         found = frame(map(_read, rows))
         return found.assign(date=self.dates(found["commit"]))
 
+    def lines_of(self, session: Sequence[str], loss: str) -> list[Record]:
+        """The rows of a loss in one session as they were stored, except for those whose samples were compacted."""
+        where = " AND ".join(f"{name} = ?" for name in SESSION)
+        sql = f"SELECT * FROM rows WHERE {where} AND loss = ? AND line > 0 AND quantiles IS NULL ORDER BY line"
+        found = self.queries.connection.sql(sql, params=[*session, loss]).to_arrow_table().to_pylist()
+        return [_line(row) for row in found]
+
     @cached_property
     def loading(self) -> pd.DataFrame:
         """The rows of loaders: of each machine, environment and dataset those of the newest commit's newest session."""
@@ -194,12 +202,19 @@ def _time(value: Any) -> pd.Timestamp | None:
     return time(value, "began_at")
 
 
+def _line(row: Record) -> Record:
+    """The line of a row of the table, with its machine and its commit, which older lines lack."""
+    return {"machine": row["machine"], "commit": row["commit"]} | columns.record_of(row)
+
+
 def _read(row: Record) -> Record:
     """A row of the table as it is read from a file."""
     held = {name: value for name, value in row.items() if value is not None}
     for name in ("line", "row", "other", "quantiles", "month", "rounds", "samples"):
         held.pop(name, None)
     held["params"] = tuple(row["params"])
+    if row["line"] > 0:
+        held["id"] = identity.row_id(_line(row))
     if row["rounds"] is None and row["samples"]:
         held["samples"] = tuple(row["samples"])
     if row["benchmark"].startswith("loading."):

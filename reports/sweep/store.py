@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import secrets
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from lossimpl import files
+from lossimpl import files, identity
 from lossimpl.row import Round, combined
 from lossimpl.row import Row as Measured
 from reports.record.lines import objects
@@ -108,7 +107,7 @@ class Store:
         if known.get("grid") == grid and now() - datetime.fromisoformat(known["started_at"]) < CONTINUED:
             return str(known["session"])
         self.side_car("rounds").unlink(missing_ok=True)  # its rows were written when it was interrupted
-        session = f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        session = identity.new_session()
         self.marker.parent.mkdir(exist_ok=True)
         self.marker.write_text(json.dumps({"session": session, "grid": grid, "started_at": now().isoformat()}))
         return session
@@ -135,9 +134,11 @@ class Store:
 
     def _record(self, row: Row, records: list[Record], session: str) -> Record:
         if records:
-            return session_record(records, session)
-        missing = row.failure("it was not measured before the session ended")
-        return missing | {"session": session, "started_at": now().isoformat(timespec="seconds")}
+            found = session_record(records, session)
+        else:
+            missing = row.failure("it was not measured before the session ended")
+            found = missing | {"session": session, "started_at": now().isoformat(timespec="seconds")}
+        return identity.identified(found | {"machine": self.machine, "commit": self.commit})
 
     def _replace(self, kind: str, session: str, records: Iterable[Record]) -> None:
         """Put the records of a session at the end of a side-car, in place of those that it has already."""

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from lossimpl import LOSSES
+from lossimpl import LOSSES, identity
 from lossimpl.spec import TORCH_COMPILED
 from reports.record.lines import objects
 from reports.record.rows import LOADING, Row
@@ -254,6 +254,16 @@ def test_a_row_that_the_session_did_not_reach_has_a_record(kept):
     """Nothing is missing from a table."""
     (record,) = kept.save([row_of()], "s1", {})
     assert (record["status"], record["reason"]) == ("error", "it was not measured before the session ended")
+
+
+def test_saved_rows_have_their_place_an_id_and_a_checksum(kept):
+    """Those that were measured and those that were not, as they lie in the file."""
+    kept.append(one_round(row_of(), 1))
+    kept.save([row_of(), row_of("l1_loss")], "s1", {})
+    saved = objects(kept.side_car("rows"))
+    assert [(one["machine"], one["commit"]) for one in saved] == [(kept.machine, kept.commit)] * 2
+    assert [identity.fault(one) for one in saved] == ["", ""]
+    assert saved[0]["id"] != saved[1]["id"]
 
 
 def test_asv_gets_the_seconds_of_the_quiet_rounds():

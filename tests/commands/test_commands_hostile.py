@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from lossimpl import cli
+from lossimpl import cli, lookup
 
 APP = cli.assemble()
 TORCH = ["--shape", "3x3", "--implementation", "torch", "--rounds", "1"]
@@ -76,25 +77,29 @@ def odd(tmp_path):
         (["loaders", "--dataset", "digits", "--output", "bytes.json"], "bytes.json"),
         (["loaders", "--dataset", "digits", "--batch-size", "0"], "'--batch-size'"),
         (["loaders", "--dataset", "digits", "--consumer", "walk"], "'sleep'"),
-        (["replay", "folder"], "folder"),
+        (["replay", "folder"], "folder: no row of a loss"),
+        (["replay", "01234567", "--in", "none"], "none"),
         (["replay", "bytes.json"], "bytes.json"),
-        (["replay", "short.jsonl", "--row", "1"], "short.jsonl, row 1: format: 1"),
-        (["replay", "old.jsonl", "--row", "1"], "old.jsonl, row 1: format: 1, the samples of one process"),
-        (["replay", "samples.jsonl", "--row", "1"], "samples.jsonl, row 1: rounds[0].samples"),
-        (["replay", "dtype.jsonl", "--row", "1"], "float99"),
-        (["replay", "mode.jsonl", "--row", "1"], "walk"),
-        (["replay", "shape.jsonl", "--row", "1"], "shape: it must be numbers joined by x"),
-        (["replay", "device.jsonl", "--row", "1"], "tpu"),
-        (["replay", "loss.jsonl", "--row", "1"], "nope"),
-        (["replay", "seed.jsonl", "--row", "1"], "seed: it must be a whole number, got 'x'"),
-        (["replay", "maker.jsonl", "--row", "1"], "maker: it must be text, got 3"),
-        (["replay", "options.jsonl", "--row", "1"], "l1_loss has no option nope"),
+        (["replay", "ID", "--in", "short.jsonl"], "short.jsonl, row 1: format: 1"),
+        (["replay", "ID", "--in", "old.jsonl"], "old.jsonl, row 1: format: 1, the samples of one process"),
+        (["replay", "ID", "--in", "samples.jsonl"], "samples.jsonl, row 1: rounds[0].samples"),
+        (["replay", "ID", "--in", "dtype.jsonl"], "float99"),
+        (["replay", "ID", "--in", "mode.jsonl"], "walk"),
+        (["replay", "ID", "--in", "shape.jsonl"], "shape: it must be numbers joined by x"),
+        (["replay", "ID", "--in", "device.jsonl"], "tpu"),
+        (["replay", "ID", "--in", "loss.jsonl"], "nope"),
+        (["replay", "ID", "--in", "seed.jsonl"], "seed: it must be a whole number, got 'x'"),
+        (["replay", "ID", "--in", "maker.jsonl"], "maker: it must be text, got 3"),
+        (["replay", "ID", "--in", "options.jsonl"], "l1_loss has no option nope"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_wrong_file_or_name(odd, monkeypatch, arguments, words):
     """Exit code 2 and the word that was wrong; an OSError is what `terminal.run` makes that of."""
     monkeypatch.chdir(odd)
+    if "ID" in arguments:
+        (entry,) = lookup.found_in(Path(arguments[-1])).entries
+        arguments = [entry.id if one == "ID" else one for one in arguments]
     result = CliRunner().invoke(APP, arguments)
     if isinstance(result.exception, OSError):
         assert words in str(result.exception)

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from lossimpl import comparison, registry, replaying, stored
+from lossimpl import comparison, lookup, registry, replaying
 from lossimpl.commands import replay
 from lossimpl.forks import Server
 
@@ -28,15 +28,10 @@ def scaled(row, factor):
 
 def main(file, count=40, factor=1.2, rounds=replaying.ROUNDS):
     """Replay and count."""
-    records = stored.records(Path(file))
-    rows = replay.readable(records)
-    machines = {record.get("machine", Path(file).absolute().parent.name) for record in records}
-    fit = [row for row in rows if row.status == "ok" and not replaying.obstacle(row)]
-    print(f"{len(fit)} of {len(records)} rows can be replayed; machine: {', '.join(sorted(machines))}")
-    chosen = [
-        replay.row_to_replay(Path(file), {"machine": machines.copy().pop()}, row, rows)
-        for row in random.Random(0).sample(fit, min(count, len(fit)))
-    ]
+    entries = lookup.found_in(Path(file)).entries
+    fit = [one for one in entries if one.record["status"] == "ok" and len(one.record.get("rounds", ())) >= 4]
+    print(f"{len(fit)} of {len(entries)} rows can be replayed")
+    chosen = [replay.to_replay(one, entries) for one in random.Random(0).sample(fit, min(count, len(fit)))]
     with Server() as server:
         for one in chosen:
             names = [each.implementation for each in (one.row, *one.beside)]

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lossimpl import environment, fitness, machine, rounds
+from lossimpl import environment, fitness, identity, lookup, machine, rounds
 from lossimpl.commands.doctor import doctor
 from lossimpl.commands.replay import replay
 from lossimpl.measure.types import Rule
@@ -19,6 +19,12 @@ def call(command, *arguments):
     app = typer.Typer()
     app.command()(command)
     return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def again(file, *arguments):
+    """Replay the one row of a file."""
+    (entry,) = lookup.found_in(file).entries
+    return call(replay, entry.id, "--in", file, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +56,7 @@ def stored(tmp_path, measured):
 @pytest.mark.parametrize("factor", [1e-3, 1e3])
 def test_a_time_out_of_reach_is_not_reproduced(stored, factor):
     """A thousandth and a thousandfold: exit 1; on a machine too busy for any answer, 3. Never 0."""
-    result = call(replay, stored(factor=factor), "--row", 1, "--rounds", 4)
+    result = again(stored(factor=factor), "--rounds", 4)
     last = result.output.splitlines()[-1]
     assert (result.exit_code, last) in ((1, "not reproduced"), (3, "inconclusive")), result.output
     assert last == "not reproduced" or "busy" in result.output
@@ -58,7 +64,7 @@ def test_a_time_out_of_reach_is_not_reproduced(stored, factor):
 
 def test_another_status_is_not_reproduced(stored):
     """Wrong then, right now."""
-    result = call(replay, stored(status="wrong"), "--row", 1)
+    result = again(stored(status="wrong"))
     assert result.exit_code == 1
     assert "status: wrong -> ok" in result.output
     assert result.output.splitlines()[-1] == "not reproduced"
@@ -66,20 +72,20 @@ def test_another_status_is_not_reproduced(stored):
 
 def test_a_disturbed_row_is_not_comparable(stored):
     """Exit code 3, with the stored reason."""
-    result = call(replay, stored(status="disturbed", reason="a neighbour"), "--row", 1)
+    result = again(stored(status="disturbed", reason="a neighbour"))
     assert result.exit_code == 3
     assert "a neighbour" in result.output
 
 
 def test_the_environment_comes_first(stored):
-    """A different time on a different processor is no surprise, so that is said before any time."""
+    """A different time on a different processor is no surprise, so that is said before any time, and before Python."""
     other = json.loads(json.dumps(environment.manifest()))
     other["cpu"]["model"] = "Another 9000"
-    other["id"] = "0"
-    result = call(replay, write_other(stored, other), "--row", 1)
+    other |= {"id": "0", "python": "2.7"}
+    result = again(write_other(stored, other))
     lines = result.output.splitlines()
-    assert "differs" in lines[1]
-    assert any("cpu.model: Another 9000 -> " in line for line in lines[2:])
+    assert "differs" in lines[3]
+    assert "cpu.model: Another 9000 -> " in lines[4]
 
 
 def write_other(stored, other):
@@ -89,22 +95,55 @@ def write_other(stored, other):
     return file
 
 
-def test_without_a_row_they_are_listed(stored):
-    """Numbered from 1, as --row wants them."""
-    assert "1  mse_loss torch 16x8 float32 cpu step ok" in call(replay, stored()).output
+def test_the_rows_of_a_file_or_folder_are_listed(stored):
+    """With the ids that replay wants."""
+    file = stored()
+    (entry,) = lookup.found_in(file).entries
+    listed = f"{entry.id}  mse_loss torch 16x8 float32 cpu step ok\n"
+    assert call(replay, file).output == call(replay, file.parent).output == listed
+
+
+def test_an_altered_row_is_named_and_not_measured(stored, measured):
+    """A hundredth faster than it was written: exit code 2 with the place, in a copy of the record too."""
+    file = stored()
+    place = {"machine": machine.name(), "commit": "0123456789abcdef", "session": "s"}
+    row = identity.identified(json.loads(file.read_text()) | place)
+    assert "its checksum holds" in again(written(file, row), "--rounds", 4).output
+    for one in row["rounds"]:
+        one |= {"seconds": 0.99 * one["seconds"], "samples": [0.99 * one["seconds"]]}
+    result = again(written(file, row))
+    assert result.exit_code == 2
+    assert "x.rows.jsonl, row 1: checksum: the row was changed after it was written" in plain(result.output)
+
+
+def written(file, row):
+    """The file with this row alone."""
+    file.write_text(json.dumps(row) + "\n")
+    return file
+
+
+def plain(output):
+    """The words of a message in a frame."""
+    return " ".join(output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
-    ("text", "row_number", "message"),
-    [("", 1, "no row of a loss"), ("{", 1, "Expecting"), ('{"implementation": "torch"}', 7, "rows 1 to 1")],
+    ("text", "digits", "message"),
+    [
+        ("", "0123", "no row of a loss"),
+        ("{", "0123", "line 1: Expecting"),
+        ('{"implementation": "torch"}', "0123", "has no row with this id"),
+        ('{"implementation": "torch"}', "mse_loss", "4 to 12 hexadecimal digits"),
+    ],
 )
-def test_a_bad_request_says_what_is_allowed(tmp_path, text, row_number, message):
+def test_a_bad_request_says_what_is_allowed(tmp_path, monkeypatch, text, digits, message):
     """Exit code 2, as for every wrong argument."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "nothing was compared"))
     file = tmp_path / "x.rows.jsonl"
     file.write_text(text)
-    result = call(replay, file, "--row", row_number)
+    result = call(replay, digits, "--in", file)
     assert result.exit_code == 2
-    assert message in " ".join(result.output.replace("│", " ").split())
+    assert message in plain(result.output)
 
 
 def test_strict_fails_where_the_machine_is_not_fit(monkeypatch):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
 from lossimpl import wording
+from reports.record.frames import SESSION
 from reports.site.conditions import of_session, short_words
 from reports.site.figures import ratios, throughput
 from reports.site.figures.error_speed import error_speed
@@ -34,14 +36,34 @@ def _page(name: str, material: Material) -> Page:
     shown = [(session, found) for session, found in shown if found]
     rows = [row for _, found in shown for one in found for row in one.rows]
     raw = f"data/{slug(name)}.csv"
+    files = {raw: row_table.csv(rows), **_stored(material, name)} if rows else {}
     values = {
         "name": name,
         "loss": material.losses.get(name),
         "sections": [part for session, found in shown for part in _by_device(material, session, found)],
         "raw": raw if rows else None,
+        "lines": next((one for one in files if one.endswith(".rows.jsonl")), None),
         "again": compare_command(rows[0]) if rows else f"lossimpl compare {name}",
     }
-    return Page(file_name(name), name, "loss.html", values, {raw: row_table.csv(rows)} if rows else {})
+    return Page(file_name(name), name, "loss.html", values, files)
+
+
+def _stored(material: Material, name: str) -> dict[str, str]:
+    """The rows of a loss and their manifests as they were stored, from which `lossimpl replay` measures one again."""
+    sessions = [one for one in material.shown if one.id]
+    rows = [line for one in sessions for line in material.results.lines_of(one.key, name)]
+    used = {row.get("manifest") for row in rows}
+    known = {
+        one["id"]: {key: value for key, value in one.items() if key not in SESSION}
+        for one in material.results.manifests
+    }
+    manifests = [one for key, one in known.items() if key in used]
+    stem = f"data/{slug(name)}"
+    return {f"{stem}.rows.jsonl": _lines(rows), f"{stem}.manifest.jsonl": _lines(manifests)} if rows else {}
+
+
+def _lines(records: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(one) + "\n" for one in records)
 
 
 def _of_loss(found: list[Ranking], name: str) -> list[Ranking]:

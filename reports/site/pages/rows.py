@@ -101,7 +101,9 @@ def _more(row: Row) -> tuple[tuple[str, str], ...]:
     """Everything recorded about how a number was measured."""
     pairs = (
         ("Reason", row["reason"]),
+        ("Id", row["id"]),
         ("Again", compare_command(row)),
+        ("Replay", f"lossimpl replay {row['id']}" if row["session"] and isinstance(row["id"], str) else ""),
         ("Rounds", rounds_words(row["times"])),
         ("Samples", _samples(row)),
         ("Traffic", wording.size(row["traffic"])),
