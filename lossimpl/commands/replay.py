@@ -40,7 +40,9 @@ def replay(
     every: Annotated[
         bool, typer.Option("--all", help="Replay the rows of a file, folder or commit: how many are reproduced?")
     ] = False,
-    sample: Annotated[int, typer.Option(help="With --all: only so many rows, drawn at random.", min=1)] = 10**9,
+    sample: Annotated[
+        int, typer.Option(help="With --all: so many rows, drawn at random.", min=1, show_default="all")
+    ] = 10**9,
 ) -> None:
     """Measure one stored row again and say whether its time, results, memory, status and agreement are reproduced.
 
@@ -90,7 +92,8 @@ def replay_all(place: Path, within: Path, rounds: int, sample: int) -> int:
     for one in altered:
         typer.echo(f"{one.place}: {one.fault}")
     chosen = random.Random(0).sample(fit, min(sample, len(fit)))
-    typer.echo(f"{len(chosen)} of {len(fit)} rows that can be replayed, of {len(entries)} in all")
+    bare = sum("checksum" not in one.record for one in chosen)
+    typer.echo(f"{len(chosen)} of {len(fit)} rows that can be replayed, of {len(entries)} in all; unverified: {bare}")
     import_torch()
     verdicts = Counter[str]()
     for one, found in zip(chosen, judged([to_replay(one, entries) for one in chosen], rounds), strict=True):
