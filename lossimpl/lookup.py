@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lossimpl import files, identity, machine
+from lossimpl import files, identity
 
 Record = dict[str, Any]
 BROKEN = (OSError, ValueError, EOFError, RecursionError, zlib.error)  # of JSON and of UTF-8 are ValueErrors
@@ -122,6 +122,8 @@ def manifests(file: Path) -> dict[str, Record]:
 
 def kept() -> Path:
     """The folder of the rows that `compare` measured."""
+    from lossimpl import machine  # late: it takes longer to import than a file to list
+
     return machine.state() / "compared"
 
 

@@ -86,6 +86,22 @@ def student(freedom: int) -> float:
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
+def proportion(successes: int, trials: int) -> Interval:
+    """A share with its exact interval (Clopper and Pearson, Biometrika 26, 1934), for independent trials.
+
+    >>> [round(end, 3) for end in proportion(18, 20)]
+    [0.9, 0.683, 0.988]
+    >>> [round(end, 3) for end in proportion(20, 20)]
+    [1.0, 0.832, 1.0]
+    """
+    from scipy.special import betaincinv
+
+    tail, failures = (1 - CONFIDENCE) / 2, trials - successes
+    low = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
+    return Interval(successes / trials, low, high)
+
+
 def significantly_slower(slow: Mapping[int, float], fast: Mapping[int, float]) -> bool:
     """Whether the interval of the paired ratio lies above 1; without an interval, nothing is significant."""
     found = paired(slow, fast)

@@ -18,13 +18,14 @@ from typing import Protocol
 
 from lossimpl import wording
 from lossimpl.equivalence import Answer, Paced, compared, paced
+from lossimpl.exactness import Finding, findings
 from lossimpl.forks import Outcome, Task
 from lossimpl.measure import wall
 from lossimpl.measure.types import Rule
 from lossimpl.ranking import FEWEST_ROUNDS, over_rounds
 from lossimpl.rounds import RULE
 from lossimpl.row import Row, combined
-from lossimpl.spec import Case
+from lossimpl.spec import Case, Loss
 
 MARGIN = 0.05  # a change that counts as none: sessions of one machine differ by some percent beyond their rounds
 ROUNDS = 20  # quiet ones of every row
@@ -67,6 +68,10 @@ class Stored:
         row, shape = self.row, tuple(map(int, self.row.shape.split("x")))
         options = tuple(sorted(row.options.items()))
         return Case(row.loss, shape, row.dtype, row.device, row.mode, options, row.maker, row.seed)
+
+    def installed(self, loss: Loss) -> Stored:
+        """The same with those companions only that the installed package has."""
+        return replace(self, beside=tuple(one for one in self.beside if one.implementation in loss.implementations))
 
     @property
     def rule(self) -> Rule:
@@ -111,10 +116,11 @@ def _case(row: Row) -> tuple[object, ...]:
 
 @dataclass
 class Replay:
-    """What is measured for one stored row: its case with those beside it, round after round."""
+    """A stored row that is measured again: the rounds `found` of its case, and what ended it or was found exactly."""
 
     stored: Stored
     found: dict[str, list[Row]] = field(default_factory=dict)
+    exact: tuple[Finding, ...] = ()
     ended: Judgement | None = None
 
     @property
@@ -123,55 +129,89 @@ class Replay:
         return tuple(row.implementation for row in (self.stored.row, *self.stored.beside))
 
     def begin(self, runner: Runner) -> None:
-        """Measure the row once; ended where its status, or what prevents a comparison, is the answer."""
+        """Check the row once; ended where its status, or what prevents a comparison, is the answer."""
         row = self.stored.row
         if reason := obstacle(row):
             self.ended = Judgement(NOT_COMPARABLE, (reason,))
             return
-        outcome = runner.run(Task(self.stored.case, (row.implementation,), 0, RULE), PATIENCE)
+        outcome = self._checked(runner)
         if not outcome.rows:
             self.ended = Judgement(NOT_COMPARABLE, (f"it could not be measured: {outcome.reason}",))
-        elif changed := changed_status(row, outcome.rows[0]):
+            return
+        now = outcome.rows[0]
+        if now.status == "unavailable" and row.status == "ok" and not self.stored.same_machine:
+            self.ended = Judgement(NOT_COMPARABLE, (f"it cannot be measured here: {now.reason}",))
+        elif changed := changed_status(row, now):
             self.ended = Judgement(NOT_REPRODUCED, (changed,))
         elif row.status != "ok":
             self.ended = Judgement(REPRODUCED, (f"status: {row.status}, as stored",))
+        else:
+            self.exact = tuple(findings(row, now, lambda: next(iter(self._checked(runner).rows), None)))
+
+    def _checked(self, runner: Runner) -> Outcome:
+        return runner.run(Task(self.stored.case, self.names[:1], 0, RULE), PATIENCE)
 
     def open(self, rounds: int) -> bool:
         """Whether the row lacks quiet rounds."""
         return not self.ended and sum(bool(row.quiet) for row in self.found.get(self.names[0], ())) < rounds
 
-    def measure(self, runner: Runner, number: int) -> None:
-        """Measure a round."""
-        task = Task(self.stored.case, self.names, number, self.stored.rule, checked=self.names)
-        outcome = runner.run(task, PATIENCE)
-        if not outcome.rows:
-            self.ended = Judgement(INCONCLUSIVE, (f"{outcome.implementation}: {outcome.reason}",))
-        for row in outcome.rows:
-            self.found.setdefault(row.implementation, []).append(row)
-
     def judgement(self) -> Judgement:
-        """The verdict on all rounds."""
-        return self.ended or judged(self.stored, {name: combined(rows) for name, rows in self.found.items()})
+        """The verdict on all rounds, and on what must be the same exactly if this machine measured the row."""
+        if self.ended:
+            return self.ended
+        timed = judged(self.stored, {name: combined(rows) for name, rows in self.found.items()})
+        lines = (*(one.line for one in self.exact), *timed.lines)
+        if not any(one.same is False for one in self.exact):
+            return Judgement(timed.verdict, lines)
+        if self.stored.same_machine:
+            return Judgement(NOT_REPRODUCED, lines)
+        return Judgement(timed.verdict, (*lines, "results and memory may differ on another machine, and do not count"))
 
 
 def measured(
     runner: Runner, rows: Sequence[Stored], rounds: int, say: Callable[[str], object], turn: float = TURN
 ) -> list[Replay]:
-    """Measure rows again in turns, until each has `rounds` quiet rounds, or twice as many in all."""
+    """Measure rows again in turns, until each has `rounds` quiet rounds, or twice as many in all.
+
+    Rows of one case share their rounds.
+    """
     replays = [Replay(row) for row in rows]
-    for one in replays:
-        say(f"checking {one.names[0]}")
+    for place, one in enumerate(replays, 1):
+        say(f"checking {one.names[0]}, row {place} of {len(replays)}")
         one.begin(runner)
+    cases = by_case(replays)
     began = wall.now() - turn
     for number in range(1, 2 * rounds + 1):
-        if not (open := [one for one in replays if one.open(rounds)]):
+        if not (unfinished := [found for case in cases if (found := [one for one in case if one.open(rounds)])]):
             break
         wall.sleep(max(0.0, began + turn - wall.now()))
         began = wall.now()
         say(f"round {number} of {rounds}" if number <= rounds else f"round {number}, in place of a disturbed one")
-        for one in open:
-            one.measure(runner, number)
+        for case in unfinished:
+            measure(runner, case, number)
     return replays
+
+
+def by_case(replays: Sequence[Replay]) -> list[list[Replay]]:
+    """The replays in groups of one case, whose rounds are from now on the same."""
+    groups: dict[str, list[Replay]] = {}
+    for one in replays:
+        group = groups.setdefault(one.stored.case.key, [])
+        group.append(one)
+        one.found = group[0].found
+    return [*groups.values()]
+
+
+def measure(runner: Runner, replays: Sequence[Replay], number: int) -> None:
+    """Measure a round of one case, of all implementations that any of the replays needs."""
+    case, names = replays[0].stored.case, tuple(dict.fromkeys(name for one in replays for name in one.names))
+    rule = max((one.stored.rule for one in replays), key=lambda one: one.max_seconds)
+    outcome = runner.run(Task(case, names, number, rule, checked=names), PATIENCE)
+    for row in outcome.rows:
+        replays[0].found.setdefault(row.implementation, []).append(row)
+    for one in replays if not outcome.rows else ():
+        if outcome.implementation in ("", *one.names):
+            one.ended = Judgement(INCONCLUSIVE, (f"{outcome.implementation}: {outcome.reason}",))
 
 
 def changed_status(stored: Row, fresh: Row) -> str:

@@ -6,6 +6,7 @@ Every error is a ValueError that names the field, its value and what is allowed.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from statistics import median
@@ -17,6 +18,7 @@ from lossimpl.spec import DEVICES, DTYPES, MODES
 STATUSES = ("ok", "wrong", "impossible", "disturbed", "unavailable", "error")
 CHOICES = {"dtype": DTYPES, "device": DEVICES, "mode": MODES, "status": STATUSES}
 NEEDED = ("loss", "implementation", "shape", *CHOICES)
+BITS = re.compile(r"[0-9a-f]{16}( [0-9a-f]{2,16})* ?")  # a digest, and elements; an empty tensor has none
 ROUNDING = 1e-3  # samples are stored with five digits
 
 
@@ -39,7 +41,9 @@ def row_of(record: Mapping[str, Any]) -> Row:
     sizes = record["shape"].split("x")
     _require(all(size.isdecimal() for size in sizes), "shape", record["shape"], "numbers joined by x")
     _require(_is_object(record.get("options", {})), "options", record.get("options"), "an object")
-    _require(_is_agreement(record.get("agreement")), "agreement", record.get("agreement"), "null, or have a verdict")
+    _require(
+        _is_agreement(record.get("agreement")), "agreement", record.get("agreement"), "null, or have a verdict and bits"
+    )
     _require(type(record.get("seed", 0)) is int, "seed", record.get("seed"), "a whole number")
     _require(isinstance(record.get("maker", ""), str), "maker", record.get("maker"), "text")
     traffic = record.get("traffic", 0)
@@ -102,4 +106,13 @@ def _is_object(value: Any) -> bool:
 
 
 def _is_agreement(value: Any) -> bool:
-    return value is None or (isinstance(value, Mapping) and isinstance(value.get("verdict"), str))
+    if value is None:
+        return True
+    return isinstance(value, Mapping) and isinstance(value.get("verdict"), str) and _are_bits(value.get("bits", {}))
+
+
+def _are_bits(value: Any) -> bool:
+    return _is_object(value) and all(
+        isinstance(one, Mapping) and BITS.fullmatch(f"{one.get('digest')} {one.get('elements')}")
+        for one in value.values()
+    )

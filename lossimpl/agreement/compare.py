@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lossimpl import bits
 from lossimpl.agreement.distance import Distance, distance
 from lossimpl.agreement.tolerances import FLOOR, TOLERANCES, Tolerance
 from lossimpl.inputs import make
@@ -23,7 +24,8 @@ class Agreement:
     """Distance of an implementation from the oracle on one case, and the verdict that follows.
 
     `*_max_rel` and `*_mean_rel` are relative errors, `*_ulp` units in the last place of the output's dtype; the
-    gradient's are the worst over all differentiable inputs. A forward case asks for no gradient: None.
+    gradient's are the worst over all differentiable inputs. A forward case asks for no gradient: None. `bits` has those
+    of the value and of each gradient, by its name in words; none where the value has another shape or type.
     """
 
     value_max_rel: float
@@ -34,6 +36,7 @@ class Agreement:
     grad_ulp: float | None
     verdict: str
     reason: str
+    bits: dict[str, bits.Bits] = field(default_factory=dict)
 
 
 def compare(loss: Loss, function: Function, case: Case) -> Agreement:
@@ -62,7 +65,10 @@ def compare(loss: Loss, function: Function, case: Case) -> Agreement:
     note = "" if checked == case else f" (checked at {checked.shape_text})"
     value = distance(got, want, FLOOR * loss.value_unit(arguments))
     agreement = _verdict(value, grads, TOLERANCES[case.dtype], note)
-    return agreement if agreement.verdict != "ok" else _stale(loss, function, checked, got, got_grads) or agreement
+    if agreement.verdict == "ok":
+        agreement = _stale(loss, function, checked, got, got_grads) or agreement
+    results = {"value": got} | {f"gradient of {name}": grad for name, grad in got_grads.items()}
+    return replace(agreement, bits={name: bits.of(one) for name, one in results.items()})
 
 
 def exact(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,38 +28,126 @@ UNVERIFIED = "unverified, since it was written before rows had checksums"
 def replay(
     what: Annotated[
         str,
-        typer.Argument(metavar="ID|PATH", help="Id of a row, or its first digits. A file or folder: list its rows."),
+        typer.Argument(
+            metavar="ID|PATH|COMMIT",
+            help="Id of a row, or its first digits. A file or folder: list its rows. A commit: with --all.",
+        ),
     ],
     within: Annotated[
         Path, typer.Option("--in", help="Where the row is: a file of rows, a folder of results, or a site.")
     ] = Path("results"),
     rounds: Annotated[int, typer.Option(help="Undisturbed rounds, each a fresh process, 6 s apart.", min=4)] = 20,
+    every: Annotated[
+        bool, typer.Option("--all", help="Replay the rows of a file, folder or commit: how many are reproduced?")
+    ] = False,
+    sample: Annotated[
+        int, typer.Option(help="With --all: so many rows, drawn at random.", min=1, show_default="all")
+    ] = 10**9,
 ) -> None:
-    """Measure one stored row again and say whether its time, its status and its agreement are reproduced.
+    """Measure one stored row again and say whether its time, results, memory, status and agreement are reproduced.
 
     `lossimpl compare` prints the ids of its rows, which are kept, and pages have them in the details of each row. New
     rounds are compared with the stored ones by equivalence, at 95 %. On the machine that measured the row, times are
-    compared, allowing for what slowed down all implementations of the case; on another one the ratio to torch and the
-    share of the ceiling. It takes about two minutes.
+    compared, allowing for what slowed down all implementations of the case, and value, gradients and memory must be
+    the same; on another one the ratio to torch and the share of the ceiling. It takes about two minutes.
 
-    Exit codes: 0 reproduced; 1 not reproduced; 3 inconclusive, or not comparable; 2 a wrong option, id or file, or a
-    row that was changed after it was written.
+    With --all, many rows are measured in turns, those of one case in the same rounds, and the share of the decided ones
+    that are reproduced has the interval of Clopper and Pearson, at 95 %.
+
+    Exit codes: 0 reproduced, or a share is known; 1 not reproduced, or a row was changed after it was written; 3
+    inconclusive, or not comparable; 2 a wrong option, id or file, or the one row was changed after it was written.
     """
-    if Path(what).exists():
+    if every:
+        code = replay_all(Path(what), within, rounds, sample)
+    elif Path(what).exists():
+        code = 0
         for one in rows_in(Path(what)):
             typer.echo(f"{one.id}  {title(one)}")
-        return
-    chosen = looked_up(what, within)
+    else:
+        code = replay_one(looked_up(what, within), rounds)
+    if code:
+        raise typer.Exit(code)
+
+
+def replay_one(chosen: Entry, rounds: int) -> int:
+    """Measure a row again, say what was found, and return the exit code."""
     row = to_replay(chosen, lookup.found_in(chosen.file).entries)
     for line in (*about(chosen, row, rounds), *environment_lines(chosen)):
         typer.echo(line)
-    judgement = judged(row, rounds)
+    import_torch()
+    if reason := refusal(row.row):
+        raise typer.BadParameter(f"this row cannot be measured here: {reason}")
+    (judgement,) = judged([row], rounds)
     for line in (*judgement.lines, judgement.verdict):
         typer.echo(line)
     from lossimpl.replaying import EXIT_CODES
 
-    if code := EXIT_CODES[judgement.verdict]:
-        raise typer.Exit(code)
+    return EXIT_CODES[judgement.verdict]
+
+
+def replay_all(place: Path, within: Path, rounds: int, sample: int) -> int:
+    """Measure many rows again, say how many are reproduced, and return the exit code."""
+    entries = rows_in(place) if place.exists() else of_commit(str(place), within)
+    altered, fit = [one for one in entries if one.fault], [one for one in entries if comparable(one)]
+    for one in altered:
+        typer.echo(f"{one.place}: {one.fault}")
+    chosen = random.Random(0).sample(fit, min(sample, len(fit)))
+    bare = sum("checksum" not in one.record for one in chosen)
+    typer.echo(f"{len(chosen)} of {len(fit)} rows that can be replayed, of {len(entries)} in all; unverified: {bare}")
+    import_torch()
+    verdicts = Counter[str]()
+    for one, found in zip(chosen, judged([to_replay(one, entries) for one in chosen], rounds), strict=True):
+        verdicts[found.verdict] += 1
+        typer.echo(f"{one.id}  {title(one)}: {found.verdict}")
+        for line in found.lines if found.verdict != "reproduced" else ():
+            typer.echo(f"{'':14}{line}")
+    typer.echo(rate(verdicts, len(altered)))
+    decided = verdicts["reproduced"] + verdicts["not reproduced"]
+    return 1 if altered else 0 if decided else 3
+
+
+def rate(verdicts: Counter[str], altered: int) -> str:
+    """The share of the decided rows that are reproduced, and how many rows are not decided.
+
+    >>> rate(Counter({"reproduced": 18, "not reproduced": 2, "inconclusive": 5}), altered=1)
+    'reproduced: 18 of 20 decided rows, 90 % (68 to 99 %); inconclusive: 5; not comparable: 0; altered: 1'
+    """
+    from lossimpl.ranking import proportion
+
+    good, decided = verdicts["reproduced"], verdicts["reproduced"] + verdicts["not reproduced"]
+    found = f"reproduced: {good} of {decided} decided rows"
+    if decided:
+        share = proportion(good, decided)
+        found += f", {100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %)"
+    others = (f"{name}: {verdicts[name]}" for name in ("inconclusive", "not comparable"))
+    return "; ".join((found, *others, f"altered: {altered}"))
+
+
+def of_commit(digits: str, within: Path) -> list[Entry]:
+    """The rows of a commit in a place."""
+    found = [one for one in rows_in(within) if same_commit(str(one.placed["commit"]), digits)]
+    if not found:
+        raise typer.BadParameter(f"{digits}: no such file or folder, and {within} has no row of such a commit")
+    return found
+
+
+def same_commit(one: str, other: str) -> bool:
+    """Whether one hash begins with the other, of at least 7 digits.
+
+    >>> same_commit("0123abcd", "0123abcd4567"), same_commit("0123abcd", "0123abc"), same_commit("0123abcd", "01")
+    (True, True, False)
+    """
+    return min(len(one), len(other)) >= 7 and (one.startswith(other) or other.startswith(one))
+
+
+def comparable(entry: Entry) -> bool:
+    """Whether the row is valid, as it was written, and has what a comparison needs."""
+    from lossimpl.replaying import obstacle
+
+    try:
+        return not entry.fault and not obstacle(stored.row_of(entry.record))
+    except ValueError:
+        return False
 
 
 def rows_in(*places: Path) -> list[Entry]:
@@ -129,29 +219,36 @@ def about(entry: Entry, row: Stored, rounds: int) -> list[str]:
     ]
 
 
-def judged(row: Stored, rounds: int) -> Judgement:
-    """Measure the row again in processes of a server of its own."""
+def refusal(row: Row) -> str:
+    """Why the installed package cannot measure a row, or the empty string."""
+    from lossimpl import registry
+
+    try:
+        loss = registry.get(row.loss)
+    except ValueError as error:
+        return str(error)
+    if row.implementation not in loss.implementations:
+        return f"{loss.name} has {', '.join(loss.implementations)}, not {row.implementation}"
+    if row.maker not in (*loss.makers, "given"):
+        return f"{loss.name} has no maker {row.maker!r}: {', '.join(loss.makers)}"
+    unknown = {*row.options} - {*inspect.signature(loss.check).parameters}
+    return f"{loss.name} has no option {', '.join(sorted(unknown))}" if unknown else ""
+
+
+def judged(rows: Sequence[Stored], rounds: int) -> list[Judgement]:
+    """Measure rows again in processes of a server of their own; those that cannot be measured here say why."""
+    from lossimpl import comparison, registry
     from lossimpl.forks import Server
-    from lossimpl.replaying import measured
+    from lossimpl.replaying import NOT_COMPARABLE, Judgement, measured
 
+    reasons = [refusal(one.row) for one in rows]
+    known = [one.installed(registry.get(one.row.loss)) for one, why in zip(rows, reasons, strict=True) if not why]
     with Server() as server:
-        import_torch()
-        from lossimpl import comparison, registry
-
-        try:
-            loss = registry.get(row.row.loss)
-            names = [one.implementation for one in (row.row, *row.beside)]
-            if row.row.implementation not in loss.implementations:
-                raise ValueError(f"{loss.name} has {', '.join(loss.implementations)}, not {row.row.implementation}")
-            if row.row.maker not in (*loss.makers, "given"):
-                raise ValueError(f"{loss.name} has no maker {row.row.maker!r}: {', '.join(loss.makers)}")
-            unknown = {*row.row.options} - {*inspect.signature(loss.check).parameters}
-            if unknown:
-                raise ValueError(f"{loss.name} has no option {', '.join(sorted(unknown))}")
-            comparison.prepare(server, loss, [name for name in names if name in loss.implementations])
-        except ValueError as error:
-            raise typer.BadParameter(f"this row cannot be measured here: {error}") from error
-        return measured(server, [row], rounds, say)[0].judgement()
+        for loss in dict.fromkeys(one.row.loss for one in known):
+            names = {row.implementation for one in known for row in (one.row, *one.beside) if row.loss == loss}
+            comparison.prepare(server, registry.get(loss), [*names])
+        found = iter(measured(server, known, rounds, say))
+    return [Judgement(NOT_COMPARABLE, (why,)) if why else next(found).judgement() for why in reasons]
 
 
 def say(text: str) -> None:

@@ -69,6 +69,9 @@ AGREEMENT: Fields = {
     "grad_ulp": Field(ERROR, "largest error of the gradient in units in the last place"),
     "verdict": Field(TEXT, "`ok` or `wrong`"),
     "reason": Field(TEXT, "why it is wrong"),
+    "bits": Field(
+        OBJECT, "of the value and of each gradient: `digest` of all elements, and 16 `elements` in hexadecimal"
+    ),
 }
 ROW: Fields = {
     "benchmark": Field(TEXT, "asv's name of the benchmark: `file.Class.function`", True),

@@ -116,6 +116,28 @@ def test_an_altered_row_is_named_and_not_measured(stored, measured):
     assert "x.rows.jsonl, row 1: checksum: the row was changed after it was written" in plain(result.output)
 
 
+def test_how_many_rows_are_reproduced(stored, monkeypatch):
+    """Six rows of which one is altered: five are replayed, and the rate is that of the four decided ones."""
+    from lossimpl.replaying import Judgement
+
+    file = stored()
+    row = json.loads(file.read_text())
+    rows = [identity.identified(row | {"commit": "0123456789abcdef", "session": name}) for name in "abcdef"]
+    rows[0] |= {"peak_bytes": 1}
+    file.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    verdicts = ("reproduced", "not reproduced", "reproduced", "inconclusive", "reproduced")
+    found = [Judgement(one, ("because",)) for one in verdicts]
+    monkeypatch.setattr("lossimpl.commands.replay.judged", lambda rows, rounds: found[: len(rows)])
+    for place in (file, "0123456"):
+        result = call(replay, place, "--all", "--in", file)
+        assert result.exit_code == 1
+        assert "x.rows.jsonl, row 1: checksum: the row was changed after it was written" in result.output
+        last = result.output.splitlines()[-1]
+        assert last.startswith("reproduced: 3 of 4 decided rows, 75 % (19 to 99 %); inconclusive: 1;")
+    assert "2 of 5 rows that can be replayed, of 6 in all" in call(replay, file, "--all", "--sample", 2).output
+    assert "no row of such a commit" in plain(call(replay, "7777777", "--all", "--in", file).output)
+
+
 def written(file, row):
     """The file with this row alone."""
     file.write_text(json.dumps(row) + "\n")
