@@ -49,6 +49,8 @@ def pair(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
 
 def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
     """The loss itself, its mean or its sum, rounded to `dtype` once."""
+    if loss.dim() == 0 and loss.is_floating_point():  # torch's tangents of tensors without dimensions are float64
+        loss = loss.double().to(loss.dtype)
     if reduction == "none":
         return loss.to(dtype)
     return rounded(loss.mean() if reduction == "mean" else loss.sum(), dtype)
