@@ -53,8 +53,8 @@ def together(anchor: Tensor, positive: Tensor, negative: Tensor) -> tuple[list[T
     dtype = promote(anchor, positive, negative)
     if not (dtype.is_floating_point or dtype.is_complex):
         dtype = torch.get_default_dtype()
-    tensors = broadcast(anchor, positive, negative)
-    return [one.to(compute_dtype(dtype)) for one in tensors], real_dtype(dtype)
+    tensors = broadcast(*(one.to(compute_dtype(dtype)) for one in (anchor, positive, negative)))
+    return list(tensors), real_dtype(dtype)
 
 
 def norm(difference: Tensor, p: float) -> Tensor:

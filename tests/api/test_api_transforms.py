@@ -164,3 +164,41 @@ def test_views_with_a_negative_bit(name: str, implementation: str) -> None:
         incoming = torch._neg_view(-incoming) if first is negated[0] else incoming
         results.append([value.detach(), torch.autograd.grad(value, leaf, incoming)[0]])
     torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("implementation", EAGER)
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("mse_loss", {}, 2.0),
+        ("huber_loss", {"delta": 0.5}, 1.0),
+        ("huber_loss", {"delta": float("inf")}, 1.0),
+        ("smooth_l1_loss", {"beta": 0.5}, 2.0),
+        ("log_cosh_loss", {}, 1.0),
+    ],
+)
+def test_curvature_where_nothing_differs(
+    name: str, options: dict[str, float], expected: float, implementation: str
+) -> None:
+    """The second derivative at d = 0, by the formulas: 2, 1, 1, 1 / beta, 1. That of |d| |d| would be 0."""
+    x = torch.tensor([0.0, 1.0])
+
+    def loss(one: Tensor) -> Tensor:
+        result: Tensor = getattr(lossimpl, name)(one, x, reduction="sum", implementation=implementation, **options)
+        return result
+
+    torch.testing.assert_close(torch.func.hessian(loss)(x), expected * torch.eye(2))
+    leaf = x.clone().requires_grad_()
+    (first,) = torch.autograd.grad(loss(leaf), leaf, create_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(first.sum(), leaf)[0], torch.full((2,), expected))
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("name", ["l1_loss", "mse_loss", "smooth_l1_loss", "huber_loss", "log_cosh_loss"])
+@pytest.mark.parametrize("implementation", ["vectorized", "naive"])
+def test_half_precision_slopes_are_summed_before_they_are_rounded(name: str, implementation: str) -> None:
+    """Slopes of an input that broadcasts, +3e4 and -3e4 300 times each: 0 to rounding; parts overflow float16."""
+    x, y = torch.ones(1, 1, dtype=torch.float16, requires_grad=True), torch.zeros(1, 600, dtype=torch.float16)
+    y[:, :300] = 2.0
+    value = getattr(lossimpl, name)(x, y, reduction="none", implementation=implementation)
+    assert torch.autograd.grad(value, x, torch.full_like(value, 3e4))[0].abs() < 1
