@@ -41,14 +41,19 @@ def broadcast(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 def pair(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
-    """Input and target broadcast against each other at computing precision, and the type of the result."""
+    """Input and target at computing precision, broadcast against each other, and the type of the result.
+
+    In this order autograd sums the slopes of one that broadcasts at computing precision.
+    """
     dtype = promote(input, target)
-    x, y = broadcast(input, target)
-    return x.to(compute_dtype(dtype)), y.to(compute_dtype(dtype)), dtype
+    x, y = broadcast(input.to(compute_dtype(dtype)), target.to(compute_dtype(dtype)))
+    return x, y, dtype
 
 
 def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
     """The loss itself, its mean or its sum, rounded to `dtype` once."""
+    if loss.dim() == 0 and loss.is_floating_point():  # torch's tangents of tensors without dimensions are float64
+        loss = loss.double().to(loss.dtype)
     if reduction == "none":
         return loss.to(dtype)
     return rounded(loss.mean() if reduction == "mean" else loss.sum(), dtype)

@@ -26,11 +26,12 @@ from lossimpl.spec import Loss
 
 
 def robust(difference: Tensor, delta: float) -> Tensor:
-    """The loss of a difference: with m = min(|d|, δ), m²/2 + δ(|d| − m), both pieces at once."""
+    """The loss of a difference; d² and not |d|², whose second derivative would be 0 at 0."""
     size = difference.abs()
     if delta == float("inf"):  # the linear piece would be inf - inf, whose slope reaches the other piece's as NaN
-        return 0.5 * size * size
-    return torch.where(size < delta, 0.5 * size * size.clamp(max=delta), delta * (size - 0.5 * delta))
+        return 0.5 * difference * difference
+    quadratic = 0.5 * difference * difference.clamp(-delta, delta)  # where it is not taken it must not overflow
+    return torch.where(size < delta, quadratic, delta * (size - 0.5 * delta))
 
 
 def weight_and_reduce(loss: Tensor, weight: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:

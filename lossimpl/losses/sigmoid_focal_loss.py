@@ -34,11 +34,16 @@ from lossimpl.losses._makers import binary_makers
 from lossimpl.losses.binary_cross_entropy_with_logits import logistic, times
 from lossimpl.spec import Loss
 
+FLAT = 800.0  # beyond it σ is exactly 0 or 1, in float64 too
+
 
 def focus(x: Tensor, t: Tensor, gamma: float) -> Tensor:
-    """(1 − p_t)^γ. Below the smallest number nothing is lost by standing still; at an infinite logit the slope is 0."""
+    """(1 − p_t)^γ. Below the smallest number nothing is lost by standing still.
+
+    Where σ is flat its slope of 0 is not computed: the loss, by which it is multiplied, may overflow.
+    """
+    x = torch.where(x.abs() > FLAT, x.detach(), x)
     wrong = t * torch.sigmoid(-x) + (1 - t) * torch.sigmoid(x)
-    wrong = torch.where(x.isinf(), wrong.detach(), wrong)
     return wrong.clamp_min(torch.finfo(wrong.dtype).tiny) ** gamma
 
 

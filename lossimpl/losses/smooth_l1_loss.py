@@ -30,12 +30,13 @@ from lossimpl.spec import Loss
 def smooth(difference: Tensor, beta: float) -> Tensor:
     """The loss of a difference.
 
-    With m = min(|d|, β): m²/(2β) + (|d| − m) is the formula in both pieces, and m/β never exceeds 1.
+    The quadratic piece is d m / (2β) with m = d clamped to ±β, whose share m/β never exceeds 1. Its factors are d
+    and not |d|, whose slope at 0 would make the second derivative 0 there.
     """
     size = difference.abs()
     if beta < torch.finfo(size.dtype).tiny:  # the quadratic piece is narrower than this precision resolves
         return size
-    return torch.where(size < beta, 0.5 * size * (size.clamp(max=beta) / beta), size - 0.5 * beta)
+    return torch.where(size < beta, 0.5 * difference * (difference.clamp(-beta, beta) / beta), size - 0.5 * beta)
 
 
 def oracle(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:

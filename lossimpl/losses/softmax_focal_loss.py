@@ -81,9 +81,9 @@ def row_losses(rows: Tensor, labels: Tensor, alpha: Alpha, gamma: float, ignore_
     safe_labels = torch.where(kept, labels, 0)
     d, s = split(torch.where(kept.unsqueeze(-1), rows, 0.0), safe_labels)
     surprise, factor = surprise_of(d, s), focus(d, s, gamma)
-    infinite = surprise.isinf()  # there only the surprise has a slope: p log p is 0 at p = 0, not 0 times infinity
+    underflows = d.exp() == 0  # p_y is 0, the factor's slope p log p too: not 0 times a product that may overflow
     beyond = factor.detach() * surprise.masked_fill(factor == 0, 0.0)
-    product = torch.where(infinite, beyond, factor * torch.where(infinite, 0.0, surprise))
+    product = torch.where(underflows, beyond, factor * torch.where(underflows, 0.0, surprise))
     return torch.where(kept, row_alpha(alpha, safe_labels) * product, 0.0), kept.to(rows.dtype)
 
 
@@ -106,7 +106,7 @@ def oracle(
     gathered = torch.log_softmax(rows, -1).gather(-1, safe).squeeze(-1)
     log_p = torch.where(small, torch.log1p(-torch.where(small, rest, 0.0)), gathered)
     power = torch.where(rest > 0, torch.where(rest > 0, rest, 1.0) ** gamma, float(gamma == 0))
-    power = torch.where(log_p.isinf(), power.detach(), power)
+    power = torch.where(log_p < -745, power.detach(), power)  # p_y is 0 in float64, and so is the slope p log p
     loss = row_alpha(alpha, safe.squeeze(-1)) * power * -log_p
     return finish(torch.where(kept, loss, 0.0), kept.to(rows.dtype), reduction, rows_shape(input), input.dtype)
 

@@ -56,6 +56,10 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
             "so is the norm of any other order",
         ),
         Difference(
+            "second_tangent(triplet_margin_loss, tensor([1.0, 2.0]), tensor([0.0, 0.0]), tensor([1.5, 0.5]), p=1.5)",
+            "of torch's norm, torch.func.linearize gives only the first tangent right, unless p is 1, 2 or infinite",
+        ),
+        Difference(
             "mse_loss(tensor([1.0, 1.0, 0.0], dtype=bfloat16), tensor([0.0, 1e-3, 0.0], dtype=bfloat16))",
             "half precision is computed in float32 and rounded once",
         ),
@@ -92,6 +96,10 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
             "tensors must be dense",
         ),
         Difference(
+            "scripted(mse_loss, tensor([1.0]), tensor([0.0]))",
+            "torch.jit.script compiles no function with options that are given by name alone: use torch.jit.trace",
+        ),
+        Difference(
             "gradient(changed_in_place, tensor([[1.0, 2.0]]), tensor([0]))",
             "with reduction `none` backward reads the logits, so that none are copied: do not change them before",
         ),
@@ -113,10 +121,28 @@ def changed_in_place(cross_entropy: Any, x: torch.Tensor, target: torch.Tensor) 
     return loss
 
 
+def second_tangent(loss: Callable[..., torch.Tensor], x: torch.Tensor, *others: torch.Tensor, **options: Any) -> Any:
+    """The slope along the second coordinate, pushed after that along the first."""
+    _, pushed = torch.func.linearize(lambda one: loss(one, *others, **options), x)
+    pushed(torch.tensor([1.0, 0.0]))
+    return pushed(torch.tensor([0.0, 1.0]))
+
+
+def scripted(loss: Any, *arguments: torch.Tensor) -> torch.Tensor:
+    """The result of the function that torch.jit.script compiles."""
+    compiled: Callable[..., torch.Tensor] = torch.jit.script(getattr(loss, "func", loss))
+    return compiled(*arguments)
+
+
 def evaluated(call: str, functions: dict[str, Any]) -> str:
     """The result of a call with these functions, or its error, in one line."""
     names = {name: getattr(torch, name) for name in ("tensor", "nan", "inf", "uint8", "bfloat16", "float64")}
-    names |= {"gradient": gradient, "changed_in_place": partial(changed_in_place, functions["cross_entropy"])}
+    names |= {
+        "gradient": gradient,
+        "second_tangent": second_tangent,
+        "scripted": scripted,
+        "changed_in_place": partial(changed_in_place, functions["cross_entropy"]),
+    }
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecated arguments

@@ -6,6 +6,7 @@ import torch
 
 from lossimpl.agreement.cases._common import ALL_DTYPES, INF, NAN, Check, every_loss
 from lossimpl.agreement.check import Typed
+from lossimpl.agreement.uses import Backward, scaled
 
 BASE = {
     "inputs": [[0.5, -1.0, 2.0], [1.5, 0.25, -0.75], [-2.0, 0.0, 1.0], [3.0, -1.0, 0.5]],
@@ -73,6 +74,19 @@ CHECKS = (
         for gamma in (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
         for x in (-100.0, -18.0, 18.0, 100.0)
         for t in (0.0, 1.0)
+    ),
+    *(
+        Check(
+            f"a wrong label near the largest number: gamma {gamma:g}, {largest:g}",
+            "closed form: the logit, with a slope of 1; times 2.5 it overflows",
+            {"inputs": [largest, -largest], "targets": [0.0, 1.0]},
+            {"gamma": gamma, "alpha": -1.0},
+            {"value": [largest, largest], "gradient of inputs": [2.5, -2.5]},
+            use=Backward(scaled),
+            dtypes=(dtype,),
+        )
+        for gamma in (0.5, 2.0)
+        for largest, dtype in ((3e38, "float32"), (1.5e308, "float64"))
     ),
     *(
         Check(

@@ -9,6 +9,7 @@ import torch
 from lossimpl.agreement.cases._classes import BASE, SPATIAL, channels_last, every_other_column, logits, sequence_first
 from lossimpl.agreement.cases._common import ALL_DTYPES, INF, NAN, Check, every_loss
 from lossimpl.agreement.check import Typed
+from lossimpl.agreement.uses import Backward, scaled
 
 ALPHA = [0.5, 2.0, 0.0]
 LN2 = 0.69314718055994531
@@ -101,6 +102,19 @@ CHECKS = (
             dtypes=("float64", "float32"),
         )
         for value in (1.0, 1e4, 1e8, -1e30, 3e38)
+    ),
+    *(
+        Check(
+            f"a hopeless row near the largest number: gamma {gamma:g}, {largest:g}",
+            "closed form: the largest logit, with slopes of 1; times 2.5 it overflows",
+            {"input": [[-104.0, largest, 0.5]], "target": [2]},
+            {"gamma": gamma, "reduction": "sum"},
+            {"value": largest, "gradient of input": [[0.0, 2.5, -2.5]]},
+            use=Backward(scaled),
+            dtypes=(dtype,),
+        )
+        for gamma in (0.5, 2.0)
+        for largest, dtype in ((3e38, "float32"), (1.5e308, "float64"))
     ),
     *(
         Check(

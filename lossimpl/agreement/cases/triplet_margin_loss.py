@@ -6,6 +6,7 @@ import torch
 
 from lossimpl.agreement.cases._common import ALL_DTYPES, INF, NAN, Check, every_loss
 from lossimpl.agreement.check import Typed
+from lossimpl.agreement.uses import Backward, scaled
 
 BASE = {
     "anchor": [[0.5, -1.0, 2.0], [1.5, 0.25, -0.75], [-2.0, 0.0, 1.0], [3.0, -1.0, 0.5]],
@@ -138,6 +139,25 @@ CHECKS = (
         {"eps": 0.0},
         {"value": 0.0},
         ignored=GRADIENTS,
+    ),
+    *(
+        Check(
+            f"a distance near the largest number: p = {p:g}, swap {swap}, {largest:g}",
+            "closed form: the distance, with unit vectors as slopes; times 2.5 it overflows",
+            {"anchor": [[1e4, 0.0, 1e4]], "positive": [[0.0, 0.0, largest]], "negative": [[0.0, 0.0, 0.0]]},
+            {"p": p, "swap": swap, "eps": 0.0, "reduction": "sum"},
+            {
+                "value": largest,
+                "gradient of anchor": [[-2.5 * share, 0.0, -2.5 * (1 + share)]],
+                "gradient of positive": [[0.0, 0.0, 2.5]],
+                "gradient of negative": [[2.5 * share, 0.0, 2.5 * share]],
+            },
+            use=Backward(scaled),
+            dtypes=(dtype,),
+        )
+        for p, share in ((2.0, 2**-0.5), (3.0, 2 ** (-2 / 3)))
+        for swap in (False, True)
+        for largest, dtype in ((3e38, "float32"), (1.5e308, "float64"))
     ),
     Check(
         "an infinite coordinate of the negative",
