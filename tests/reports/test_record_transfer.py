@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from reports.record import outbox, transfer
 from reports.record.command import record
 from reports.record.git import GitFailed
+from reports.record.git import git as run_git
 
 ROW = {"benchmark": "mse_loss.MseLoss.track_seconds", "params": ["'native'"]}
 
@@ -335,3 +336,16 @@ def test_the_message_of_git_is_its_cause():
         "ssh: Could not resolve hostname x\nfatal: Could not read from remote repository.\n\nhint: Please make sure"
     )
     assert str(GitFailed(output)) == "ssh: Could not resolve hostname x"
+
+
+def test_the_token_of_a_job_is_for_its_own_server_only(tmp_path, monkeypatch):
+    """git gets it from the environment, so it is neither on a command line nor in a file."""
+    for name, value in (("GITHUB_TOKEN", "t0ken"), ("GITHUB_SERVER_URL", "https://forge.example")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = "protocol=https\nhost={}\n\n"
+    answer = run_git(tmp_path, "credential", "fill", given=given.format("forge.example").encode())
+    assert b"username=x-access-token\npassword=t0ken\n" in answer
+    with pytest.raises(GitFailed):
+        run_git(tmp_path, "credential", "fill", given=given.format("elsewhere.example").encode())
