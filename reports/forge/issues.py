@@ -52,7 +52,7 @@ def _last_rows(rows: pd.DataFrame) -> dict[str, set[str]]:
     """The rows that the newest commit of each machine has."""
     newest = rows.sort_values("date").groupby("machine")["commit"].last()
     return {
-        machine: set(rows.loc[(rows["machine"] == machine) & (rows["commit"] == commit), "row"])
+        str(machine): set(rows.loc[(rows["machine"] == machine) & (rows["commit"] == commit), "row"])
         for machine, commit in newest.items()
     }
 

@@ -18,6 +18,7 @@ from planted import BENCHMARK, ROWS, measure
 from reports.nightly.commits import Unmeasured
 from reports.nightly.night import Run, Steps
 from reports.record import transfer
+from reports.record.git import GitFailed
 from reports.record.stored import Stored
 from reports.site.build import build
 from reports.site.material import gather
@@ -61,7 +62,7 @@ class Machine:
 
     def night(self, fault: str = "") -> None:
         """One night; `fault` is `kill before|after STEP`, or what goes wrong."""
-        THREAD.state = self.state
+        THREAD.state, THREAD.offline = self.state, fault == "no network"
         try:
             self.begin()
             run = Run(self.root, self.name, self.steps(fault))
@@ -87,8 +88,6 @@ class Machine:
             again=list,
             publish=self.publish,
         )
-        if fault == "no network":
-            whole = replace(whole, pull=self.unreachable, push=self.unreachable)
         return self.deadly(whole, *fault.split(" ", 2)[1:]) if fault.startswith("kill") else whole
 
     def deadly(self, steps: Steps, when: str, which: str) -> Steps:
@@ -110,9 +109,6 @@ class Machine:
 
         names = ("pull", "push", "measure", "check", "publish")
         return replace(steps, **{name: wrapped(name, getattr(steps, name)) for name in names})
-
-    def unreachable(self) -> None:
-        raise transfer.Unsent("origin#results: Could not resolve host")
 
     def measure(self, commit: str, fault: str) -> None:
         if fault == "no build":
@@ -148,6 +144,14 @@ def undrawn(monkeypatch):
 def rehearsal(tmp_path, monkeypatch):
     """A bare repository with a first commit, and two machines that share nothing else."""
     monkeypatch.setattr(transfer, "state", lambda: THREAD.state)
+    fetch = transfer.Branch.fetch
+
+    def reached(there, outbox):
+        if getattr(THREAD, "offline", False):
+            raise GitFailed("ssh: Could not resolve hostname forge.example")
+        return fetch(there, outbox)
+
+    monkeypatch.setattr(transfer.Branch, "fetch", reached)
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
     git(tmp_path, "clone", "--quiet", str(tmp_path / "origin.git"), "author")
     slow = {"'native'": 6, "'torch'": 17}
