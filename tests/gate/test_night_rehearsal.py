@@ -220,10 +220,10 @@ SHORT = {
     9: {"one": KILLS[15], "two": "no network"},
 }
 WHOLE = {night: {"one": kill} for night, kill in enumerate(KILLS, start=3)} | {
+    19: {"two": "no network"},
     20: {"two": "no build"},
     21: {"two": "wrong"},
     22: {"two": "interrupt"},
-    23: {"two": "no network"},
 }
 
 
