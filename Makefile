@@ -17,7 +17,7 @@ endif
 BENCH ?= .asv/archive-bench
 GRID ?= $(if $(FULL),full,quick)
 
-.PHONY: report test lint nightly gate comment site setup archive-bench
+.PHONY: report test lint nightly gate comment publish preview issues site setup archive-bench
 
 report: $(READY)  ## measure this machine, build site/index.html, print the ranking
 	$(PYTHON) -m reports sweep --grid $(GRID)
@@ -34,7 +34,7 @@ lint: $(READY_DEV)
 	$(dir $(PYTHON))actionlint
 	$(dir $(PYTHON))zizmor --offline --quiet --no-progress .github
 
-nightly: $(READY)  ## measure new commits, look for changes, rebuild the site; exit 1 on a regression
+nightly: $(READY)  ## bring results, measure new commits, look for changes, send, build the site; exit 1 on a regression
 	$(PYTHON) -m reports nightly
 
 gate: $(READY)  ## make gate BASE=rev [HEAD=rev] [REPORT=folder]: is HEAD slower or less exact than where it left BASE?
@@ -43,6 +43,17 @@ gate: $(READY)  ## make gate BASE=rev [HEAD=rev] [REPORT=folder]: is HEAD slower
 
 comment: $(READY)  ## make comment REPORT=folder: the report of a finished run as a comment on its pull request
 	$(PYTHON) -m reports forge comment $(REPORT)
+
+publish: $(READY)  ## bring the results of all machines, build site/ with asv's own pages
+	$(PYTHON) -m reports record pull
+	$(PYTHON) -m reports site --asv
+
+preview: $(READY)  ## the site with what results there are, also where the results branch cannot be reached
+	-$(PYTHON) -m reports record pull
+	$(PYTHON) -m reports site
+
+issues: $(READY)  ## open, update and close the issues of what the nights found
+	$(PYTHON) -m reports forge issues
 
 site: $(READY)  ## build site/ from results/ without measuring
 	$(PYTHON) -m reports site

@@ -138,6 +138,6 @@ def _row(one: _Row) -> RowOutcome:
 
 def _change(one: _Change) -> Change:
     """A change in our own words, from its numbers."""
-    words = wording.error if one.what in ERRORS else wording.count
+    words = wording.error if one.what in ERRORS else wording.size if one.what in BYTES else wording.count
     numbers = "" if one.base is None or one.head is None else f": {words(one.base)} -> {words(one.head)}"
     return Change(one.what, one.base, one.head, one.worse, f"{WORDS[one.what]}{numbers}")

@@ -1,4 +1,4 @@
-"""`python -m reports forge comment`: what the jobs of the forge run with its token.
+"""`python -m reports forge comment|issues`: what the jobs of the forge run with its token.
 
 Exit codes: 0 done; 1 the forge refused or did not answer; 2 the report or the event is not what it should be.
 """
@@ -14,13 +14,10 @@ import typer
 from reports.forge.artifact import Refused
 from reports.forge.client import FAILURES, Forge, ForgeFailed, reason
 from reports.forge.comment import event, post
+from reports.forge.issues import update, worse
+from reports.record.stored import Stored
 
 forge = typer.Typer(add_completion=False, no_args_is_help=True, help="Comments and issues on the forge.")
-
-
-@forge.callback()
-def _several() -> None:
-    """Keeps the names of commands, however many there are."""
 
 
 @forge.command()
@@ -32,6 +29,17 @@ def comment(
     def work() -> str:
         head, address = event()
         return post(Forge.of_job(), report, head, address)
+
+    _told(work)
+
+
+@forge.command()
+def issues(results: Annotated[Path, typer.Option(help="The results of all machines.")] = Path("results")) -> None:
+    """Open, update and close the issues of what the nights found."""
+
+    def work() -> str:
+        stored = Stored.of(results)
+        return "\n".join(update(Forge.of_job(), worse(stored.nights, stored.rows)) or ["no issue changed"])
 
     _told(work)
 

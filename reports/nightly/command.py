@@ -1,18 +1,20 @@
-"""The night: measure the new commits, look for changes in every history, rebuild the site.
+"""The night: bring the results of all machines, measure new commits, look for changes, send, rebuild the site.
 
 A night ends with 1 if it found a regression that no earlier night reported; it names commit, row, ratio and confidence.
 Every finding is measured again in pairs of both commits before it is reported, and one that is refuted fails no night.
-What a night reported is kept in `results/<machine>/changes.jsonl`, so that a regression fails only one night. It ends
-with 2 if it could not measure. A night continues where the last one was interrupted, and a commit that cannot be
-measured does not affect the commits after it.
+What a night reported is kept in `results/<machine>/changes.jsonl`, so that a regression fails only one night; what it
+planned and what became of it in `nightly.jsonl` beside it. It ends with 2 if it could not measure, bring or send
+something. A night continues where the last one was interrupted, and a commit that cannot be measured does not affect
+the commits after it.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -20,11 +22,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from reports.nightly.commits import Unmeasured, history, measured, new_commits, unfinished
-from reports.nightly.judge import FINE, REGRESSION, judge
-from reports.nightly.memory import path_of
+from reports.nightly.commits import Unmeasured, history
+from reports.nightly.judge import FINE, REGRESSION
+from reports.nightly.night import Run, Steps
 from reports.nightly.pairs import measured_again
-from reports.record.reader import Malformed, nights_of
+from reports.record import transfer
 from reports.sweep.questions import Grid
 from reports.sweep.store import pack
 
@@ -36,41 +38,52 @@ UNMEASURED = 2
 def nightly(
     grid: Annotated[Grid, typer.Option(help="Which rows to measure.")] = "quick",
 ) -> None:
-    """Measure new commits on this machine, look for changes, rebuild the site; exit 1 on a new regression."""
+    """Bring results, measure new commits on this machine, look for changes, send, rebuild the site.
+
+    Exit 1 on a new regression, 2 if something could not be measured, brought or sent.
+    """
     from lossimpl import machine
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # keeps the rows measured so far, as Ctrl-C does
-    name = machine.name()
     try:
-        nights_of(path_of(ROOT, name))  # reports a broken file before hours of measuring
-        known = measured(ROOT / "results" / name) - unfinished(ROOT, name)
-        failures = sweep_each(new_commits(ROOT, known), name, grid)
-        agreement_failed = not conforms(name)
-        night = judge(ROOT, partial(measured_again, ROOT, name))
-        if not (ROOT / "results" / name / SELF_TEST).exists():
-            follow(["-m", "reports", "gate", "--self-test"])
-        follow(["-m", "reports", "site"])
-    except (Unmeasured, Malformed) as failure:
+        name = machine.name()
+        run = Run(ROOT, name, steps(name, grid))
+    except ValueError as failure:  # of LOSSIMPL_MACHINE or LOSSIMPL_RESULTS
         print(failure, file=sys.stderr)
         raise typer.Exit(UNMEASURED) from None
-    except KeyboardInterrupt:
-        print("interrupted: what was measured is kept, and the next night continues from there", file=sys.stderr)
-        raise typer.Exit(UNMEASURED) from None
-    print("\n".join([*night.lines(), *["worse: an implementation fails `lossimpl check`"] * agreement_failed]))
-    raise typer.Exit(REGRESSION if agreement_failed else night.code or (UNMEASURED if failures else FINE))
+    night = run.whole()
+    print("\n".join(night.lines() if night else []))
+    raise typer.Exit(REGRESSION if run.worse else FINE if run.health.outcome == "done" else UNMEASURED)
 
 
-def sweep_each(commits: Iterable[str], machine: str, grid: Grid) -> list[str]:
-    """Measure one commit after the other; return those that could not be measured, whose reasons are printed."""
-    failures = []
-    for commit in commits:
-        print(f"measuring {commit}")
-        try:
-            sweep(commit, machine, grid)
-        except Unmeasured as failure:
-            print(failure, file=sys.stderr)
-            failures.append(commit)
-    return failures
+def steps(machine: str, grid: Grid) -> Steps:
+    """What a night does on this machine; ValueError for a wrong `LOSSIMPL_RESULTS`."""
+    there = transfer.remote(os.environ.get("LOSSIMPL_RESULTS", transfer.DEFAULT), ROOT)
+    results = ROOT / "results"
+    return Steps(
+        pull=partial(transfer.pull, there, results),
+        push=partial(transfer.push, there, results),
+        rows=rows_per_commit(grid),
+        measure=partial(sweep, machine=machine, grid=grid),
+        check=partial(conforms, machine),
+        again=partial(measured_again, ROOT, machine),
+        publish=partial(publish, machine),
+    )
+
+
+def rows_per_commit(grid: Grid) -> int:
+    """How many rows a commit has on this machine."""
+    from lossimpl import LOSSES
+    from reports.sweep import command, questions
+
+    return len(questions.select(LOSSES, command.devices(), grid))
+
+
+def publish(machine: str) -> None:
+    """Run the gate's self-test if this machine has none, and build the site."""
+    if not (ROOT / "results" / machine / SELF_TEST).exists():
+        follow(["-m", "reports", "gate", "--self-test"])
+    follow(["-m", "reports", "site"])
 
 
 def sweep(commit: str, machine: str, grid: Grid) -> None:

@@ -42,6 +42,16 @@ def new_commits(root: Path, known: set[str]) -> list[str]:
     return evenly(order[max(last, -1) + 1 :], MOST_COMMITS)
 
 
+def skipped(order: Sequence[str], known: set[str], commits: Sequence[str]) -> list[str]:
+    """The commits between those of a night that it leaves out, since there are too many."""
+    if not commits or not known & {*order}:
+        return []
+    since = max(
+        (index for index, commit in enumerate(order) if commit in known and commit not in commits), default=len(order)
+    )
+    return [commit for commit in order[since + 1 :] if commit not in commits]
+
+
 def evenly(commits: Sequence[str], most: int) -> list[str]:
     """At most that many of the commits, evenly spaced, the newest included.
 

@@ -65,24 +65,23 @@ def _line(one: Finding) -> str:
     return f"{one.verdict if one.stands else 'refuted'}: {where}: {text}{again}"
 
 
-def judge(root: Path, again: Callable[[list[Finding]], list[Finding]] = list) -> Night:
-    """Compare every history under `root/results` with what earlier nights reported, and remember what is new.
+def judge(root: Path, machine: str, again: Callable[[list[Finding]], list[Finding]] = list) -> Night:
+    """Compare the histories of a machine with what its earlier nights reported, and remember what is new.
 
-    `again` returns the new findings, in their order, as measuring them again settled them.
+    `again` returns the new findings, in their order, as measuring them again settled them. The histories of other
+    machines are for their own nights, which can measure again.
     """
     order = history(root)
     rows = Stored.of(root / "results").rows
+    rows = rows[rows["machine"] == machine]
     series = histories(rows, order)
     seen = [one for one in findings(series) if is_new(root, finding_line(one), one.series.machine)]
     settled = again(seen)
     new = [one for one in settled if is_new(root, finding_line(one), one.series.machine)]
     begun = [one for one in events(series, order) if is_new(root, event_line(one), one.machine)]
     worse = [one for one in became_worse(rows, order) if is_new(root, vars(one), one.machine)]
-    for machine in {one.machine for one in series}:
-        lines = finding_lines(machine, seen, settled)
-        lines += [event_line(one) for one in begun if one.machine == machine]
-        lines += [vars(one) for one in worse if one.machine == machine]
-        remember(path_of(root, machine), lines)
+    lines = finding_lines(machine, seen, settled) + [event_line(one) for one in begun] + [vars(one) for one in worse]
+    remember(path_of(root, machine), lines)
     return Night(tuple(new), tuple(begun), tuple(worse))
 
 

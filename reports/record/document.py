@@ -18,6 +18,7 @@ PARTS: tuple[tuple[str, str, Fields], ...] = (
     ("Manifests", "`<hash8>-<env>.manifest.jsonl`: one environment per line.", schema.MANIFEST),
     ("Hard cases", "`<hash8>-<env>.conformance.jsonl.gz`.", schema.CONFORMANCE),
     ("Nights", "`changes.jsonl` of a machine: what each night reported.", schema.NIGHT),
+    ("Health", "`nightly.jsonl` of a machine: what each night planned, and what became of it.", schema.NIGHTLY),
     ("Machine", "`machine.json`, which asv writes.", documents.MACHINE),
     ("Self-test of sessions", "`sweep-selftest.json`.", documents.SWEEP_TEST),
     ("Self-test of the gate", "`gate-selftest.json`; other fields are shown as they are.", documents.GATE_TEST),

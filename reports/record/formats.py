@@ -42,6 +42,7 @@ SIDE_CARS = {
     "conformance": SideCar(schema.CONFORMANCE),
     "loaders": SideCar(schema.LOADER, "dataset", "loaders"),
     "changes": SideCar(schema.NIGHT, "commit", "nights"),
+    "nightly": SideCar(schema.NIGHTLY, "night", "nightly"),
 }
 CASE = tuple(schema.CONFORMANCE)
 NAMED = {name: schema.ROW[name] for name in ("loss", *LOSS_PARAMETERS)}

@@ -135,7 +135,7 @@ class _Reader:
     def _side_car(self, path: Path) -> None:
         stem, kind = stem_and_kind(path)
         require(kind in SIDE_CARS, f"{kind!r} is unknown to this version, which reads {', '.join(SIDE_CARS)}")
-        common = {"machine": self.contents.unit.machine, **(commit_and_env(stem) if kind != "changes" else {})}
+        common = {"machine": self.contents.unit.machine, **(commit_and_env(stem) if stem else {})}
         for number, line in enumerate(files.lines(path), start=1):
             if line.strip():
                 with self.noted(path, number):

@@ -233,6 +233,25 @@ NIGHT: Fields = {
     "text": Field(TEXT, "what became worse"),
 }
 
+NIGHTLY: Fields = {
+    "night": Field(NAMED, "its id", True),
+    "began_at": Field(TIME, "when it began", True),
+    "ended_at": Field(TIME, "when it ended; absent if it was killed, or still runs"),
+    "outcome": Field(NAMED, "how it ended (`reports.nightly.health`); `began` until then", True),
+    "problems": Field(TEXTS, "what went wrong, one line each"),
+    "head": Field(TEXT, "the newest commit"),
+    "commits": Field(TEXTS, "those that were to be measured, oldest first"),
+    "expected": Field(COUNT, "rows that were planned, over all commits"),
+    "measured": Field(COUNT, "rows with a result"),
+    "disturbed": Field(COUNT, "rows that other processes disturbed"),
+    "failed": Field(COUNT, "rows that ended in an error"),
+    "unavailable": Field(COUNT, "rows that cannot run on this machine"),
+    "unscheduled": Field(OBJECT, "rows that were never begun, by the reason"),
+    "unfinished": Field(TEXTS, "commits that the night was to measure when it ended; the next night measures them"),
+    "findings": Field(COUNT, "changes that no earlier night reported"),
+    "events": Field(TEXTS, "what happened besides: a rewritten history, a new environment"),
+}
+
 
 def fault(record: Mapping[str, Any], fields: Fields) -> str:
     """Which field is wrong and how, empty if none is; null stands for an absent field.

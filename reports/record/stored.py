@@ -87,6 +87,11 @@ class Stored:
         return [json.loads(record) | {"machine": machine} for machine, record in rows]
 
     @cached_property
+    def health(self) -> list[Record]:
+        """What each night planned and what became of it, of each machine the oldest first."""
+        return self.queries.records("nightly")
+
+    @cached_property
     def loaders(self) -> pd.DataFrame:
         """What `lossimpl loaders` stored."""
         return pd.DataFrame(self.queries.records("loaders"))

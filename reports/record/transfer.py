@@ -150,8 +150,10 @@ def _guarded(there: Remote, results: Path, work: Callable[[Outbox], int]) -> int
 
 
 def _pulled(there: Remote, outbox: Outbox, results: Path, rewritten: Rewritten | None) -> int:
+    changed = outbox.give(results)  # also without a network: what was seen before is here
+    before = outbox.commit_of(OUTBOX)
     _receive(there, outbox, rewritten)
-    return outbox.give(results)
+    return changed + (outbox.give(results) if outbox.commit_of(OUTBOX) != before else 0)
 
 
 def _pushed(there: Remote, outbox: Outbox, results: Path, rewritten: Rewritten | None) -> int:

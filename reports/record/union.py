@@ -81,11 +81,11 @@ def _name(kind: str, line: bytes) -> Name:
 
 
 def _weight(line: bytes) -> tuple[Any, ...]:
-    """What decides between two versions of a record: rounds, whether it succeeded, when it was written, its bytes."""
+    """What decides between versions of a record: rounds, whether it succeeded and ended, when, and then its bytes."""
     record = _record(line)
     rounds = record.get("rounds")
     count = len(rounds) if isinstance(rounds, list) else rounds if isinstance(rounds, int) else 0
-    return count, record.get("status") == "ok", _time(record), line
+    return count, record.get("status") == "ok", bool(record.get("ended_at")), _time(record), line
 
 
 def _record(line: bytes) -> Record:

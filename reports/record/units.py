@@ -11,6 +11,7 @@
     <machine>/gate-selftest.json                    error rates of the gate
     <machine>/loaders-selftest.json                 accuracy of the search for loader settings
     <machine>/changes.jsonl                         what each night reported, settled by pairs of processes
+    <machine>/nightly.jsonl                         what each night planned, and what became of it
 
 A side-car may be packed, as `.jsonl.gz` or `.jsonl.zst`.
 """

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from asv import util
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
@@ -15,6 +20,8 @@ from lossimpl import wording
 from lossimpl.spec import Loss
 from reports.record.archive import Archive
 from reports.record.stored import Stored
+from reports.site.feed import FILE as FEED
+from reports.site.feed import feed
 from reports.site.figures.style import GLYPHS, css_name, look, themes
 from reports.site.material import Material, gather, of
 from reports.site.pages import (
@@ -24,6 +31,7 @@ from reports.site.pages import (
     conformance,
     environment,
     gate,
+    health,
     history,
     index,
     loading,
@@ -34,6 +42,9 @@ from reports.site.pages import (
 )
 
 TEMPLATES = Path(__file__).parent / "templates"
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ("table.js", "age.js")
+ASV = "asv"  # the folder of asv's own pages
 BUILDERS = (
     index,
     loss,
@@ -44,6 +55,7 @@ BUILDERS = (
     compatibility,
     loading,
     history,
+    health,
     reproducibility,
     environment,
     gate,
@@ -58,6 +70,7 @@ NAVIGATION = (
     ("compatibility.html", "Compatibility"),
     ("loading.html", "Loading"),
     ("history.html", "History"),
+    ("nights.html", "Nights"),
     ("reproducibility.html", "Reproducibility"),
     ("environment.html", "Environment"),
     ("gate-self-test.html", "Gate"),
@@ -69,20 +82,30 @@ def site(
     results: Annotated[Path, typer.Option(help="asv's results folder, with our side-cars.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="Folder to write; the site it holds is replaced.")] = Path("site"),
     archive: Annotated[str, typer.Option(help="Build from this archive alone: a folder, or s3://bucket/path.")] = "",
+    asv: Annotated[
+        bool, typer.Option("--asv", help="Also build asv's own pages (`asv publish`) and link them.")
+    ] = False,
 ) -> None:
     """Build the static site from stored results and print its path."""
     material = of(Stored(Archive(archive))) if archive else gather(results)
-    first = build(material, out)
+    first = build(material, out, asv)
+    if asv:
+        published(results, out / ASV)
     for problem in material.results.problems:
         typer.echo(f"not read: {problem}", err=True)
     typer.echo(f"site: {first.resolve()}")
 
 
-def build(material: Material, out: Path) -> Path:
-    """Write every page of `material` under `out` and return the index; a file that has not changed is not touched."""
+def build(material: Material, out: Path, asv: bool = False) -> Path:
+    """Write every page of `material` under `out` and return the index; a file that has not changed is not touched.
+
+    With `asv` the pages link asv's own in the folder `ASV`.
+    """
     _require_site(out)
     templates = _templates(material.losses)
-    files = {"table.js": (TEMPLATES / "table.js").read_text(encoding="utf-8"), "style.css": _style()}
+    templates.globals.update(asv=asv)
+    files = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS} | {"style.css": _style()}
+    files[FEED] = feed(material.results.nights, material.results.commits["date"])
     written = {_put(out, *one) for one in files.items()}
     for builder in BUILDERS:
         for page in builder.pages(material):
@@ -90,6 +113,19 @@ def build(material: Material, out: Path) -> Path:
             written |= {_put(out, *one) for one in {page.name: text, **page.files}.items()}
     _remove_others(out, written)
     return out / "index.html"
+
+
+def published(results: Path, out: Path) -> None:
+    """Build asv's own pages of a results folder into `out`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", dir=ROOT, prefix=".asv-publish-") as conf:
+        held = util.load_json(str(ROOT / "asv.conf.json"), js_comments=True)
+        json.dump(held | {"results_dir": str(results.absolute())}, conf)
+        conf.flush()
+        command = [sys.executable, "-m", "asv", "publish", "--config", conf.name, "--html-dir", str(out.absolute())]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        typer.echo("\n".join(["asv publish failed:", *(done.stdout + done.stderr).splitlines()[-5:]]), err=True)
+        raise typer.Exit(1)
 
 
 def _require_site(out: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_verdict_comes_first(run, state):
     assert lines[:2] == [MARK, f"### Performance gate: regression ({counts})"]
     (line,) = (line for line in lines if line.startswith("| `"))
     name = "`cross_entropy native 512x32000 float32 cpu step`"
-    cells = [name, "**slower**", "+21.0 %", "+18.6 % to +23.4 %", "20", "time", "peak memory: 1,000 -> 5,000"]
+    cells = [name, "**slower**", "+21.0 %", "+18.6 % to +23.4 %", "20", "time", "peak memory: 1000 B -> 4.88 KiB"]
     assert line == f"| {' | '.join(cells)} |"
     assert "make gate BASE=bbbbbbbb HEAD=aaaaaaaa" in text
     assert text.index("make gate") < text.index("<details>")

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from asv.results import Results
-from asv.runner import BenchmarkResult
+from planted import BENCHMARK, ROWS, measure
 
 from reports.nightly import command
 from reports.nightly.commits import MOST_COMMITS, Unmeasured, measured, new_commits
@@ -22,9 +21,6 @@ from reports.site.pages.change_points import ChangePoints
 from reports.statistics.changes import events, findings, histories
 from reports.sweep.store import Store
 
-BENCHMARK = "mse_loss.MseLoss.track_seconds"
-ROWS = ("'native'", "'torch'", "'vectorized'")
-DAY = 86_400_000  # milliseconds, in which asv counts
 NIGHTS = 60
 
 
@@ -56,31 +52,6 @@ def root(repository, tmp_path):
     return Path(shutil.copytree(repository, tmp_path / "root"))
 
 
-def measure(root, commits, night, seconds, machine="bench", torch="2.13.0", record=None):
-    """Write what asv writes for one commit: three samples per row, by asv's own class; optionally a side-car."""
-    env = f"shared-py3.11-torch{torch}"
-    results = Results(
-        {"machine": machine, "python": "3.11", "torch": torch},
-        {"torch": torch},
-        commits[night],
-        DAY * (20_000 + night),
-        "3.11",
-        env,
-        {},
-    )
-    benchmark = {"name": BENCHMARK, "version": "1", "params": [list(ROWS)]}
-    samples = [[value * factor for factor in (0.99, 1.0, 1.01)] for value in seconds]
-    values = [BenchmarkResult(list(seconds), samples, [1] * len(ROWS), 0, "", None)]
-    results.add_result(benchmark, values[0], record_samples=True)
-    folder = root / "results"
-    results.save(str(folder))
-    (folder / machine / "machine.json").write_text(json.dumps({"machine": machine, "version": 1}))
-    if record:
-        line = {"benchmark": BENCHMARK, "params": ["'native'"], "status": "ok", "samples": samples[0], **record(night)}
-        side_car = folder / machine / f"{commits[night][:8]}-{env}.rows.jsonl"
-        side_car.write_text(json.dumps(line) + "\n")
-
-
 def history(root):
     done = subprocess.run(
         ["git", "rev-list", "--reverse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
@@ -103,7 +74,7 @@ def test_planted_commits_are_found_and_no_others(root):
     commits, noise, reported = history(root), np.random.default_rng(12), {}
     for night in range(NIGHTS):
         measure(root, commits, night, level(night) * np.exp(0.015 * noise.standard_normal(len(ROWS))))
-        if night >= 10 and (found := judge(root)) != Night((), (), ()):
+        if night >= 10 and (found := judge(root, "bench")) != Night((), (), ()):
             reported[night] = found
     slow, fast = reported.values()
     assert (slow.code, fast.code) == (1, 0)
@@ -135,21 +106,21 @@ def test_a_refuted_finding_fails_no_night_and_a_moved_one_is_reported_once(root)
         return [replace(one, commit=commits[21][:8], before=commits[20][:8], again="confirmed") for one in found]
 
     (shown,) = change_points(Stored.of(root / "results").rows).standing
-    refuted = judge(root, refute)
+    refuted = judge(root, "bench", refute)
     results = Stored.of(root / "results")
     assert change_points(results.rows, results.nights).refuted == [replace(shown, stands=False, again="refuted: same")]
     assert refuted.code == 0
     assert refuted.lines()[0].startswith(f"refuted: {commits[20][:8]} ")
-    assert judge(root, move) == Night((), (), ())
+    assert judge(root, "bench", move) == Night((), (), ())
     memory.unlink()
-    moved = judge(root, move)
+    moved = judge(root, "bench", move)
     assert moved.code == 1
     assert re.match(f"slower: {commits[21][:8]} .*; confirmed$", moved.lines()[0])
     assert [json.loads(line)["commit"] for line in memory.read_text().splitlines()] == [
         commits[21][:8],
         commits[20][:8],
     ]
-    assert judge(root) == Night((), (), ())
+    assert judge(root, "bench") == Night((), (), ())
     results = Stored.of(root / "results")
     (shown,) = change_points(results.rows, results.nights).standing
     assert (shown.commit, shown.before, shown.again) == (commits[21][:8], commits[20][:8], "confirmed")
@@ -164,7 +135,7 @@ def test_new_torch_is_one_event_and_no_regression(root):
         factor = 1.3 if night >= 30 else 1.0
         seconds = factor * np.array([1e-3, 2e-3, 3e-3]) * np.exp(0.015 * rng.standard_normal(3))
         measure(root, commits, night, seconds, torch="2.13.0" if night >= 30 else "2.12.0")
-        found.append(judge(root) if night % 5 == 4 else None)
+        found.append(judge(root, "bench") if night % 5 == 4 else None)
     nights = [one for one in found if one]
     assert [one.code for one in nights] == [0] * len(nights)
     assert [(event.commit, event.label) for one in nights for event in one.events] == [
@@ -183,7 +154,7 @@ def test_lost_digits_fail_the_night_at_once(root):
         measure(root, commits, night, seconds, record=lambda night, error=error: {
             "dtype": "float32", "agreement": {"verdict": "ok", "value_max_rel": error}, "peak_bytes": 4096,
         })  # fmt: skip
-        codes.append(judge(root).code)
+        codes.append(judge(root, "bench").code)
     assert codes == [0, 0, 1, 0, 0]
 
 
@@ -196,7 +167,8 @@ def test_two_machines_merge_by_folder(root):
         measure(root, commits, night, np.array([1e-3, 2e-3, 3e-3]) * noise())
         slow = np.array([1.25 if night >= 18 else 1.0, 1.0, 1.0])
         measure(root, commits, night, np.array([5e-3, 6e-3, 7e-3]) * slow * noise(), machine="other")
-    (found,) = judge(root).findings
+    (found,) = judge(root, "other").findings
+    assert judge(root, "bench").findings == ()
     assert (found.series.machine, found.commit) == ("other", commits[18][:8])
 
 
@@ -211,6 +183,10 @@ def night(root, monkeypatch):
     monkeypatch.setenv("LOSSIMPL_MACHINE", "bench")
     monkeypatch.setattr("reports.sweep.engine.register", lambda machine: None)  # would write into the home folder
     monkeypatch.setattr(command, "follow", lambda arguments: True)
+    monkeypatch.setattr(command, "rows_per_commit", lambda grid: len(ROWS))
+    (root.parent / "shared").mkdir()
+    monkeypatch.setenv("LOSSIMPL_RESULTS", str(root.parent / "shared"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(root.parent / "state"))
     rng = np.random.default_rng(8)
 
     def run(head, slow_from=NIGHTS, stopped=None, broken=()):
@@ -257,6 +233,16 @@ def test_an_interrupted_night_is_continued(night, capsys):
     night(3)
     assert night(6, stopped=5) == (2, [4, 5])
     assert "the next night continues from there" in capsys.readouterr().err
+    assert night(6) == (0, [5, 6])
+    assert night(6) == (0, [])
+
+
+def test_an_interrupted_night_is_continued_in_a_clean_checkout(night, root):
+    """What it had of commit 5 was sent, but not as a whole: the next night measures 5 again, and only once."""
+    night(3)
+    assert night(6, stopped=5) == (2, [4, 5])
+    shutil.rmtree(root / ".asv")
+    shutil.rmtree(root / "results")
     assert night(6) == (0, [5, 6])
     assert night(6) == (0, [])
 

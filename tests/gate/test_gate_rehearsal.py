@@ -197,18 +197,20 @@ def command(toy, *arguments, **variables):
 def test_command_flags_the_planted_slowdown_and_nothing_else(toy, tmp_path):
     """+20 % in `native` only: its rows are slower by about that, with an interval around it, `naive` the same, exit 1.
 
-    The comment is printed and written; the JSON and the page have every process; the page needs no network.
-    The job that posts comments reads the JSON.
+    The comment is printed and written, also as the summary of a job; the JSON and the page have every process; the page
+    needs no network. The job that posts comments reads the JSON.
     """
     toy.replace("toy/__init__.py", *SLOW_NATIVE)
     toy.commit("Slow down native")
     files = [tmp_path / "gate.json", tmp_path / "comment.md", tmp_path / "site"]
     arguments = ["--budget", "2m", "--json", files[0], "--markdown", files[1], "--out", files[2]]
-    line, options = command(toy, *map(str, arguments))
+    summary = tmp_path / "summary.md"
+    line, options = command(toy, *map(str, arguments), GITHUB_STEP_SUMMARY=str(summary))
     done = subprocess.run(line, **options)
     assert done.returncode == 1, done.stderr
     assert "### Performance gate: regression (2 slower, 2 same)" in done.stdout
     assert files[1].read_text().strip() in done.stdout
+    assert summary.read_text() == files[1].read_text()
     outcome = json.loads(files[0].read_text())
     assert {(row["params"][0], row["verdict"]) for row in outcome["rows"]} == {("native", "slower"), ("naive", "same")}
     slower = [row for row in outcome["rows"] if row["verdict"] == "slower"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,14 @@ def test_without_scripts_tables_are_complete(browser: playwright.Browser, site: 
     page.goto((site / "loss-mse_loss.html").as_uri())
     assert page.locator("table.data tbody tr").count() == 40
     context.close()
+
+
+def test_the_age_of_a_machine_follows_the_clock_of_the_reader(page: playwright.Page, site: Path) -> None:
+    """A day later it is some hours ago; ten days later the machine is marked as silent."""
+    page.goto((site / "index.html").as_uri())
+    at = datetime.fromisoformat(str(page.locator("time[data-late]").first.get_attribute("datetime")))
+    for days, words, late in ((1, "(24 hours ago)", 0), (10, "(10 days ago: silent for longer than a night)", 1)):
+        page.clock.set_fixed_time(at + timedelta(days=days))
+        page.reload()
+        assert words in page.locator(".heard li").first.inner_text()
+        assert page.locator(".heard li.late").count() == late

@@ -12,7 +12,7 @@ from reports.site.conditions import of_session
 from reports.site.figures.overview import overview
 from reports.site.figures.style import in_order
 from reports.site.material import Material
-from reports.site.pages import conformance, loading, reproducibility
+from reports.site.pages import conformance, health, loading, reproducibility
 from reports.site.pages.loss import file_name
 from reports.site.view import Cell, Drawing, Page, Table, drawing, number
 from reports.statistics.answers import Answer, answers, smallest, worst_error
@@ -36,6 +36,7 @@ def pages(material: Material) -> list[Page]:
         "sections": [_section(material, session, device) for session, device in shown],
         "statuses": STATUSES,
         "loss_files": [(name, file_name(name)) for name in material.loss_names],
+        "heard": health.heard(material),
         "loading": loading.answers(material),
         "conformance": conformance.totals(material),
         "problems": material.results.problems,
