@@ -18,6 +18,7 @@ command    `python -m reports record`
 rounds     a row's rounds as the numbers of its session, with their intervals between runs
 rows       what a row is called, in asv's files, in side-cars and in the suite alike
 lines      files of JSON lines that are still being written
+lists      those of docs/: mutants and ways of calling
 
 `lossimpl.files` opens the files, with a bound on their size.
 A new kind of side-car needs its fields in `schema`, a line in `formats.SIDE_CARS`, and one in `document.PARTS`.

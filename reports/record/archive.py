@@ -50,6 +50,11 @@ class Partition:
         """Its path in the archive."""
         return f"machine={self.machine}/month={self.month}"
 
+    @property
+    def commits(self) -> set[str]:
+        """The commits that have units in it, by their first 8 digits."""
+        return {stem[:8] for stem in self.units if stem}
+
     def path(self, table: str) -> str:
         """The path of a table's file in the archive."""
         return f"{self.folder}/{self.files[table]}"
@@ -94,15 +99,6 @@ class Archive:
             return columns.TABLES[name].empty_table()
         path = self.where.path(partition.path(name))
         return pq.ParquetFile(self.where.system.open_input_file(path)).read()
-
-    def commits_of(self, machine: str) -> set[str]:
-        """The commits that a machine measured, by their first 8 digits."""
-        return {stem[:8] for one in self.partitions if one.machine == machine for stem in one.units if stem}
-
-    def state_of(self, machine: str, *parts: object) -> str:
-        """What the rows of a machine are, as a digest, with other parts of what is derived from them."""
-        held = [(one.folder, one.files.get("rows")) for one in self.partitions if one.machine == machine]
-        return hashlib.sha256(repr((held, *map(_shown, parts))).encode()).hexdigest()[:16]
 
     def derived(self, name: str, machine: str) -> pa.Table | None:
         """A table that was derived from a machine's rows and kept, None if there is none."""
@@ -193,11 +189,6 @@ class Archive:
         held = {"files": dict(after.files), "units": dict(sorted(after.units.items())), "replaced": after.replaced}
         with self.where.writing(pointer) as file:
             file.write(json.dumps(held, indent=1).encode())
-
-
-def _shown(part: object) -> str:
-    """A part of a state as text, whole."""
-    return ",".join(part) if isinstance(part, Iterable) else str(part)
 
 
 def write(name: str, table: pa.Table, file: Any) -> None:

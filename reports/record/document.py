@@ -24,6 +24,8 @@ PARTS: tuple[tuple[str, str, Fields], ...] = (
     ("Self-test of the loaders", "`loaders-selftest.json`.", documents.LOADER_TEST),
     ("Searches", "The objects in `search` of the loaders' self-test.", documents.SEARCHED),
     ("Overheads", "The objects in `overhead` of the loaders' self-test.", documents.ADDED),
+    ("Mutants", "`docs/mutants.jsonl`, of `lossimpl check --mutants`.", schema.MUTANT),
+    ("Ways of calling", "`docs/ways.jsonl`, of `lossimpl check --ways`.", schema.WAY),
 )  # fmt: skip
 HEAD = """# The record
 

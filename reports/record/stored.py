@@ -22,6 +22,7 @@ from reports.record.schema import Record
 from reports.record.units import Problem
 
 OF_LOSSES = "loss IS NOT NULL AND mode IS NOT NULL AND status <> 'skipped'"
+POINT = ["env", "commit", "session", "row", "benchmark", "params", "implementation", "value", "low", "high"]
 NEVER = "TIMESTAMPTZ '1970-01-01'"
 
 
@@ -169,23 +170,31 @@ class Stored:
         rows = [self.rows_of(one, of) for one in sessions]
         return pd.concat(rows, ignore_index=True) if rows else frame([])
 
-    def points(self, where: str, values: Sequence[Any], newest: int) -> pd.DataFrame:
-        """The timed rows of losses for which a condition holds, at most one per series and commit.
-
-        A series that was measured in rounds has no points from before, since a time of one process is another quantity.
-        """
+    def points(self, series: pd.DataFrame, newest: int) -> pd.DataFrame:
+        """The points of series of one machine (rows of `statistics.series`), at most of so many commits, the newest."""
+        machine, names = str(series["machine"].iloc[0]), list(dict.fromkeys(series["row"]))
         sql = f"""
-            WITH found AS (SELECT * EXCLUDE (rounds, samples, quantiles, other) FROM rows
-                WHERE {TIMED} AND {OF_LOSSES} AND {where}),
-            same AS (SELECT *, bool_or(session <> '') OVER (PARTITION BY machine, env, row) AS rounded FROM found)
-            SELECT * FROM same WHERE session <> '' OR NOT rounded
-            QUALIFY row_number() OVER (PARTITION BY machine, env, row, commit
+            SELECT {", ".join(["machine", *POINT])} FROM rows
+            WHERE machine = ? AND month BETWEEN ? AND ? AND row IN ({", ".join("?" * len(names))}) AND {TIMED}
+            QUALIFY row_number() OVER (PARTITION BY env, row, commit, session <> ''
                 ORDER BY started_at DESC NULLS LAST, line DESC) = 1
-            ORDER BY machine, commit, env, line"""
-        found = self.queries.frame(sql, values)
+            ORDER BY commit, env, line"""
+        found = self.queries.frame(sql, [machine, *self._months(machine, set(series["last"]), newest), *names])
+        rounded = series.set_index(["env", "row"])["rounded"]
+        found = found[rounded.reindex([found["env"], found["row"]]).to_numpy() == (found["session"] != "")]
         found = found.assign(date=self.dates(found["commit"]), params=found["params"].map(tuple))
         kept = set(self.commits.index[self.commits.index.isin(found["commit"])][-newest:])
-        return found[found["commit"].isin(kept)]
+        return pd.DataFrame(found[found["commit"].isin(kept)])
+
+    def _months(self, machine: str, last: set[str], newest: int) -> tuple[str, str]:
+        """The first and the last month of a machine that have the `newest` commits up to the `last` ones."""
+        months = [one for one in self.archive.partitions if one.machine == machine and "rows" in one.files]
+        end = max(place for place, one in enumerate(months) if one.commits & last)
+        start, count = end, len(months[end].commits)
+        while start and count < newest:
+            start -= 1
+            count += len(months[start].commits)
+        return months[start].month, months[end].month
 
 
 def _time(value: Any) -> pd.Timestamp | None:

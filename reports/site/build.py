@@ -73,7 +73,7 @@ def site(
     """Build the static site from stored results and print its path."""
     material = of(Stored(Archive(archive))) if archive else gather(results)
     first = build(material, out)
-    for problem in material.results.problems:
+    for problem in material.problems:
         typer.echo(f"not read: {problem}", err=True)
     typer.echo(f"site: {first.resolve()}")
 

@@ -38,7 +38,7 @@ def pages(material: Material) -> list[Page]:
         "loss_files": [(name, file_name(name)) for name in material.loss_names],
         "loading": loading.answers(material),
         "conformance": conformance.totals(material),
-        "problems": material.results.problems,
+        "problems": material.problems,
     }
     return [Page("index.html", "Which loss implementation should I run here?", "index.html", values)]
 
