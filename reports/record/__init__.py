@@ -9,6 +9,7 @@ units      which files are read together
 reader     one unit; a broken file or line costs only itself
 frames     rows and sessions as frames
 columns    the archive's tables, and records out of them again
+summary    what each session has, counted
 location   a folder or object storage
 archive    partitions of a machine and a month; query, unpack and retention work on them
 mirror     what an archive lacks of the folder that it is derived from

@@ -26,9 +26,10 @@ from reports.record import columns
 from reports.record.location import Location
 from reports.record.reader import Contents, Malformed, read_unit
 from reports.record.schema import Record
+from reports.record.summary import summary
 from reports.record.units import Unit
 
-VERSION = 1
+VERSION = 2
 OWN = "own"  # the month of what is a machine's and not a commit's
 POINTER = "partition.json"
 GROUP = 8_192  # rows: what a query for one series reads of a partition
@@ -65,10 +66,10 @@ class Archive:
 
     def __init__(self, where: str | Path) -> None:
         self.where = Location.of(where)
-        held = self.where.read("format.json")
-        version = json.loads(held)["version"] if held else VERSION
+        version = version_of(self.where)
         if version != VERSION:
-            raise Malformed(f"{where}: an archive of version {version}; this version reads {VERSION}")
+            known = f"this version reads {VERSION}; remove it to have it made again"
+            raise Malformed(f"{where}: an archive of version {version}; {known}")
 
     @cached_property
     def partitions(self) -> list[Partition]:
@@ -168,19 +169,24 @@ class Archive:
     ) -> Partition:
         """The partition with new files, which are written; those of the version before the last are removed."""
         files = {}
+        whole = {name: self._whole(name, before, tables, gone) for name in columns.TABLES}
+        whole["summary"] = summary(whole["rows"])
         identity = hashlib.sha256(json.dumps([VERSION, sorted(units.items())]).encode()).hexdigest()[:12]
-        for name in columns.TABLES:
-            kept = _without(self.table(name, before), gone)
-            whole = columns.sort(name, pa.concat_tables([kept, tables[name]] if name in tables else [kept]))
-            if whole.num_rows:
+        for name, table in whole.items():
+            if table.num_rows:
                 files[name] = f"{name}-{identity}.parquet"
                 with self.where.writing(f"{before.folder}/{files[name]}") as file:
-                    write(name, whole, file)
+                    write(name, table, file)
         unused = {*before.replaced} - {*before.files.values(), *files.values()}
         for name in unused:
             self.where.delete(f"{before.folder}/{name}")
         replaced = tuple(sorted({*before.files.values()} - {*files.values()}))
         return Partition(before.machine, before.month, files, units, replaced)
+
+    def _whole(self, name: str, before: Partition, tables: Mapping[str, pa.Table], gone: set[str]) -> pa.Table:
+        """A table of a partition without units that are gone and with new rows, in its order."""
+        kept = _without(self.table(name, before), gone)
+        return columns.sort(name, pa.concat_tables([kept, tables[name]] if name in tables else [kept]))
 
     def _point(self, pointer: str, after: Partition) -> None:
         if not after.units:
@@ -189,6 +195,12 @@ class Archive:
         held = {"files": dict(after.files), "units": dict(sorted(after.units.items())), "replaced": after.replaced}
         with self.where.writing(pointer) as file:
             file.write(json.dumps(held, indent=1).encode())
+
+
+def version_of(where: Location) -> int:
+    """The version of the archive at a location; that of this module if there is none."""
+    held = where.read("format.json")
+    return int(json.loads(held)["version"]) if held else VERSION
 
 
 def write(name: str, table: pa.Table, file: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reports.record import documents, schema
+from reports.record import documents, lists, schema
 from reports.record.schema import Fields
 
 PAGE = Path(__file__).parents[2] / "docs" / "record.md"
@@ -24,8 +24,8 @@ PARTS: tuple[tuple[str, str, Fields], ...] = (
     ("Self-test of the loaders", "`loaders-selftest.json`.", documents.LOADER_TEST),
     ("Searches", "The objects in `search` of the loaders' self-test.", documents.SEARCHED),
     ("Overheads", "The objects in `overhead` of the loaders' self-test.", documents.ADDED),
-    ("Mutants", "`docs/mutants.jsonl`, of `lossimpl check --mutants`.", schema.MUTANT),
-    ("Ways of calling", "`docs/ways.jsonl`, of `lossimpl check --ways`.", schema.WAY),
+    ("Mutants", "`docs/mutants.jsonl`, of `lossimpl check --mutants`.", lists.MUTANT),
+    ("Ways of calling", "`docs/ways.jsonl`, of `lossimpl check --ways`.", lists.WAY),
 )  # fmt: skip
 HEAD = """# The record
 

@@ -24,11 +24,11 @@ from reports.record.schema import Record
 from reports.record.units import Problem
 
 MEMORY = "2GB"  # of DuckDB's own; a query that needs more writes to disk
-TIMED = "status = 'ok' AND value > 0 AND value < 'infinity'"
 DOUBLES = """
     WITH known AS (SELECT DISTINCT machine, month, env, commit, key AS session FROM sessions)
     SELECT machine, env, commit, session FROM known
     QUALIFY row_number() OVER (PARTITION BY machine, session ORDER BY month, env, commit) > 1"""
+OF_SESSIONS = ("rows", "summary")  # without those that have another's id
 LIGHT = [name for name in columns.ROWS.names if name not in ("rounds", "samples", "quantiles", "other")]
 
 
@@ -55,10 +55,12 @@ class Queries:
         if not self.archive.where.local:
             found.register_filesystem(_Arrow(self.archive.where.system))
         for table in columns.TABLES:
-            found.execute(f"CREATE VIEW {'all_rows' if table == 'rows' else table} AS {self._table(found, table)}")
+            name = f"all_{table}" if table in OF_SESSIONS else table
+            found.execute(f"CREATE VIEW {name} AS {self._table(found, table)}")
         found.execute(f"CREATE TABLE doubles AS {DOUBLES}")
         others = "" if _empty(found, "doubles") else " ANTI JOIN doubles USING (machine, env, commit, session)"
-        found.execute(f"CREATE VIEW rows AS SELECT * FROM all_rows{others}")
+        for table in OF_SESSIONS:
+            found.execute(f"CREATE VIEW {table} AS SELECT * FROM all_{table}{others}")
         self._changes(found)
         return found
 

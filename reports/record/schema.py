@@ -29,7 +29,6 @@ from reports.record.kinds import (
     TEXTS,
     TIME,
     VERDICT,
-    WORKS,
     Kind,
 )
 
@@ -224,24 +223,6 @@ NIGHT: Fields = {
     "event": Field(TEXT, "a new environment"),
     "machine": Field(TEXT, "of something that became worse"),
     "text": Field(TEXT, "what became worse"),
-}
-MUTANT: Fields = {
-    "loss": Field(NAMED, "the loss", True),
-    "mutant": Field(TEXT, "what it does wrong", True),
-    "by": Field(TEXT, "the check that rejected it; empty if none did", True),
-    "reason": Field(TEXT, "what the check said", True),
-}
-WAY: Fields = {
-    "way": Field(TEXT, "how the loss was called", True),
-    "loss": Field(NAMED, "the loss", True),
-    "implementation": Field(NAMED, "the implementation", True),
-    "passed": Field(COUNT, "hard cases that hold", True),
-    "failed": Field(COUNT, "hard cases that do not", True),
-    "refused": Field(COUNT, "hard cases that are refused by name", True),
-    "inapplicable": Field(COUNT, "hard cases that torch's own function loses too", True),
-    "reasons": Field(TEXTS, "why some do not hold", True),
-    "torch": Field(TEXT, "its version", True),
-    "status": Field(WORKS, "of all of them", True),
 }
 
 

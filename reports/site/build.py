@@ -84,10 +84,10 @@ def build(material: Material, out: Path) -> Path:
     templates = _templates(material.losses)
     files = {"table.js": (TEMPLATES / "table.js").read_text(encoding="utf-8"), "style.css": _style()}
     written = {_put(out, *one) for one in files.items()}
-    for builder in BUILDERS:
-        for page in builder.pages(material):
-            text = templates.get_template(page.template).render(page=page, title=page.title, **page.values)
-            written |= {_put(out, *one) for one in {page.name: text, **page.files}.items()}
+    pages = [page for builder in BUILDERS for page in builder.pages(material)]  # figures are drawn meanwhile
+    for page in pages:
+        text = templates.get_template(page.template).render(page=page, title=page.title, **page.values)
+        written |= {_put(out, *one) for one in {page.name: text, **page.files}.items()}
     _remove_others(out, written)
     return out / "index.html"
 

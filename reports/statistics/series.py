@@ -17,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reports.record.query import TIMED
 from reports.record.stored import Stored
+from reports.record.summary import TIMED
 from reports.statistics.changes import Event, Finding, Series, events
 from reports.statistics.continued import IDENTITY, SCHEMA, Points, Record, continued
 from reports.statistics.sessions import SERIES
