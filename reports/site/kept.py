@@ -13,6 +13,8 @@ import pickle
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from time import time
@@ -36,17 +38,23 @@ def of(work: Work) -> Callable[[], str]:
     if path.exists():
         path.touch()
         return lambda: path.read_text(encoding="utf-8")
-    return _Drawn(_processes().submit(_drawn, work, path), work, path)
+    return _Drawn(work, path)
 
 
 class _Drawn:
     """A figure that another process draws, or this one if the other has not begun when it is asked for."""
 
-    def __init__(self, future: Future[str], work: Work, path: Path) -> None:
-        self.future, self.work, self.path = future, work, path
+    def __init__(self, work: Work, path: Path) -> None:
+        self.work, self.path = work, path
+        self.future: Future[str] = Future()
+        with suppress(BrokenProcessPool):  # the other process was killed, or could not import the program
+            self.future = _processes().submit(_drawn, work, path)
 
     def __call__(self) -> str:
-        return _drawn(self.work, self.path) if self.future.cancel() else self.future.result()
+        with suppress(BrokenProcessPool):
+            if not self.future.cancel():
+                return self.future.result()
+        return _drawn(self.work, self.path)
 
 
 def _drawn(work: Work, path: Path) -> str:
