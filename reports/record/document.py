@@ -41,6 +41,10 @@ it lies in `.asv/record`; `LOSSIMPL_ARCHIVE` or `--archive` name another folder 
 partition wait for each other in a folder. Object storage has no locks: a writer reads its index back and repeats, and
 what a race still lost is added by the next `record add` of that machine.
 
+Pages read `summary`, which counts what each session has, and `derived/states-<machine>.parquet`, the change points and
+newest points of each series after each of the newest three months; both follow from the rows. So a new night costs one
+partition, one month of change points, and the pages whose data changed: [what that takes](archive.md).
+
 `record compact --months N` replaces the samples of commits older than N months by their quantiles. Rounds stay, and
 with them every time, interval and verdict.
 """

@@ -15,7 +15,8 @@ from lossimpl import wording
 from lossimpl.spec import Loss
 from reports.record.archive import Archive
 from reports.record.stored import Stored
-from reports.site.figures.style import GLYPHS, css_name, look, themes
+from reports.site import cells
+from reports.site.figures.style import themes
 from reports.site.material import Material, gather, of
 from reports.site.pages import (
     agreement,
@@ -122,34 +123,15 @@ def _templates(losses: Mapping[str, Loss]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters.update(mathematics=mathematics, breakable=breakable, quoted=quoted)
+    templates.filters.update(mathematics=mathematics, breakable=cells.breakable, quoted=cells.quoted, row=cells.row)
     templates.globals.update(
         navigation=NAVIGATION,
         w=wording,
         losses=list(losses),
-        css_name=css_name,
-        glyph=lambda name: GLYPHS[look(name)[1]],
+        chip=cells.chip,
+        bar=cells.bar,
     )
     return templates
-
-
-def breakable(name: str) -> Markup:
-    """A name that may break after an underscore.
-
-    >>> str(breakable("mse_loss"))
-    'mse_<wbr>loss'
-    """
-    return escape(name).replace("_", Markup("_<wbr>"))
-
-
-def quoted(text: str) -> Markup:
-    """Text in which words between backticks are shown as code.
-
-    >>> str(quoted("raise `ulimit -n`"))
-    'raise <code>ulimit -n</code>'
-    """
-    safe = escape(text)
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(safe))) if "`" in text else safe
 
 
 def mathematics(formula: str) -> Markup:
