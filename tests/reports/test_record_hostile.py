@@ -104,7 +104,7 @@ LINES: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "options that are nested 900 deep": (lambda at: row(at, options=nested(900)), "nested too deeply"),
     "a time of words": (lambda at: row(at, started_at="now"), "started_at 'now' is not a time"),
     "a time beyond all calendars": (lambda at: row(at, started_at=float("inf")), "is not a time"),
-    "a field twice": (lambda at: Text(row(at)).replacing("session", '"a", "session": "b"'), "the field 'session' twice"),
+    "a field twice": (lambda at: Text(row(at)).replacing("session", '"a", "session": "b"'), "'session' twice"),
     "a number as text": (lambda at: row(at, traffic="4e6"), "'traffic' is '4e6'"),
     "a time that is no time at all": (lambda at: row(at, rounds=rounds(at, seconds=0)), "'seconds' is 0"),
     "a status of two": (lambda at: row(at, status=["ok", "wrong"]), "'status' is ['ok', 'wrong'], expected status"),
