@@ -154,16 +154,6 @@ def bomb(path: Path) -> None:
             file.write(bytes(2**20))
 
 
-def half_of_zstd(path: Path) -> None:
-    import pyarrow as pa
-
-    path.with_suffix("").unlink()
-    lines = [{"kind": "measurement", "dataset": f"d{number}", "reason": str(number)} for number in range(100_000)]
-    text = "".join(json.dumps(one) + "\n" for one in lines).encode()
-    whole = pa.Codec("zstd").compress(text, asbytes=True)
-    path.write_bytes(whole[: len(whole) // 2])
-
-
 FILES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "empty": (f"{STEM}.json", lambda path: path.write_bytes(b""), "not JSON"),
     "binary": (f"{STEM}.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "not UTF-8 text"),
@@ -204,7 +194,6 @@ FILES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         lambda path: path.write_text('{"between_share": "half"}'),
         "'between_share' is 'half'",
     ),
-    "zstd that ends early": (f"{STEM}.loaders.jsonl.zst", half_of_zstd, "not whole zstd"),
     "a folder": (f"{STEM}.rows.jsonl", lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
     "a second packing": (
         f"{STEM}.rows.jsonl.gz",
