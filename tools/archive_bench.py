@@ -2,6 +2,7 @@
 
     python tools/archive_bench.py generate FOLDER    writes partitions until it is whole; continues where it was stopped
     python tools/archive_bench.py measure FOLDER     prints the table of costs
+    python tools/archive_bench.py curve FOLDER       prints what a night costs after 100 to 10,000 commits
 
 `--commits` and `--series` make it smaller. No number in the archive was measured.
 """
@@ -29,7 +30,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from reports.record import columns
-from reports.record.archive import Archive
+from reports.record.archive import VERSION, Archive
 from reports.record.mirror import changed
 from reports.record.query import Queries
 from reports.record.retention import QUANTILES
@@ -63,7 +64,7 @@ def series(count: int) -> pd.DataFrame:
 def rows(
     names: pd.DataFrame, machine: int, commits: list[int], dates: list[pd.Timestamp], whole: bool = True
 ) -> pa.Table:
-    """The rows of some commits of a machine: noise of 1 to 5 %, and a step of 20 % in every tenth series.
+    """The rows of some commits of a machine: noise of 1 to 5 %, and a step of 20 % in every fifth series.
 
     Unless they are `whole`, their samples are quantiles.
     """
@@ -71,7 +72,8 @@ def rows(
     chance = np.random.default_rng([machine, commits[0]])
     which = np.repeat(np.arange(count), times)
     place = np.tile(np.array(commits), count)
-    level = 1e-5 * (1 + which % 977) * np.where((which % 10 == machine) & (place > 900), 1.2, 1.0)
+    stepped = ((which % 10 == machine) & (place > 900)) | ((which % 10 == 9) & (place > len(dates) - 16))
+    level = 1e-5 * (1 + which % 977) * np.where(stepped, 1.2, 1.0)
     noise = 0.01 + 0.04 * (which % 7) / 6
     seconds = level[:, None] * np.exp(noise[:, None] * chance.standard_normal((len(which), ROUNDS)))
     value, spread = np.exp(np.log(seconds).mean(axis=1)), 1 + 1.2 * noise
@@ -148,12 +150,12 @@ def generate(
     for place, date in enumerate(dates):
         by_month.setdefault(f"{date:%Y-%m}", []).append(place)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "format.json").write_text('{"version": 1}')
+    (folder / "format.json").write_text(json.dumps({"version": VERSION}))
     for machine in range(machines):
         for age, (month, some) in enumerate(reversed(by_month.items())):
             if not (folder / f"machine=m{machine}/month={month}/partition.json").exists():
                 write(Archive(folder), rows(names, machine, some, dates, age < keep), machine, month, some, dates)
-                print(f"m{machine} {month}", flush=True)
+                print(f"m{machine} {month}", file=sys.stderr, flush=True)
 
 
 def write(archive: Archive, table: pa.Table, machine: int, month: str, some: list[int], dates: list[Any]) -> None:
@@ -190,34 +192,57 @@ def site(*options: str) -> Callable[[], Any]:
     )
 
 
+def line(what: str, cost: str, bar: str) -> None:
+    """Print a line of the table."""
+    print(f"| {what} | {cost} | {bar} |", flush=True)
+
+
 @app.command()
 def measure(folder: Folder) -> None:
-    """Print what each use costs beside the bar."""
+    """Print what each use costs beside the bar, as a Markdown table."""
     archive, queries = Archive(folder), Queries(Archive(folder))
     total = queries.frame("SELECT count(*) AS n, min(row) AS row, max(date) AS last FROM rows").iloc[0]
-    print(f"{total['n']:,} rows", flush=True)
-    print(sizes(archive))
+    print(f"| {total['n']:,} rows | cost | bar |\n|---|---|---|", flush=True)
+    without, whole = sizes(archive)
+    line("bytes per row without samples", f"{without:.0f}", "120")
+    line("bytes per row with samples", f"{whole:.0f}", "500")
     sql = "SELECT date, value, low, high FROM rows WHERE machine = 'm0' AND row = ? ORDER BY date"
-    print(f"one series: {timed(lambda: queries.frame(sql, [total['row']]), 5):.3f} s (bar 0.2)", flush=True)
+    line("query for one series", f"{timed(lambda: queries.frame(sql, [total['row']]), 5):.3f} s", "0.2 s")
     out = Path(tempfile.mkdtemp()) / "site"
-    print(
-        f"full site, change points included: {timed(site('--archive', str(folder), '--out', str(out))):.0f} s (bar 180)"
-    )
-    print(f"  memory {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:.2f} GiB (bar 4)", flush=True)
+    build = site("--archive", str(folder), "--out", str(out))
+    line("full site, change points included", f"{timed(build):.0f} s", "180 s")
+    line("largest process", f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:.2f} GiB", "4 GiB")
     since, sql = total["last"] - pd.Timedelta(days=30), "SELECT * FROM changes WHERE machine = 'm0' AND date > ?"
-    print(f"changes of 30 days: {timed(lambda: Queries(archive).frame(sql, [since]), 3):.3f} s (bar 1)", flush=True)
-    print(f"one more night added: {timed(night(archive, out.parent / 'results')):.1f} s")
-    print(
-        f"  and the site: {timed(site('--archive', str(folder), '--out', str(out))):.1f} s (bar 20 in all)", flush=True
+    count = len(Queries(archive).frame(sql, [since]))
+    line(
+        f"{count} changes of the last 30 days", f"{timed(lambda: Queries(archive).frame(sql, [since]), 3):.3f} s", "1 s"
     )
+    added, after = timed(night(archive, out.parent / "results")), timed(build)
+    line("one new night: its rows added, and the site", f"{added:.1f} + {after:.1f} s", "20 s")
+    line("the same site again", f"{timed(build):.1f} s", "")
     for derived in ("record", "figures"):
         shutil.rmtree(Path(".asv") / derived, ignore_errors=True)
-    print(f"the committed record, cold: {timed(site('--out', str(out.parent / 'committed'))):.1f} s (bar 15)")
+    line("the committed record, cold", f"{timed(site('--out', str(out.parent / 'committed'))):.1f} s", "15 s")
     shutil.rmtree(out.parent)
 
 
-def sizes(archive: Archive) -> str:
-    """Bytes per row of the partitions that have samples: of the rows' own columns, with their rounds, with samples."""
+@app.command()
+def curve(folder: Folder, series_: Annotated[int, typer.Option("--series")] = 200) -> None:
+    """Print what a night costs after so many commits of one machine, as a Markdown table."""
+    print("| commits | night added | the site after it |\n|---|---|---|", flush=True)
+    for commits in (100, 1000, 3000, 10_000):
+        part = folder / str(commits)
+        generate(part, 1, commits, series_, 0)
+        with tempfile.TemporaryDirectory() as out:
+            build = site("--archive", str(part), "--out", f"{out}/site")
+            build()
+            added, after = timed(night(Archive(part), Path(out) / "results")), timed(build)
+        line(f"{commits:,}", f"{added:.2f} s", f"{after:.1f} s")
+        shutil.rmtree(part)
+
+
+def sizes(archive: Archive) -> tuple[float, float]:
+    """Bytes per row of the partitions that have samples, without these and with them."""
     found = dict.fromkeys(("rows", "rounds", "samples"), 0)
     count = 0
     for path in archive.paths("rows"):
@@ -226,10 +251,7 @@ def sizes(archive: Archive) -> str:
             found = {name: size + parts[name] for name, size in found.items()}
             count += held.num_rows
     rows, rounds, samples = (size / count for size in found.values())
-    return (
-        f"bytes per row without rounds: {rows:.0f}, without samples: {rows + rounds:.0f} (bar 120), "
-        f"with samples: {rows + rounds + samples:.0f} (bar 500), of the {count:,} rows that have samples"
-    )
+    return rows + rounds, rows + rounds + samples
 
 
 def parts_of(held: pq.FileMetaData) -> dict[str, int]:
@@ -251,6 +273,8 @@ def night(archive: Archive, results: Path) -> Callable[[], Any]:
     (results / "m0").mkdir(parents=True)
     lines = [columns.record_of(row) | {"session": "night999999", "started_at": f"{NEWEST:%Y-%m-%d}"} for row in last]
     (results / "m0" / f"{stem}.rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    about = {"session": "night999999", "grid": "full", "began_at": f"{NEWEST:%Y-%m-%d}", "seconds": 3e3}
+    (results / "m0" / f"{stem}.sessions.jsonl").write_text(json.dumps(about) + "\n")
     return lambda: archive.add(changed(archive, results)[0][1:])
 
 

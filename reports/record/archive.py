@@ -26,9 +26,10 @@ from reports.record import columns
 from reports.record.location import Location
 from reports.record.reader import Contents, Malformed, read_unit
 from reports.record.schema import Record
+from reports.record.summary import summary
 from reports.record.units import Unit
 
-VERSION = 1
+VERSION = 2
 OWN = "own"  # the month of what is a machine's and not a commit's
 POINTER = "partition.json"
 GROUP = 8_192  # rows: what a query for one series reads of a partition
@@ -50,6 +51,11 @@ class Partition:
         """Its path in the archive."""
         return f"machine={self.machine}/month={self.month}"
 
+    @property
+    def commits(self) -> set[str]:
+        """The commits that have units in it, by their first 8 digits."""
+        return {stem[:8] for stem in self.units if stem}
+
     def path(self, table: str) -> str:
         """The path of a table's file in the archive."""
         return f"{self.folder}/{self.files[table]}"
@@ -60,10 +66,10 @@ class Archive:
 
     def __init__(self, where: str | Path) -> None:
         self.where = Location.of(where)
-        held = self.where.read("format.json")
-        version = json.loads(held)["version"] if held else VERSION
+        version = version_of(self.where)
         if version != VERSION:
-            raise Malformed(f"{where}: an archive of version {version}; this version reads {VERSION}")
+            known = f"this version reads {VERSION}; remove it to have it made again"
+            raise Malformed(f"{where}: an archive of version {version}; {known}")
 
     @cached_property
     def partitions(self) -> list[Partition]:
@@ -94,15 +100,6 @@ class Archive:
             return columns.TABLES[name].empty_table()
         path = self.where.path(partition.path(name))
         return pq.ParquetFile(self.where.system.open_input_file(path)).read()
-
-    def commits_of(self, machine: str) -> set[str]:
-        """The commits that a machine measured, by their first 8 digits."""
-        return {stem[:8] for one in self.partitions if one.machine == machine for stem in one.units if stem}
-
-    def state_of(self, machine: str, *parts: object) -> str:
-        """What the rows of a machine are, as a digest, with other parts of what is derived from them."""
-        held = [(one.folder, one.files.get("rows")) for one in self.partitions if one.machine == machine]
-        return hashlib.sha256(repr((held, *map(_shown, parts))).encode()).hexdigest()[:16]
 
     def derived(self, name: str, machine: str) -> pa.Table | None:
         """A table that was derived from a machine's rows and kept, None if there is none."""
@@ -172,19 +169,24 @@ class Archive:
     ) -> Partition:
         """The partition with new files, which are written; those of the version before the last are removed."""
         files = {}
+        whole = {name: self._whole(name, before, tables, gone) for name in columns.TABLES}
+        whole["summary"] = summary(whole["rows"])
         identity = hashlib.sha256(json.dumps([VERSION, sorted(units.items())]).encode()).hexdigest()[:12]
-        for name in columns.TABLES:
-            kept = _without(self.table(name, before), gone)
-            whole = columns.sort(name, pa.concat_tables([kept, tables[name]] if name in tables else [kept]))
-            if whole.num_rows:
+        for name, table in whole.items():
+            if table.num_rows:
                 files[name] = f"{name}-{identity}.parquet"
                 with self.where.writing(f"{before.folder}/{files[name]}") as file:
-                    write(name, whole, file)
+                    write(name, table, file)
         unused = {*before.replaced} - {*before.files.values(), *files.values()}
         for name in unused:
             self.where.delete(f"{before.folder}/{name}")
         replaced = tuple(sorted({*before.files.values()} - {*files.values()}))
         return Partition(before.machine, before.month, files, units, replaced)
+
+    def _whole(self, name: str, before: Partition, tables: Mapping[str, pa.Table], gone: set[str]) -> pa.Table:
+        """A table of a partition without units that are gone and with new rows, in its order."""
+        kept = _without(self.table(name, before), gone)
+        return columns.sort(name, pa.concat_tables([kept, tables[name]] if name in tables else [kept]))
 
     def _point(self, pointer: str, after: Partition) -> None:
         if not after.units:
@@ -195,9 +197,10 @@ class Archive:
             file.write(json.dumps(held, indent=1).encode())
 
 
-def _shown(part: object) -> str:
-    """A part of a state as text, whole."""
-    return ",".join(part) if isinstance(part, Iterable) else str(part)
+def version_of(where: Location) -> int:
+    """The version of the archive at a location; that of this module if there is none."""
+    held = where.read("format.json")
+    return int(json.loads(held)["version"]) if held else VERSION
 
 
 def write(name: str, table: pa.Table, file: Any) -> None:

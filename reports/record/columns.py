@@ -18,6 +18,7 @@ from reports.record.formats import CASE, SIDE_CARS, text
 from reports.record.reader import Contents, Line
 from reports.record.rows import LOSS_PARAMETERS, name_of
 from reports.record.schema import Record
+from reports.record.summary import SUMMARY
 
 TEXT, REAL, WHOLE, TIME = pa.string(), pa.float64(), pa.int64(), pa.timestamp("us", "UTC")
 REALS = pa.list_(REAL)
@@ -76,11 +77,15 @@ TABLES = {
     "documents": KEYED,
     "conformance": CONFORMANCE,
     "problems": PROBLEMS,
+    "summary": SUMMARY,
 }
 CHANGES = pa.schema(
     [*((name, TEXT) for name in ("machine", "env", "row", "commit", "before")), ("ratio", REAL), ("confidence", REAL)]
 )
-SORTED = {"rows": ["row", "env", "date", "commit", "session", "line"]}
+SORTED = {
+    "rows": ["row", "env", "date", "commit", "session", "line"],
+    "summary": ["env", "commit", "session"],
+}
 AGREEMENT = [name for name in schema.AGREEMENT if name != "reason"]
 DERIVED = (*MEASURED, "number", "busy")  # from rounds, where there are rounds
 WHOLES = ("threads", "traffic", "peak_bytes", "saved_bytes")  # columns of numbers that records have without a point

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reports.record import documents, schema
+from reports.record import documents, lists, schema
 from reports.record.schema import Fields
 
 PAGE = Path(__file__).parents[2] / "docs" / "record.md"
@@ -25,6 +25,8 @@ PARTS: tuple[tuple[str, str, Fields], ...] = (
     ("Self-test of the loaders", "`loaders-selftest.json`.", documents.LOADER_TEST),
     ("Searches", "The objects in `search` of the loaders' self-test.", documents.SEARCHED),
     ("Overheads", "The objects in `overhead` of the loaders' self-test.", documents.ADDED),
+    ("Mutants", "`docs/mutants.jsonl`, of `lossimpl check --mutants`.", lists.MUTANT),
+    ("Ways of calling", "`docs/ways.jsonl`, of `lossimpl check --ways`.", lists.WAY),
 )  # fmt: skip
 HEAD = """# The record
 
@@ -43,6 +45,10 @@ and gives every record back field by field (`record check`). It is derived: dele
 it lies in `.asv/record`; `LOSSIMPL_ARCHIVE` or `--archive` name another folder or `s3://bucket/path`. Writers of one
 partition wait for each other in a folder. Object storage has no locks: a writer reads its index back and repeats, and
 what a race still lost is added by the next `record add` of that machine.
+
+Pages read `summary`, which counts what each session has, and `derived/states-<machine>.parquet`, the change points and
+newest points of each series after each of the newest three months; both follow from the rows. So a new night costs one
+partition, one month of change points, and the pages whose data changed: [what that takes](archive.md).
 
 `record compact --months N` replaces the samples of commits older than N months by their quantiles. Rounds stay, and
 with them every time, interval and verdict.

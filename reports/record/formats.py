@@ -6,6 +6,7 @@ Pure: `reader` opens the files. Whatever a format does not allow raises `Malform
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from reports.record.rows import LOADING_PARAMETERS, LOSS_PARAMETERS
 Record = dict[str, Any]
 
 NEWEST = 2  # version of a row's format
+MOST_DEPTH = 32  # of objects and lists in each other
 EARLIEST = pd.Timestamp("2010-01-01", tz="UTC")  # before torch and its ancestors
 AHEAD = pd.Timedelta(days=1)  # a clock may be ahead by
 BEHIND = pd.Timedelta(hours=1)  # a later time of the same session may be behind an earlier one by
@@ -100,6 +102,43 @@ def columns_of_case(held: Record) -> Record:
     return row | {"other": text(rest) if rest else None}
 
 
+def parsed(data: bytes) -> Any:
+    """JSON from a file, of which every field is there once, and every text can be written again."""
+    try:
+        found = json.loads(data.decode(), object_pairs_hook=_object)
+    except (json.JSONDecodeError, UnicodeDecodeError, Malformed):
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise Malformed(f"not JSON: {error}") from error
+    if b"\\ud" in data or b"\\uD" in data:
+        try:
+            text(found).encode()
+        except UnicodeEncodeError as error:
+            raise Malformed(f"not UTF-8 text: half of a character, {error.object[error.start]!r}") from error
+    if data.count(b"{") + data.count(b"[") > MOST_DEPTH:
+        _require_flat(found)
+    return found
+
+
+def _object(fields: list[tuple[str, Any]]) -> Record:
+    found = dict(fields)
+    if len(found) < len(fields):
+        names = [name for name, _ in fields]
+        raise Malformed(f"has the field {next(name for name in names if names.count(name) > 1)!r:.60} twice")
+    return found
+
+
+def _require_flat(value: Any) -> None:
+    """Refuse a value that the functions that call themselves for its parts could not handle."""
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        parts = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [part for some in parts for part in some if isinstance(part, dict | list)]
+        if not level:
+            return
+    raise Malformed("is nested too deeply")
+
+
 def text(record: Any) -> str:
     """A value as JSON, its fields in their order."""
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
@@ -168,9 +207,9 @@ def time(value: Any, what: str) -> pd.Timestamp | None:
         return None
     try:
         unit = "ms" if kinds.number(value) and value > 1e11 else "s"
-        stamp = pd.Timestamp(value, unit=unit) if kinds.number(value) else pd.Timestamp(str(value))
+        stamp = pd.Timestamp(value, unit=unit) if kinds.number(value) else pd.Timestamp(datetime.fromisoformat(value))
         stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, TypeError) as error:
         raise Malformed(f"{what} {value!r:.60} is not a time") from error
     require(not pd.isna(stamp), f"{what} {value!r:.60} is not a time")
     require(stamp > EARLIEST, f"{what} {stamp} is before {EARLIEST:%Y}")

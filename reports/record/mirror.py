@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from reports.record.archive import Archive
+from reports.record.archive import VERSION, Archive, version_of
+from reports.record.location import Location
 from reports.record.units import Problem, Unit, units
 
 SEEN = "seen.json"  # the states of the files that an archive was made from
@@ -36,7 +38,13 @@ def _digests(archive: Archive, found: list[Unit]) -> Iterator[tuple[Unit, str]]:
 
 
 def mirror(folder: Path, where: str | Path) -> tuple[Archive, list[Problem]]:
-    """An archive that has exactly what is under a folder: what changed since the last time is read, and no more."""
+    """An archive that has exactly what is under a folder: what changed since the last time is read, and no more.
+
+    One of an older version is made again.
+    """
+    held = Location.of(where)
+    if held.local and version_of(held) < VERSION:
+        shutil.rmtree(held.root)
     archive = Archive(where)
     new, gone, problems = changed(archive, folder)
     archive.add(new)

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from reports.record import columns
@@ -23,7 +24,11 @@ from reports.record.schema import Record
 from reports.record.units import Problem
 
 MEMORY = "2GB"  # of DuckDB's own; a query that needs more writes to disk
-TIMED = "status = 'ok' AND value > 0 AND value < 'infinity'"
+DOUBLES = """
+    WITH known AS (SELECT DISTINCT machine, month, env, commit, key AS session FROM sessions)
+    SELECT machine, env, commit, session FROM known
+    QUALIFY row_number() OVER (PARTITION BY machine, session ORDER BY month, env, commit) > 1"""
+OF_SESSIONS = ("rows", "summary")  # without those that have another's id
 LIGHT = [name for name in columns.ROWS.names if name not in ("rounds", "samples", "quantiles", "other")]
 
 
@@ -50,17 +55,22 @@ class Queries:
         if not self.archive.where.local:
             found.register_filesystem(_Arrow(self.archive.where.system))
         for table in columns.TABLES:
-            found.execute(self._view(found, table))
+            name = f"all_{table}" if table in OF_SESSIONS else table
+            found.execute(f"CREATE VIEW {name} AS {self._table(found, table)}")
+        found.execute(f"CREATE TABLE doubles AS {DOUBLES}")
+        others = "" if _empty(found, "doubles") else " ANTI JOIN doubles USING (machine, env, commit, session)"
+        for table in OF_SESSIONS:
+            found.execute(f"CREATE VIEW {table} AS SELECT * FROM all_{table}{others}")
         self._changes(found)
         return found
 
     def _changes(self, connection: duckdb.DuckDBPyConnection) -> None:
         """`changes`: the change points that the last build of a site found, with the date of their commit."""
-        held = {one.machine: self.archive.derived("series", one.machine) for one in self.archive.partitions}
+        held = {name: self.archive.derived("states", name) for name in {one.machine for one in self.archive.partitions}}
         found = [
             {"machine": machine, "env": row["env"], "row": row["row"], **change}
             for machine, table in held.items()
-            for row in (table.select(["env", "row", "changes"]).to_pylist() if table is not None else ())
+            for row in (_newest(table).to_pylist() if table is not None else ())
             for change in row["changes"]
         ]
         connection.register("found_changes", pa.Table.from_pylist(found, columns.CHANGES))
@@ -69,37 +79,21 @@ class Queries:
             "JOIN (SELECT commit, min(date) AS date FROM runs GROUP BY commit) AS dates USING (commit)"
         )
 
-    def _view(self, connection: duckdb.DuckDBPyConnection, table: str) -> str:
-        name = f"all_{table}" if table == "rows" else table
+    def _table(self, connection: duckdb.DuckDBPyConnection, table: str) -> str:
+        """The query that reads a table of all partitions."""
         paths = self.archive.paths(table)
         if not paths:
             connection.register(f"no_{table}", columns.TABLES[table].empty_table())
-            empty = f"SELECT ''::VARCHAR AS machine, ''::VARCHAR AS month, * FROM no_{table}"
-            return f"CREATE VIEW {name} AS {empty};" + self._without_doubles(table, [])
+            return f"SELECT ''::VARCHAR AS machine, ''::VARCHAR AS month, * FROM no_{table}"
         prefix = "" if self.archive.where.local else "arrow://"
         listed = ", ".join("'" + f"{prefix}{path}".replace("'", "''") + "'" for path in paths)
         types = "{'machine': VARCHAR, 'month': VARCHAR}"
-        read = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {types})"
-        return f"CREATE VIEW {name} AS SELECT * FROM {read};" + self._without_doubles(table, self._doubles)
-
-    def _without_doubles(self, table: str, doubles: Sequence[tuple[str, ...]]) -> str:
-        if table != "rows":
-            return ""
-        names = ", ".join("(" + ", ".join(f"'{part}'" for part in one) + ")" for one in doubles)
-        where = f" WHERE (machine, env, commit, session) NOT IN ({names})" if names else ""
-        return f"CREATE VIEW rows AS SELECT * FROM all_rows{where};"
+        return f"SELECT * FROM read_parquet([{listed}], hive_partitioning = true, hive_types = {types})"
 
     @cached_property
-    def _doubles(self) -> list[tuple[str, ...]]:
+    def doubles(self) -> list[tuple[str, ...]]:
         """The sessions whose id an earlier session of the same machine has: machine, environment, commit, id."""
-        found: dict[tuple[str, str], tuple[str, ...]] = {}
-        doubles: list[tuple[str, ...]] = []
-        for partition in self.archive.partitions:
-            for row in self.archive.table("sessions", partition).to_pylist():
-                session = (partition.machine, row["env"], row["commit"], row["key"])
-                if found.setdefault((partition.machine, row["key"]), session) != session:
-                    doubles.append(session)
-        return doubles
+        return [tuple(map(str, row)) for row in self.connection.execute("FROM doubles ORDER BY ALL").fetchall()]
 
     def frame(self, sql: str, values: Sequence[Any] = ()) -> pd.DataFrame:
         """The answer as a frame."""
@@ -118,12 +112,22 @@ class Queries:
     def problems(self) -> list[Problem]:
         """What could not be read of the files that the archive was made from, and sessions that have another's id."""
         rows = self.connection.execute("SELECT place, what FROM problems ORDER BY place, what").fetchall()
-        doubles = (Problem(f"{one[0]}/{one[2]}-{one[1]}.sessions.jsonl", _double(one[3])) for one in self._doubles)
+        doubles = (Problem(f"{one[0]}/{one[2]}-{one[1]}.sessions.jsonl", _double(one[3])) for one in self.doubles)
         return [*(Problem(*row) for row in rows), *doubles]
 
 
 def _double(session: str) -> str:
     return f"session {session} has the id of another session of this machine; its rows are not shown"
+
+
+def _empty(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return connection.execute(f"FROM {table} LIMIT 1").fetchone() is None
+
+
+def _newest(table: pa.Table) -> pa.Table:
+    """The changes of each series after the newest month of a table of `statistics.series`."""
+    newest = table.filter(pc.equal(table["month"], pc.max(table["month"])))
+    return newest.select(["env", "row", "changes"])
 
 
 class _Arrow(ArrowFSWrapper):  # type: ignore[misc]  # fsspec ships no types

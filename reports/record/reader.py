@@ -30,6 +30,7 @@ from reports.record.formats import (
     SIDE_CARS,
     Record,
     columns_of_case,
+    parsed,
     require,
     require_order,
     side_record,
@@ -96,6 +97,7 @@ class _Reader:
     def __init__(self, unit: Unit) -> None:
         self.contents = Contents(unit)
         self.has_rows = any(stem_and_kind(path)[1] == "rows" for path in unit.paths)
+        self.kinds: dict[str, Path] = {}
         self.seen: dict[tuple[Any, ...], int] = {}
         self.unknown: set[tuple[Path, str]] = set()
 
@@ -112,9 +114,9 @@ class _Reader:
 
     def file(self, path: Path) -> None:
         if path.name in DOCUMENTS:
-            self.contents.documents[path.name] = document(path.name, json.loads(files.whole(path).decode()))
+            self.contents.documents[path.name] = document(path.name, parsed(files.whole(path)))
         elif path.name.endswith(".json"):
-            data = json.loads(files.whole(path).decode())
+            data = parsed(files.whole(path))
             require(isinstance(data, dict), f"is {type(data).__name__}, expected a JSON object")
             self._asv_file(path, data)
         else:
@@ -135,7 +137,12 @@ class _Reader:
     def _side_car(self, path: Path) -> None:
         stem, kind = stem_and_kind(path)
         require(kind in SIDE_CARS, f"{kind!r} is unknown to this version, which reads {', '.join(SIDE_CARS)}")
-        common = {"machine": self.contents.unit.machine, **(commit_and_env(stem) if stem else {})}
+        read = self.kinds.setdefault(kind, path)
+        require(read == path, f"{shown(read.name)}, which has the same kind, is read instead")
+        common = {
+            "machine": self.contents.unit.machine,
+            **(commit_and_env(stem) if kind not in ("changes", "nightly") else {}),
+        }
         for number, line in enumerate(files.lines(path), start=1):
             if line.strip():
                 with self.noted(path, number):
@@ -145,12 +152,12 @@ class _Reader:
         if kind == "conformance":
             held, read = _hard_case(line)
         elif kind == "rows":
-            held = json.loads(line.decode())
+            held = parsed(line)
             read = {"session": "", **side_row(held), **common}
             _require_unchanged(held, common)
             self._require_clock(read)
         else:
-            held = json.loads(line.decode())
+            held = parsed(line)
             read = {**side_record(kind, held), **common}
         self._unknown_fields(path, kind, held)
         self._replace(path, kind, read, number)
@@ -196,7 +203,7 @@ def _require_unchanged(held: Record, place: Record) -> None:
 @lru_cache(maxsize=30_000)
 def _hard_case(line: bytes) -> tuple[Record, Record]:
     """A line of hard cases as it is held, and as columns: most are the same at every commit."""
-    held = side_record("conformance", json.loads(line.decode()))
+    held = side_record("conformance", parsed(line))
     return held, columns_of_case(held)
 
 
@@ -234,7 +241,7 @@ def merged(asv: Record, side: Record) -> Record:
 def document_of(path: Path) -> Record:
     """A machine's JSON file, empty where there is none. One that cannot be read raises `Malformed` with its place."""
     try:
-        return document(path.name, json.loads(files.whole(path).decode())) if path.exists() else {}
+        return document(path.name, parsed(files.whole(path))) if path.exists() else {}
     except BROKEN as error:
         raise Malformed(f"{path}: {plain(error)}") from error
 
@@ -250,6 +257,6 @@ def nights_of(path: Path) -> list[Record]:
 
 def _night(path: Path, number: int, line: bytes) -> Record:
     try:
-        return side_record("changes", json.loads(line.decode()))
+        return side_record("changes", parsed(line))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"{path} line {number}: {plain(error)}; correct or remove the line") from error

@@ -17,12 +17,13 @@ from reports.record.documents import DOCUMENTS
 from reports.record.formats import side_row
 from reports.record.frames import SESSION, frame, session_frame
 from reports.record.mirror import mirror
-from reports.record.query import LIGHT, TIMED, Queries
+from reports.record.query import LIGHT, Queries
 from reports.record.rounds import counted
 from reports.record.schema import Record
+from reports.record.summary import OF_LOADERS, OF_LOSSES, TIMED
 from reports.record.units import Problem
 
-OF_LOSSES = "loss IS NOT NULL AND mode IS NOT NULL AND status <> 'skipped'"
+POINT = ["env", "commit", "session", "row", "benchmark", "params", "implementation", "value", "low", "high"]
 NEVER = "TIMESTAMPTZ '1970-01-01'"
 
 
@@ -113,7 +114,7 @@ class Stored:
     @cached_property
     def commits(self) -> pd.DataFrame:
         """By commit, its `date`, or when it was measured first where asv does not know it, and the `newest` time."""
-        sql = "SELECT commit, min(date) AS date, max(started_at) AS newest FROM rows GROUP BY commit"
+        sql = "SELECT commit, min(date) AS date, max(newest) AS newest FROM summary GROUP BY commit"
         return self.queries.frame(f"{sql} ORDER BY date, commit").set_index("commit")
 
     def dates(self, commits: pd.Series[str]) -> pd.Series[Any]:
@@ -123,11 +124,9 @@ class Stored:
     @cached_property
     def counts(self) -> pd.DataFrame:
         """By session, how many rows of losses it has, timed and `ranked` ones, when it began, and its statuses."""
-        sql = f"""
-            SELECT machine, env, commit, session, min(started_at) AS started_at, count(value) AS timed,
-                count(*) FILTER ({TIMED} AND low IS NOT NULL AND high IS NOT NULL) AS ranked,
-                count(*) FILTER ({TIMED}) AS points, histogram(status) AS statuses
-            FROM rows WHERE {OF_LOSSES} GROUP BY machine, env, commit, session ORDER BY ALL"""
+        sql = """
+            SELECT machine, env, commit, session, started_at, timed, ranked, points, statuses
+            FROM summary WHERE len(losses) > 0 ORDER BY machine, env, commit, session"""
         found = self.queries.frame(sql)
         return found.assign(date=self.dates(found["commit"]))
 
@@ -142,7 +141,7 @@ class Stored:
     @cached_property
     def losses(self) -> list[str]:
         """Every loss that has rows."""
-        found = self.queries.connection.execute(f"SELECT DISTINCT loss FROM rows WHERE {OF_LOSSES} ORDER BY loss")
+        found = self.queries.connection.execute("SELECT DISTINCT unnest(losses) AS loss FROM summary ORDER BY loss")
         return [str(name) for (name,) in found.fetchall()]
 
     @cached_property
@@ -172,33 +171,40 @@ class Stored:
         """The rows of loaders: of each machine, environment and dataset those of the newest commit's newest session."""
         sql = """
             SELECT machine, env, dataset, arg_max({'commit': commit, 'session': session},
-                {'date': coalesce(dates.date, $never), 'started': coalesce(started_at, $never)}) AS newest
-            FROM rows JOIN dates USING (commit)
-            WHERE starts_with(benchmark, 'loading.') AND status <> 'skipped' GROUP BY ALL ORDER BY ALL"""
+                {'date': coalesce(dates.date, $never), 'started': coalesce(loaded_at, $never)}) AS newest
+            FROM (SELECT *, unnest(datasets) AS dataset FROM summary) JOIN dates USING (commit)
+            GROUP BY ALL ORDER BY ALL"""
         self.queries.connection.register("dates", self.commits.reset_index()[["commit", "date"]])
         found = self.queries.connection.execute(sql.replace("$never", NEVER)).fetchall()
-        of = "starts_with(benchmark, 'loading.') AND status <> 'skipped'"
         sessions = dict.fromkeys((machine, env, *newest.values()) for machine, env, _, newest in found)
-        rows = [self.rows_of(one, of) for one in sessions]
+        rows = [self.rows_of(one, OF_LOADERS) for one in sessions]
         return pd.concat(rows, ignore_index=True) if rows else frame([])
 
-    def points(self, where: str, values: Sequence[Any], newest: int) -> pd.DataFrame:
-        """The timed rows of losses for which a condition holds, at most one per series and commit.
-
-        A series that was measured in rounds has no points from before, since a time of one process is another quantity.
-        """
+    def points(self, series: pd.DataFrame, newest: int) -> pd.DataFrame:
+        """The points of series of one machine (rows of `statistics.series`), at most of so many commits, the newest."""
+        machine, names = str(series["machine"].iloc[0]), list(dict.fromkeys(series["row"]))
         sql = f"""
-            WITH found AS (SELECT * EXCLUDE (rounds, samples, quantiles, other) FROM rows
-                WHERE {TIMED} AND {OF_LOSSES} AND {where}),
-            same AS (SELECT *, bool_or(session <> '') OVER (PARTITION BY machine, env, row) AS rounded FROM found)
-            SELECT * FROM same WHERE session <> '' OR NOT rounded
-            QUALIFY row_number() OVER (PARTITION BY machine, env, row, commit
+            SELECT {", ".join(["machine", *POINT])} FROM rows
+            WHERE machine = ? AND month BETWEEN ? AND ? AND row IN ({", ".join("?" * len(names))}) AND {TIMED}
+            QUALIFY row_number() OVER (PARTITION BY env, row, commit, session <> ''
                 ORDER BY started_at DESC NULLS LAST, line DESC) = 1
-            ORDER BY machine, commit, env, line"""
-        found = self.queries.frame(sql, values)
+            ORDER BY commit, env, line"""
+        found = self.queries.frame(sql, [machine, *self._months(machine, set(series["last"]), newest), *names])
+        rounded = series.set_index(["env", "row"])["rounded"]
+        found = found[rounded.reindex([found["env"], found["row"]]).to_numpy() == (found["session"] != "")]
         found = found.assign(date=self.dates(found["commit"]), params=found["params"].map(tuple))
         kept = set(self.commits.index[self.commits.index.isin(found["commit"])][-newest:])
-        return found[found["commit"].isin(kept)]
+        return pd.DataFrame(found[found["commit"].isin(kept)])
+
+    def _months(self, machine: str, last: set[str], newest: int) -> tuple[str, str]:
+        """The first and the last month of a machine that have the `newest` commits up to the `last` ones."""
+        months = [one for one in self.archive.partitions if one.machine == machine and "rows" in one.files]
+        end = max(place for place, one in enumerate(months) if one.commits & last)
+        start, count = end, len(months[end].commits)
+        while start and count < newest:
+            start -= 1
+            count += len(months[start].commits)
+        return months[start].month, months[end].month
 
 
 def _time(value: Any) -> pd.Timestamp | None:

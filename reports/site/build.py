@@ -20,9 +20,10 @@ from lossimpl import wording
 from lossimpl.spec import Loss
 from reports.record.archive import Archive
 from reports.record.stored import Stored
+from reports.site import cells
 from reports.site.feed import FILE as FEED
 from reports.site.feed import feed
-from reports.site.figures.style import GLYPHS, css_name, look, themes
+from reports.site.figures.style import themes
 from reports.site.material import Material, gather, of
 from reports.site.pages import (
     agreement,
@@ -91,7 +92,7 @@ def site(
     first = build(material, out, asv)
     if asv:
         published(results, out / ASV)
-    for problem in material.results.problems:
+    for problem in material.problems:
         typer.echo(f"not read: {problem}", err=True)
     typer.echo(f"site: {first.resolve()}")
 
@@ -107,10 +108,10 @@ def build(material: Material, out: Path, asv: bool = False) -> Path:
     files = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS} | {"style.css": _style()}
     files[FEED] = feed(material.results.nights, material.results.commits["date"])
     written = {_put(out, *one) for one in files.items()}
-    for builder in BUILDERS:
-        for page in builder.pages(material):
-            text = templates.get_template(page.template).render(page=page, title=page.title, **page.values)
-            written |= {_put(out, *one) for one in {page.name: text, **page.files}.items()}
+    pages = [page for builder in BUILDERS for page in builder.pages(material)]  # figures are drawn meanwhile
+    for page in pages:
+        text = templates.get_template(page.template).render(page=page, title=page.title, **page.values)
+        written |= {_put(out, *one) for one in {page.name: text, **page.files}.items()}
     _remove_others(out, written)
     return out / "index.html"
 
@@ -158,34 +159,15 @@ def _templates(losses: Mapping[str, Loss]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters.update(mathematics=mathematics, breakable=breakable, quoted=quoted)
+    templates.filters.update(mathematics=mathematics, breakable=cells.breakable, quoted=cells.quoted, row=cells.row)
     templates.globals.update(
         navigation=NAVIGATION,
         w=wording,
         losses=list(losses),
-        css_name=css_name,
-        glyph=lambda name: GLYPHS[look(name)[1]],
+        chip=cells.chip,
+        bar=cells.bar,
     )
     return templates
-
-
-def breakable(name: str) -> Markup:
-    """A name that may break after an underscore.
-
-    >>> str(breakable("mse_loss"))
-    'mse_<wbr>loss'
-    """
-    return escape(name).replace("_", Markup("_<wbr>"))
-
-
-def quoted(text: str) -> Markup:
-    """Text in which words between backticks are shown as code.
-
-    >>> str(quoted("raise `ulimit -n`"))
-    'raise <code>ulimit -n</code>'
-    """
-    safe = escape(text)
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(safe))) if "`" in text else safe
 
 
 def mathematics(formula: str) -> Markup:

@@ -13,8 +13,11 @@ from typing import Any
 import pandas as pd
 
 from lossimpl.spec import Case, Loss
-from reports.record import frames
+from reports.record import frames, lists
+from reports.record.lists import listed
+from reports.record.schema import Record
 from reports.record.stored import Stored
+from reports.record.units import Problem
 from reports.statistics import roofline, sessions
 from reports.statistics.loading import measurements
 from reports.statistics.ranking import Ranking, rankings
@@ -32,6 +35,25 @@ class Material:
 
     results: Stored
     losses: Mapping[str, Loss]
+
+    @cached_property
+    def _lists(self) -> dict[str, tuple[list[Record], list[Problem]]]:
+        return {path.name: listed(path) for path in (lists.MUTANTS, lists.WAYS)}
+
+    @property
+    def mutants(self) -> list[Record]:
+        """The deliberately wrong functions, each with the check that rejected it."""
+        return self._lists[lists.MUTANTS.name][0]
+
+    @property
+    def ways(self) -> list[Record]:
+        """Ways of calling each loss, with how many hard cases hold."""
+        return self._lists[lists.WAYS.name][0]
+
+    @cached_property
+    def problems(self) -> list[Problem]:
+        """What could not be read of all that pages show."""
+        return [*self.results.problems, *(problem for _, found in self._lists.values() for problem in found)]
 
     @cached_property
     def sessions(self) -> list[Session]:

@@ -87,7 +87,7 @@ def readme(
     written = [*summary(where, compared), *self_tests(material)]
     out.write_text(before + START + "\n\n" + "\n\n".join(written) + "\n\n" + END + after)
     cases.write_text("\n\n".join(all_cases(where, compared)) + "\n")
-    ways.write_text("\n\n".join(compatibility.markdown()) + "\n")
+    ways.write_text("\n\n".join(compatibility.markdown(material.ways)) + "\n")
     typer.echo(f"{out}, {cases}, {ways}")
 
 

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from lossimpl import wording
 from reports.site import kept
-from reports.site.figures.style import svg
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as inline SVG, with its caption."""
+    """A figure with its caption; `svg` gives it as inline SVG, and waits until it is drawn."""
 
-    svg: str
+    svg: Callable[[], str]
     caption: str
 
 
@@ -65,8 +64,7 @@ def slug(*parts: object) -> str:
 
 def drawing(caption: str, name: tuple[object, ...], draw: Callable[..., Figure], *data: object) -> Drawing:
     """A figure of some data for a page; `name` makes its ids unique on the page. One that was drawn before is kept."""
-    ids = slug(*name)
-    return Drawing(kept.of((draw.__module__, draw.__qualname__, ids, data), lambda: svg(draw(*data), ids)), caption)
+    return Drawing(kept.of((draw, data, slug(*name))), caption)
 
 
 @dataclass(frozen=True)

@@ -1,162 +1,138 @@
-"""Every series of the record with its change points, machine by machine.
+"""Every series of the record with its change points, machine by machine and month by month.
 
-They are kept beside the archive, and continued by new points.
+What is known of a machine's series after a month follows from what was known after the month before, and from the rows
+of this month. The states after the newest months are kept beside the archive, so that a night reads one month, however
+long the history is.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from reports.record.query import TIMED
 from reports.record.stored import Stored
-from reports.statistics.changes import Change, Event, Finding, Series, events
-from reports.statistics.detection import Start, detect
+from reports.record.summary import TIMED
+from reports.statistics.changes import Event, Finding, Series, events
+from reports.statistics.continued import IDENTITY, SCHEMA, Points, Record, continued
 from reports.statistics.sessions import SERIES
 
-Array = npt.NDArray[np.float64]
-VERSION = 1  # of what is kept, change points included
+VERSION = 2  # of what is kept, change points included
+KEPT = 3  # months whose states are kept: a commit may be measured that is older than the newest
 RECENT = 60  # commits among which the last two points of a series are looked for
-IDENTITY = ["benchmark", "params", "loss", "implementation", "shape", "dtype", "device", "mode"]
-LAST = ["commit", "date", "value", "low", "high", "version"]
+STATES = SCHEMA.append(pa.field("month", pa.string()))
 
 
 def series_of(stored: Stored) -> pd.DataFrame:
     """One row per series of every machine.
 
-    Its name (`machine`, `env`, `row` and `IDENTITY`), how many `points` it has, the `first` and the newest commit's
-    place among all, its `changes` (records of `position`, `commit`, `before`, `ratio`, `confidence`) and its last two
-    points with intervals, `before` and `now`.
+    Its name (`machine`, `env`, `row` and `IDENTITY`), how many `points` it has, its `first` and `last` commit, when it
+    was measured last (`newest`), whether in rounds (`rounded`), its `changes` (records of `position`, `commit`,
+    `before`, `ratio`, `confidence`) and its last two points with intervals, `before` and `now`.
     """
     found = [_of_machine(stored, machine) for machine in stored.machines]
-    return pd.concat(found, ignore_index=True) if found else _frame(SCHEMA.empty_table(), "")
+    return pd.concat(found, ignore_index=True) if found else _frame(STATES.empty_table(), "", {})
 
 
 def _of_machine(stored: Stored, machine: str) -> pd.DataFrame:
-    own = stored.archive.commits_of(machine)
-    key = stored.archive.state_of(machine, VERSION, [one for one in stored.commits.index if one in own])
-    known = stored.archive.derived("series", machine)
-    if known is not None and (known.schema.metadata or {}).get(b"key") == key.encode():
-        return _frame(known, machine)
-    rows = list(_described(stored, machine, known.to_pylist() if known is not None else []))
-    table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata({"key": key})
-    stored.archive.derive("series", machine, table)
-    return _frame(table, machine)
+    keys = _keys(stored, machine)
+    states = _kept(stored.archive.derived("states", machine), keys)
+    remaining = [month for month in keys if month > max(states, default="")]
+    for months in filter(None, (remaining[: 1 - KEPT], *([month] for month in remaining[1 - KEPT :]))):
+        before = states[max(states)].to_pylist() if states else []
+        rows = [one | {"month": months[-1]} for one in continued(before, _points(stored, machine, months))]
+        states[months[-1]] = pa.Table.from_pylist(rows, STATES)
+    newest = sorted(states)[-KEPT:]
+    if remaining:
+        kept = pa.concat_tables([states[month] for month in newest])
+        held = {"keys": json.dumps({month: keys[month] for month in newest})}
+        stored.archive.derive("states", machine, kept.replace_schema_metadata(held))
+    return _frame(states[newest[-1]] if newest else STATES.empty_table(), machine, _recent(stored, machine))
 
 
-POINT = pa.struct(
-    [(name, pa.string()) for name in ("commit", "version")]
-    + [(name, pa.float64()) for name in ("value", "low", "high")]
-)
-CHANGE = pa.struct(
-    [
-        ("position", pa.int64()),
-        ("commit", pa.string()),
-        ("before", pa.string()),
-        ("ratio", pa.float64()),
-        ("confidence", pa.float64()),
-    ]
-)
-SCHEMA = pa.schema(
-    [(name, pa.list_(pa.string()) if name == "params" else pa.string()) for name in ("env", "row", *IDENTITY)]
-    + [("points", pa.int64()), ("digest", pa.int64()), ("first", pa.string()), ("newest", pa.timestamp("us", "UTC"))]
-    + [("changes", pa.list_(CHANGE)), ("before", POINT), ("now", POINT)]
-)
-
-
-def _frame(table: pa.Table, machine: str) -> pd.DataFrame:
-    found = pd.DataFrame(table.to_pylist(), columns=table.schema.names)
-    return found.assign(machine=machine, params=found["params"].map(tuple))
-
-
-def _described(stored: Stored, machine: str, known: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    names, places, values = _histories(stored, machine)
-    before = {(one["env"], one["row"]): one for one in known}
-    commits = stored.commits.index.to_numpy()
-    starts = [_start(before.get((one["env"], one["row"])), value) for one, value in zip(names, values, strict=True)]
-    pairs = _pairs(stored, machine)
-    for one, place, value, changes in zip(names, places, values, detect(values, starts), strict=True):
-        yield one | {
-            "points": len(value),
-            "digest": zlib.crc32(value.tobytes()),
-            "first": commits[place[0]],
-            "changes": [_change(change, commits[place]) for change in changes],
-            **pairs.get((one["env"], one["row"]), {"before": None, "now": None}),
-        }
-
-
-def _start(known: dict[str, Any] | None, values: Array) -> Start:
-    """Where detection continues: after the points that it has seen, if these are still the same."""
-    if known is None or zlib.crc32(values[: known["points"]].tobytes()) != known["digest"]:
-        return Start()
-    found = [Change(one["position"], one["ratio"], one["confidence"]) for one in known["changes"]]
-    return Start(known["points"], tuple(found))
-
-
-def _change(one: Change, commits: npt.NDArray[Any]) -> dict[str, Any]:
-    return {"commit": commits[one.position], "before": commits[one.position - 1], **vars(one)}
-
-
-def _histories(stored: Stored, machine: str) -> tuple[list[dict[str, Any]], list[npt.NDArray[np.int64]], list[Array]]:
-    """The name of each series of a machine, the places of its commits among all, and its times."""
-    connection = stored.queries.connection
-    places = pd.DataFrame({"commit": stored.commits.index, "place": range(len(stored.commits))})
-    connection.register("places", places)
-    kept = ", ".join(f"any_value({name}) AS {name}" for name in IDENTITY)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE named AS SELECT env, row, {kept}, max(started_at) AS newest, "
-        f"bool_or(session <> '') AS rounded, row_number() OVER (ORDER BY row, env) - 1 AS id "
-        f"FROM rows WHERE machine = ? AND {TIMED} GROUP BY env, row",
-        [machine],
-    )
-    names = connection.sql("SELECT * EXCLUDE (rounded, id) FROM named ORDER BY id").to_arrow_table().to_pylist()
-    found = connection.execute(
-        "SELECT id, place, epoch_us(coalesce(started_at, TIMESTAMPTZ '1970-01-01')) AS started, value FROM rows "
-        f"JOIN named USING (env, row) JOIN places USING (commit) WHERE machine = ? AND {TIMED} "
-        "AND (session <> '' OR NOT rounded)",
-        [machine],
-    ).fetchnumpy()
-    order = np.lexsort((found["started"], found["place"], found["id"]))
-    series, place, value = (np.asarray(found[name])[order] for name in ("id", "place", "value"))
-    last = np.append((np.diff(series) != 0) | (np.diff(place) != 0), True)[: len(series)]
-    series, place, value = series[last], place[last], value[last]
-    bounds = np.flatnonzero(np.diff(series)) + 1
-    return names, np.split(place, bounds) if len(series) else [], np.split(value, bounds) if len(series) else []
-
-
-def _pairs(stored: Stored, machine: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The last two points with intervals of each series, among the newest commits of its environment."""
-    sql = f"SELECT DISTINCT env, commit FROM rows WHERE machine = ? AND {TIMED} AND low IS NOT NULL"
-    measured = stored.queries.frame(sql, [machine])
-    measured = measured.assign(
-        place=measured["commit"].map({name: place for place, name in enumerate(stored.commits.index)})
-    )
-    recent = measured.sort_values("place").groupby("env").tail(RECENT)["commit"].unique().tolist()
-    if not recent:
-        return {}
-    listed = ", ".join(f"'{commit}'" for commit in recent)
-    rows = stored.points(
-        f"machine = ? AND low IS NOT NULL AND high IS NOT NULL AND commit IN ({listed})", [machine], 10**9
-    )
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for (env, row), group in rows.sort_values("date", kind="stable").groupby(["env", "row"], sort=False):
-        same = group[
-            group["version"].fillna("") == (group["version"].iloc[-1] if pd.notna(group["version"].iloc[-1]) else "")
-        ]
-        if len(same) > 1:
-            before, now = same[LAST].iloc[-2:].to_dict("records")
-            found[str(env), str(row)] = {"before": _point(before), "now": _point(now)}
+def _keys(stored: Stored, machine: str) -> dict[str, str]:
+    """By month, oldest first, a digest of all that the state after it follows from."""
+    places = {commit: place for place, commit in enumerate(stored.commits.index)}
+    doubles = [one for one in stored.queries.doubles if one[0] == machine]
+    found: dict[str, str] = {}
+    digest = f"{VERSION}"
+    for one in stored.archive.partitions:
+        if one.machine == machine and "rows" in one.files:
+            commits = sorted(one.commits & places.keys(), key=places.__getitem__)
+            held = (digest, one.month, one.files["rows"], commits, [two for two in doubles if two[2] in one.commits])
+            found[one.month] = digest = hashlib.sha256(repr(held).encode()).hexdigest()[:16]
     return found
 
 
-def _point(one: dict[Any, Any]) -> dict[str, Any]:
-    return {name: one[name] if pd.notna(one[name]) else None for name in LAST if name != "date"}
+def _kept(table: pa.Table | None, keys: Mapping[str, str]) -> dict[str, pa.Table]:
+    """The states that still hold, by month."""
+    if table is None:
+        return {}
+    held = json.loads((table.schema.metadata or {}).get(b"keys", b"{}"))
+    return {
+        month: table.filter(pc.equal(table["month"], month)) for month, key in held.items() if keys.get(month) == key
+    }
+
+
+def _points(stored: Stored, machine: str, months: Sequence[str]) -> Iterator[tuple[Record, Points]]:
+    """The series of a machine that were timed in some months, and one point of each for a commit: its newest session's.
+
+    A series that was measured in rounds has no points of one process.
+    """
+    connection, within = stored.queries.connection, [machine, months[0], months[-1]]
+    commits = stored.commits.index.to_numpy()
+    connection.register("places", pd.DataFrame({"commit": commits, "place": range(len(commits))}))
+    kept = ", ".join(f"any_value({name}) AS {name}" for name in IDENTITY)
+    timed = f"rows WHERE machine = ? AND month BETWEEN ? AND ? AND {TIMED}"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE named AS SELECT env, row, {kept}, max(started_at) AS newest, "
+        f"bool_or(session <> '') AS rounded, row_number() OVER (ORDER BY row, env) - 1 AS id "
+        f"FROM {timed} GROUP BY env, row",
+        within,
+    )
+    found = connection.sql(
+        f"WITH timed AS (SELECT * FROM {timed}) SELECT id, place, line, value, low, high, coalesce(version, '') AS "
+        "version, epoch_us(coalesce(started_at, TIMESTAMPTZ '1970-01-01')) AS started FROM timed "
+        "JOIN named USING (env, row) JOIN places USING (commit) WHERE session <> '' OR NOT rounded",
+        params=within,
+    ).fetchnumpy()
+    columns = {name: np.ma.filled(column, np.nan) for name, column in found.items() if name != "version"}
+    order = np.lexsort(tuple(columns[name] for name in ("line", "started", "place", "id")))
+    series, place = (columns[name][order] for name in ("id", "place"))
+    last = order[np.append((np.diff(series) != 0) | (np.diff(place) != 0), True)[: len(order)]]
+    whole = Points(
+        commits[columns["place"][last]],
+        np.asarray(found["version"])[last],
+        *(columns[name][last] for name in ("value", "low", "high")),
+    )
+    names = connection.sql("SELECT * EXCLUDE (id) FROM named ORDER BY id").to_arrow_table().to_pylist()
+    bounds = np.searchsorted(columns["id"][last], range(len(names) + 1))
+    for number, name in enumerate(names):
+        yield name, whole.part(bounds[number], bounds[number + 1])
+
+
+def _recent(stored: Stored, machine: str) -> dict[str, set[str]]:
+    """By environment, the newest commits that have rows with intervals."""
+    counts = stored.counts
+    ranked = counts[(counts["machine"] == machine) & (counts["ranked"] > 0)]
+    places = {commit: place for place, commit in enumerate(stored.commits.index)}
+    by_env = {str(env): sorted(set(one), key=places.__getitem__) for env, one in ranked.groupby("env")["commit"]}
+    return {env: set(commits[-RECENT:]) for env, commits in by_env.items()}
+
+
+def _frame(table: pa.Table, machine: str, recent: Mapping[str, set[str]]) -> pd.DataFrame:
+    names = [name for name in SCHEMA.names if not name.startswith("tail")]
+    found = pd.DataFrame(table.select(names).to_pylist(), columns=names)
+    pairs = zip(found["env"], found["before"], found["now"], strict=True)
+    known = [bool(one) and {one["commit"], now["commit"]} <= recent.get(env, set()) for env, one, now in pairs]
+    now = pd.Series([one if shown else None for one, shown in zip(found["now"], known, strict=True)], dtype=object)
+    return found.assign(machine=machine, params=found["params"].map(tuple), now=now)
 
 
 def found_in(series: pd.DataFrame) -> list[Finding]:

@@ -46,4 +46,4 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are not drawn, which takes most of the time, for tests of words only."""
-    monkeypatch.setattr("reports.site.view.kept.of", lambda key, make: "<svg></svg>")
+    monkeypatch.setattr("reports.site.view.kept.of", lambda work: lambda: "<svg></svg>")

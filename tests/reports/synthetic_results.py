@@ -42,14 +42,16 @@ def write(
     dtypes: tuple[str, ...] = DTYPES,
     losses: tuple[str, ...] = tuple(SHAPES),
     changed_at: int = 1,
+    days: int = 1,
 ) -> Path:
-    """A results folder with `commits`, newest last, where torch is slower from the one at `changed_at` on."""
-    for place, commit in enumerate(commits):
+    """A results folder with `commits`, newest last, `days` apart; torch is slower from the one at `changed_at` on."""
+    for number, commit in enumerate(commits):
+        place = number * days
         stem = f"{commit[:8]}-{ENV}"
         results = Results({"machine": MACHINE}, {}, commit, 1_700_000_000_000 + place * 86_400_000, "3.11", ENV, {})
         rows: list[Record] = []
         for loss in losses:
-            rows += _add_loss(results, loss, dtypes, place, place >= changed_at)
+            rows += _add_loss(results, loss, dtypes, place, number >= changed_at)
         results.save(str(folder))
         _lines(folder / MACHINE / f"{stem}.rows.jsonl", rows + loading_rows(place))
         _lines(folder / MACHINE / f"{stem}.sessions.jsonl", [session(place, commit)])

@@ -163,8 +163,8 @@ def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
 
 def test_an_archive_of_tomorrow_is_refused(tmp_path: Path) -> None:
     """Its version is named."""
-    (tmp_path / "format.json").write_text('{"version": 2}')
-    with pytest.raises(Malformed, match="an archive of version 2; this version reads 1"):
+    (tmp_path / "format.json").write_text('{"version": 3}')
+    with pytest.raises(Malformed, match="an archive of version 3; this version reads 2"):
         Archive(tmp_path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import resource
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import synthetic_results
 from reading import read
 from synthetic_results import COMMITS, ENV, MACHINE
 
+from reports.record import lists
 from reports.site.build import build
 from reports.site.material import gather
 
@@ -35,7 +37,7 @@ def rows_file(folder: Path) -> Path:
 
 def append(folder: Path, kind: str, line: dict[str, Any]) -> None:
     with (folder / MACHINE / f"{STEM}.{kind}.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write((line.raw if isinstance(line, Text) else json.dumps(line)) + "\n")
 
 
 def row(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -61,6 +63,21 @@ def shaped(folder: Path, shape: str) -> dict[str, Any]:
     return {**first, "shape": shape, "params": [first["params"][0], repr(shape), *first["params"][2:]]}
 
 
+def nested(depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(depth):
+        found = {"a": found}
+    return found
+
+
+class Text(dict[str, Any]):
+    """A line whose field is written as a text that no JSON library writes."""
+
+    def replacing(self, name: str, text: str) -> Text:
+        self.raw = re.sub(rf'"{name}": [^,]+', f'"{name}": {text}', json.dumps(self), count=1)
+        return self
+
+
 LINES: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "NaN where a number is needed": (lambda at: row(at, traffic=float("nan")), "'traffic' is nan"),
     "an infinite ceiling": (lambda at: row(at, rounds=rounds(at, ceiling=float("inf"))), "'ceiling' is inf"),
@@ -81,6 +98,16 @@ LINES: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
         lambda at: row(at, rounds=[{**one, "started_at": 1_700_100_000 - 9_000 * one["number"]} for one in rounds(at)]),
         "the clock went backwards",
     ),
+    "a number of 5,000 digits": (lambda at: Text(row(at)).replacing("traffic", "1" + "0" * 5000), "not JSON"),
+    "half a character": (lambda at: row(at, reason="\ud800"), "not UTF-8 text"),
+    "half a character, deep inside": (lambda at: row(at, options={"a": ["\ud800"]}), "not UTF-8 text"),
+    "options that are nested 900 deep": (lambda at: row(at, options=nested(900)), "nested too deeply"),
+    "a time of words": (lambda at: row(at, started_at="now"), "started_at 'now' is not a time"),
+    "a time beyond all calendars": (lambda at: row(at, started_at=float("inf")), "is not a time"),
+    "a field twice": (lambda at: Text(row(at)).replacing("session", '"a", "session": "b"'), "'session' twice"),
+    "a number as text": (lambda at: row(at, traffic="4e6"), "'traffic' is '4e6'"),
+    "a time that is no time at all": (lambda at: row(at, rounds=rounds(at, seconds=0)), "'seconds' is 0"),
+    "a status of two": (lambda at: row(at, status=["ok", "wrong"]), "'status' is ['ok', 'wrong'], expected status"),
     "a round twice": (lambda at: row(at, rounds=rounds(at, number=1)), "two rounds have the same number"),
 }
 
@@ -127,6 +154,16 @@ def bomb(path: Path) -> None:
             file.write(bytes(2**20))
 
 
+def half_of_zstd(path: Path) -> None:
+    import pyarrow as pa
+
+    path.with_suffix("").unlink()
+    lines = [{"kind": "measurement", "dataset": f"d{number}", "reason": str(number)} for number in range(100_000)]
+    text = "".join(json.dumps(one) + "\n" for one in lines).encode()
+    whole = pa.Codec("zstd").compress(text, asbytes=True)
+    path.write_bytes(whole[: len(whole) // 2])
+
+
 FILES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "empty": (f"{STEM}.json", lambda path: path.write_bytes(b""), "not JSON"),
     "binary": (f"{STEM}.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "not UTF-8 text"),
@@ -166,6 +203,13 @@ FILES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         "sweep-selftest.json",
         lambda path: path.write_text('{"between_share": "half"}'),
         "'between_share' is 'half'",
+    ),
+    "zstd that ends early": (f"{STEM}.loaders.jsonl.zst", half_of_zstd, "Truncated compressed stream"),
+    "a folder": (f"{STEM}.rows.jsonl", lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
+    "a second packing": (
+        f"{STEM}.rows.jsonl.gz",
+        lambda path: path.write_bytes(gzip.compress(path.with_suffix("").read_bytes())),
+        "is read instead",
     ),
     "a machine's facts": ("machine.json", lambda path: path.write_text('{"num_cpu": [2]}'), "'num_cpu' is [2]"),
 }
@@ -220,6 +264,25 @@ def test_a_site_is_built_from_a_hostile_record(copy: Path, tmp_path: Path) -> No
         assert said.replace("'", "&#39;") in page
     assert "<script>alert" not in "".join(path.read_text() for path in folder.glob("*.html"))
     assert len(material.results.problems) == len(LINES) + 4
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_broken_line_of_a_list_in_docs_is_named(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mutant without a loss, a way of calling with a negative count, and no JSON at all: the site is built."""
+    for name in ("MUTANTS", "WAYS"):
+        whole = getattr(lists, name)
+        broken = tmp_path / whole.name
+        first = json.loads(whole.read_text().splitlines()[0])
+        wrong = {"MUTANTS": first | {"loss": None}, "WAYS": first | {"failed": -1}}[name]
+        broken.write_text(f"{json.dumps(first)}\n{json.dumps(wrong)}\n{{\n")
+        monkeypatch.setattr(lists, name, broken)
+    material = gather(results, synthetic_results.losses())
+    page = (build(material, tmp_path / "site").parent / "data-problems.html").read_text()
+    assert (len(material.mutants), len(material.ways)) == (1, 1)
+    for place in ("docs/mutants.jsonl line 2", "docs/mutants.jsonl line 3", "docs/ways.jsonl line 2"):
+        assert place in page
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from lossimpl import wording
-from reports.record.lines import Record, objects
+from reports.record.schema import Record
 from reports.site.figures.style import in_order
 from reports.site.material import Material
 from reports.site.view import Cell, Page, Table
 
-STORED = Path(__file__).parents[3] / "docs" / "ways.jsonl"
 COMMAND = "lossimpl check --ways --json docs/ways.jsonl"
 WAYS = {  # in words
     "call": "plain call and `backward()`",
@@ -48,8 +46,7 @@ NOTES = (
 
 
 def pages(material: Material) -> list[Page]:
-    del material
-    found = objects(STORED)
+    found = material.ways
     tables = [_table(one, found) for one in in_order({row["implementation"] for row in found})]
     values = {"tables": tables, "notes": NOTES, "command": COMMAND, "torch": versions(found), "totals": totals(found)}
     return [Page("compatibility.html", "Ways of calling", "compatibility.html", values)]
@@ -102,9 +99,8 @@ def _cell(row: Record | None) -> Cell:
     return Cell(words(row), sort=row["status"], kind=KINDS.get(row["status"], ""), more=more)
 
 
-def markdown() -> Iterator[str]:
+def markdown(found: list[Record]) -> Iterator[str]:
     """The paragraphs of docs/compatibility.md: one table per implementation, its losses as columns."""
-    found = objects(STORED)
     yield "# Ways of calling a loss"
     yield f"Written by `python -m reports readme` from what `{COMMAND}` stored; torch {versions(found)}."
     yield f"{totals(found)} ✓ works, – refused by name, ✗ fails, n/a not applicable."

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from lossimpl import wording
-from reports.record.lines import objects
+from reports.record.schema import Record
 from reports.site.conditions import of_commits
 from reports.site.figures.style import in_order
 from reports.site.material import Material
@@ -22,7 +21,6 @@ FAILURES = (
 )  # fmt: skip
 MARKS = {"fail": "✗", "error": "!", "unavailable": "–", "pass": "✓"}  # the worst first
 CAUGHT = (("Loss", ""), ("Mutant", ""), ("Rejected by", "the first check that did"), ("Reason", ""))
-MUTANTS = Path(__file__).parents[3] / "docs" / "mutants.jsonl"
 SHOWN = ("dtype", "status", "input", "expected", "got", "reason", "source")
 
 
@@ -34,15 +32,14 @@ def pages(material: Material) -> list[Page]:
         "counts": _counts(cases, losses) if losses else None,
         "totals": totals(material),
         "conditions": of_commits(material, cases),
-        "mutants": mutants(MUTANTS, tested),
+        "mutants": mutants(material.mutants, tested),
     }
     first = Page("conformance.html", "Conformance", "conformance.html", values)
     return [first, *(_page(material, name, cases[cases["loss"] == name]) for name in losses)]
 
 
-def mutants(path: Path, tested: set[str]) -> Table | None:
+def mutants(found: Sequence[Record], tested: set[str]) -> Table | None:
     """The check that rejected each deliberately wrong function, as `lossimpl check --mutants` stored it."""
-    found = objects(path)
     if not found:
         return None
     rows = [

@@ -28,7 +28,7 @@ def pages(material: Material) -> list[Page]:
     values = {
         "machines": [_machine(material, name, material.results.machines[name]) for name in _order(material)],
         "manifests": [_manifest(*pair) for pair in zip_longest(manifests, manifests[1:])],
-        "problems": material.results.problems,
+        "problems": material.problems,
     }
     return [Page("environment.html", "Machines and environments", "environment.html", values)]
 

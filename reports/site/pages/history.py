@@ -86,7 +86,7 @@ def _section(material: Material, name: str, series: pd.DataFrame, changes: Chang
     newest = _newest([one for _, one in cases], changes.changed, list(material.results.commits.index))
     marked = sorted(newest, key=lambda place: (-newest[place], place))[:MOST_FIGURES]
     shown = sorted({*range(min(SHOWN, len(cases))), *marked})
-    drawn = [(cases[place][0], _points(material, name, cases[place][0])) for place in shown]
+    drawn = [(cases[place][0], material.results.points(cases[place][1], MOST_COMMITS)) for place in shown]
     return {
         "loss": name,
         "file": file_name(name),
@@ -105,12 +105,6 @@ def _newest(cases: list[pd.DataFrame], changed: dict[Any, str], order: list[str]
         if known := [places[changed[key]] for key in keys if changed.get(key) in places]:
             found[case] = max(known)
     return found
-
-
-def _points(material: Material, loss: str, key: list[str]) -> pd.DataFrame:
-    """The points of a figure, at most of the newest `MOST_COMMITS`."""
-    where = " AND ".join(f"{name} = ?" for name in ("loss", *PANEL))
-    return material.results.points(where, [loss, *key], MOST_COMMITS)
 
 
 def _cases(series: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:

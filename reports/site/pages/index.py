@@ -39,7 +39,7 @@ def pages(material: Material) -> list[Page]:
         "heard": health.heard(material),
         "loading": loading.answers(material),
         "conformance": conformance.totals(material),
-        "problems": material.results.problems,
+        "problems": material.problems,
     }
     return [Page("index.html", "Which loss implementation should I run here?", "index.html", values)]
 

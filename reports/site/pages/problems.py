@@ -13,7 +13,7 @@ PROBLEMS = (("Place", "file and line"), ("Problem", ""))
 
 
 def pages(material: Material) -> list[Page]:
-    found = material.results.problems
+    found = material.problems
     machines = Counter(one.place.partition("/")[0] for one in found)
     rows = [[Cell(one.place, kind="long"), Cell(one.what, kind="long")] for one in found[:MOST]]
     values = {
