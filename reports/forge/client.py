@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
 
 import requests
 from github import Auth, Github, GithubException
@@ -18,15 +17,6 @@ SECONDS = 30
 
 class ForgeFailed(RuntimeError):
     """The forge refused a request, or did not answer."""
-
-
-class Post(Protocol):
-    """What can be written again: a comment or an issue."""
-
-    body: str
-
-    def edit(self, *, body: str) -> object:
-        """Replace the text."""
 
 
 @dataclass(frozen=True)

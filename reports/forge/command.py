@@ -30,7 +30,7 @@ def comment(
         head, address = event()
         return post(Forge.of_job(), report, head, address)
 
-    _told(work)
+    _reported(work)
 
 
 @forge.command()
@@ -41,10 +41,10 @@ def issues(results: Annotated[Path, typer.Option(help="The results of all machin
         stored = Stored.of(results)
         return "\n".join(update(Forge.of_job(), worse(stored.nights, stored.rows)) or ["no issue changed"])
 
-    _told(work)
+    _reported(work)
 
 
-def _told(work: Callable[[], str]) -> None:
+def _reported(work: Callable[[], str]) -> None:
     """Print what was done, or one line and the documented exit code."""
     try:
         typer.echo(work())

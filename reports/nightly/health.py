@@ -109,7 +109,9 @@ def interrupted(folder: Path) -> set[str]:
 def rewritten(folder: Path, known: Iterable[str], order: Sequence[str]) -> list[str]:
     """The event that main was rewritten: measured commits that are not in its history any more; each is named once."""
     gone = sorted({*known} - {*order})
-    told = " ".join(event for night in objects(folder / FILE) for event in night.get("events", ()))
+    known_before = " ".join(event for night in objects(folder / FILE) for event in night.get("events", ()))
     return (
-        [f"main was rewritten, without {', '.join(new)}"] if (new := [one for one in gone if one not in told]) else []
+        [f"main was rewritten, without {', '.join(new)}"]
+        if (new := [one for one in gone if one not in known_before])
+        else []
     )

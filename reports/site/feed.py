@@ -19,8 +19,8 @@ FIRST = datetime(2024, 1, 1, tzinfo=UTC)  # of a feed without entries: the same 
 
 def feed(nights: Iterable[Mapping[str, Any]], dates: pd.Series[Any]) -> str:
     """The feed of the lines of `changes.jsonl`, each with its `machine`; `dates` has those of the commits."""
-    told = [one for one in nights if "moved_to" not in one and one.get("stands", True)]
-    entries = [_entry(one, dates.get(one["commit"])) for one in told[-MOST:]]
+    standing = [one for one in nights if "moved_to" not in one and one.get("stands", True)]
+    entries = [_entry(one, dates.get(one["commit"])) for one in standing[-MOST:]]
     entries.sort(key=lambda one: one.updated, reverse=True)
     held = io.BytesIO()
     updated = max((one.updated for one in entries), default=FIRST)
