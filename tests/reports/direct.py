@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from lossimpl.identity import row_id
 from reports.record.documents import DOCUMENTS
 from reports.record.frames import SESSION, frame, session_frame
 from reports.record.reader import read_unit
@@ -20,6 +21,11 @@ from reports.statistics.changes import change_points
 from reports.statistics.sessions import SERIES, points, rankable, timed
 
 NEVER = pd.Timestamp("1970-01-01", tz="UTC")
+
+
+def _placed(line):
+    """A line with its machine and commit, which older ones have in the names of folder and file only."""
+    return {name: line.read[name] for name in ("machine", "commit")} | line.held
 
 
 class Direct(Stored):
@@ -58,6 +64,15 @@ class Direct(Stored):
         return self._lines("changes")
 
     @cached_property
+    def health(self):
+        return self._lines("nightly")
+
+    def lines_of(self, session, loss):
+        lines = [line for one in self.contents for line in one.lines["rows"]]
+        chosen = [line for line in lines if tuple(line.read.get(name, "") for name in SESSION) == tuple(session)]
+        return [_placed(line) for line in chosen if line.read.get("loss") == loss]
+
+    @cached_property
     def loaders(self):
         return pd.DataFrame(self._lines("loaders"))
 
@@ -78,7 +93,8 @@ class Direct(Stored):
     @cached_property
     def every(self) -> pd.DataFrame:
         """All rows."""
-        return frame(row for one in self.contents for row, _ in one.joined())
+        joined = [pair for one in self.contents for pair in one.joined()]
+        return frame(row | ({"id": row_id(_placed(line))} if line else {}) for row, line in joined)
 
     @cached_property
     def commits(self):

@@ -25,8 +25,13 @@ from reports.site.material import Material
 COMMITTED = Path(__file__).parents[2] / "results"
 
 
-def files(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+def files(folder: Path) -> dict[str, Any]:
+    """The files by name: of lines of JSON the values, whose order of fields says nothing, else the text."""
+    texts = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    return {
+        name: [json.loads(line) for line in text.splitlines()] if name.endswith(".jsonl") else text
+        for name, text in texts.items()
+    }
 
 
 @pytest.fixture(params=["synthetic", pytest.param("committed", marks=pytest.mark.slow)])
