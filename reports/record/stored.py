@@ -21,7 +21,7 @@ from reports.record.query import LIGHT, Queries
 from reports.record.rounds import counted
 from reports.record.schema import Record
 from reports.record.summary import OF_LOADERS, OF_LOSSES, TIMED
-from reports.record.units import Problem
+from reports.record.units import Problem as Problem
 
 POINT = ["env", "commit", "session", "row", "benchmark", "params", "implementation", "value", "low", "high"]
 NEVER = "TIMESTAMPTZ '1970-01-01'"

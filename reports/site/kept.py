@@ -15,9 +15,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from time import time
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -85,6 +85,6 @@ def _folder() -> Path:
             shutil.rmtree(other, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        if path.stat().st_mtime < time() - UNUSED_SECONDS:
+        if path.stat().st_mtime < datetime.now(UTC).timestamp() - UNUSED_SECONDS:
             path.unlink(missing_ok=True)
     return folder

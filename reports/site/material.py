@@ -16,8 +16,7 @@ from lossimpl.spec import Case, Loss
 from reports.record import frames, lists
 from reports.record.lists import listed
 from reports.record.schema import Record
-from reports.record.stored import Stored
-from reports.record.units import Problem
+from reports.record.stored import Problem, Stored
 from reports.statistics import roofline, sessions
 from reports.statistics.loading import measurements
 from reports.statistics.ranking import Ranking, rankings

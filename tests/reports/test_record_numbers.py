@@ -26,12 +26,26 @@ COMMITTED = Path(__file__).parents[2] / "results"
 
 
 def files(folder: Path) -> dict[str, Any]:
-    """The files by name: of lines of JSON the values, whose order of fields says nothing, else the text."""
-    texts = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
-    return {
-        name: [json.loads(line) for line in text.splitlines()] if name.endswith(".jsonl") else text
-        for name, text in texts.items()
-    }
+    """The files by name: of CSV and of lines of JSON the values, whose form and order say nothing, else the text."""
+    return {str(path.relative_to(folder)): values(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def values(path: Path) -> Any:
+    """What a file says."""
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".csv":
+        rows = csv.DictReader(path.open(newline=""))
+        return [{name: number(value) for name, value in row.items()} for row in rows]
+    return path.read_text()
+
+
+def number(text: str) -> float | str:
+    """A cell of a table, as a number if it is one; no NaN, which equals nothing."""
+    try:
+        return float(text) if text != "nan" else text
+    except ValueError:
+        return text
 
 
 @pytest.fixture(params=["synthetic", pytest.param("committed", marks=pytest.mark.slow)])
@@ -41,7 +55,7 @@ def record(request: pytest.FixtureRequest, results: Path) -> tuple[Path, Any]:
 
 
 def test_pages_are_those_of_the_files_themselves(record: tuple[Path, Any], tmp_path: Path) -> None:
-    """Text, tables, figures and raw data are the same to the byte, whether an archive lies between or not."""
+    """Text, tables and figures are the same to the byte and raw data in value, with an archive between or without."""
     folder, losses = record
     build(Material(Stored(*mirror(folder, tmp_path / "archive")), losses), tmp_path / "one")
     build(DirectMaterial(Direct(folder), losses), tmp_path / "two")
