@@ -6,6 +6,8 @@ import os
 import signal
 import tempfile
 
+collect_ignore_glob = ["*conftest.py"]  # they hold no examples, and as modules they would share one name
+
 
 def pytest_configure() -> None:
     """Ctrl-C and Ctrl-\\ are heard again where a shell in the background has switched them off, for children too.
