@@ -59,7 +59,7 @@ def oracle(inputs: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 
     """In float64: sigmoids of both signs, the power where it has a slope, times the cross entropy."""
     p, q = torch.sigmoid(inputs), torch.sigmoid(-inputs)
     wrong = targets * q + (1 - targets) * p
-    wrong = torch.where(inputs.isinf(), wrong.detach(), wrong)
+    wrong = torch.where(inputs.abs() > FLAT, wrong.detach(), wrong)
     loss = torch.where(wrong > 0, wrong, 1.0) ** gamma * (wrong > 0) if gamma != 0 else torch.ones_like(p)
     loss = times(loss, logistic(inputs, targets, None))
     if alpha >= 0:

@@ -115,14 +115,14 @@ def oracle(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """In float64: the distances by their definition, sums of powers of absolute values."""
+    """In float64: the distances by their definition, sums of powers of absolute values, scaled as in `norm`."""
 
     def distance(u: Tensor, v: Tensor) -> Tensor:
         size = (u - v + eps).abs()
         if math.isinf(p) or not p > 0 or size.shape[-1] == 0:
             return plain_norm(size, p)
         largest = size.detach().amax(-1, keepdim=True)
-        scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0)
+        scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0) ** (1 - 0.5 / max(p, 1))
         share = size / scale
         total = torch.where(share == 0, 0.0, torch.where(share == 0, 1.0, share) ** p).sum(-1)
         return scale[..., 0] * torch.where(total == 0, 0.0, torch.where(total == 0, 1.0, total) ** (1 / p))
