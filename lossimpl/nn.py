@@ -198,10 +198,8 @@ class SoftmaxFocalLoss(Module):
         )
 
 
-class L1Loss(Module, torch.nn.L1Loss):
-    """Module of `lossimpl.l1_loss`."""
-
-    reduction: Reduction
+class Difference(Module):
+    """What the modules without an option but the reduction have in common."""
 
     def __init__(
         self,
@@ -212,26 +210,22 @@ class L1Loss(Module, torch.nn.L1Loss):
         implementation: Name = "auto",
     ) -> None:
         super().__init__(implementation, size_average=size_average, reduce=reduce, reduction=reduction)
+
+
+class L1Loss(Difference, torch.nn.L1Loss):
+    """Module of `lossimpl.l1_loss`."""
+
+    reduction: Reduction
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
         return functional.l1_loss(input, target, reduction=self.reduction, implementation=self.implementation)
 
 
-class MSELoss(Module, torch.nn.MSELoss):
+class MSELoss(Difference, torch.nn.MSELoss):
     """Module of `lossimpl.mse_loss`."""
 
     reduction: Reduction
-
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: Reduction = "mean",
-        *,
-        implementation: Name = "auto",
-    ) -> None:
-        super().__init__(implementation, size_average=size_average, reduce=reduce, reduction=reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of predictions and targets."""
