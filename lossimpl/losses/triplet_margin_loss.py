@@ -122,7 +122,8 @@ def oracle(
         if math.isinf(p) or not p > 0 or size.shape[-1] == 0:
             return plain_norm(size, p)
         largest = size.detach().amax(-1, keepdim=True)
-        scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0) ** (1 - 0.5 / max(p, 1))
+        exponent = 1 - 0.5 / p if p >= 1 else 0.0
+        scale = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0) ** exponent
         share = size / scale
         total = torch.where(share == 0, 0.0, torch.where(share == 0, 1.0, share) ** p).sum(-1)
         return scale[..., 0] * torch.where(total == 0, 0.0, torch.where(total == 0, 1.0, total) ** (1 / p))

@@ -193,3 +193,14 @@ def test_the_oracles_first_and_second_derivatives_are_the_numerical_ones(name: s
 
     assert torch.autograd.gradcheck(call, wanted)
     assert torch.autograd.gradgradcheck(call, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("p", [0.25, 0.5, 0.75])
+def test_triplet_of_small_exponents_near_the_largest_number(p: float) -> None:
+    """Of 2.5 times |a − 0| − |a − (1, 1)| at a = (m, 0), the second slope is 2.5 (m^p + 1)^(1/p − 1)."""
+    largest = 1.5e308
+    anchor = torch.tensor([[largest, 0.0]], dtype=torch.float64, requires_grad=True)
+    zero = torch.zeros(1, 2, dtype=torch.float64)
+    loss = lossimpl.get("triplet_margin_loss").oracle(anchor, zero, zero + 1, p=p, eps=0.0, reduction="sum")
+    (grad,) = torch.autograd.grad(loss, anchor, torch.tensor(2.5, dtype=torch.float64))
+    assert grad[0, 1].item() == pytest.approx(2.5 * (largest**p + 1) ** (1 / p - 1), rel=1e-12)
