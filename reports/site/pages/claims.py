@@ -1,0 +1,103 @@
+"""Textbook claims as experiments, from what `lossimpl claims` stored: statement, figure, verdict, code, command."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lossimpl
+from lossimpl import wording
+from reports.record.schema import Record
+from reports.site.figures.claims import claim as figure
+from reports.site.material import Material
+from reports.site.view import Cell, Page, Table, drawing
+
+COMMAND = "lossimpl claims --seeds 5 --json docs/claims.jsonl"
+SOURCES = Path(lossimpl.__file__).parent / "claims"
+CRITERIA = (
+    ("Quantity", ""),
+    ("Measured", f"mean over repetitions with its {wording.INTERVAL}; exact where there is one"),
+    ("Required", "fixed before the experiment"),
+    ("Met", ""),
+)
+MET = {True: "met", False: "not met", None: "undecided"}
+
+
+def pages(material: Material) -> list[Page]:
+    found = material.claims
+    values = {"claims": list(map(_section, found)), "counts": counts(found), "command": COMMAND}
+    files = {f"data/claim-{one['claim']}.csv": points_csv(one) for one in found}
+    return [Page("claims.html", "Textbook claims, tested", "claims.html", values, files)]
+
+
+def counts(found: list[Record]) -> str:
+    """How many claims have each verdict, in words."""
+    return ", ".join(f"{count} {verdict}" for verdict, count in Counter(one["verdict"] for one in found).items())
+
+
+def words(one: Record) -> str:
+    """The verdict with its condition.
+
+    >>> words({"verdict": "holds only when", "condition": "it rains"})
+    'holds only when it rains'
+    """
+    return f"{one['verdict']} {one['condition']}".rstrip()
+
+
+def stability(one: Record) -> str:
+    """How many seeds have the verdict of the first.
+
+    >>> stability({"verdict": "holds", "verdicts": ["holds", "holds", "inconclusive"]})
+    '2 of 3 seeds'
+    """
+    same = sum(verdict.startswith(one["verdict"]) for verdict in one["verdicts"])
+    return f"{same} of {len(one['verdicts'])} seeds"
+
+
+def _section(one: Record) -> dict[str, Any]:
+    caption = f"{one['y'].capitalize()}, seed {one['seed']}."
+    path = SOURCES / f"{one['claim']}.py"
+    return {
+        "record": one,
+        "title": one["claim"].replace("_", " ").capitalize(),
+        "words": words(one),
+        "stability": stability(one),
+        "figure": drawing(caption, ("claim", one["claim"]), figure, one),
+        "table": Table(f"Criteria of {one['claim']}", CRITERIA, [_row(finding) for finding in one["findings"]]),
+        "code": path.read_text(encoding="utf-8") if path.exists() else "",
+        "csv": f"data/claim-{one['claim']}.csv",
+    }
+
+
+def _row(finding: Record) -> list[Cell]:
+    kind = "" if finding["met"] else "fail"
+    return [Cell(finding["what"], kind="long"), Cell(effect(finding)), Cell(finding["required"]), Cell(MET[finding["met"]], kind=kind)]
+
+
+def effect(finding: Record) -> str:
+    """The effect size with its interval; an exact number has none.
+
+    >>> effect({"value": 2.0, "low": 1.5, "high": 2.5, "repetitions": 9})
+    '2.00 (1.50 to 2.50)'
+    """
+    value, low, high = (wording.digits(finding[name]) for name in ("value", "low", "high"))
+    return value if finding["repetitions"] == 1 else f"{value} ({low} to {high})"
+
+
+def points_csv(one: Record) -> str:
+    """The numbers of a claim's figure."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, ["series", "x", "y", "low", "high"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(one["points"])
+    return buffer.getvalue()
+
+
+def markdown(found: list[Record]) -> Iterator[str]:
+    """README's paragraphs: the counts, and one line per claim."""
+    yield f"Written by `python -m reports readme` from what `{COMMAND}` stored: {counts(found)}."
+    yield "\n".join(f"- **{one['claim']}**: {one['statement']} *{words(one)}* ({stability(one)})." for one in found)
