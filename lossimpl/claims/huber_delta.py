@@ -27,7 +27,9 @@ def experiment(seed: int) -> Measured:
         "convergence": (steps[0.01] / steps[1.0]).tolist(),
     }
     points = [Point("Huber", delta, value) for delta, value in means.items()]
-    return Measured(samples, Curves("δ (standard deviations of the target)", "squared error on clean targets", points, log_x=True))
+    return Measured(
+        samples, Curves("δ (standard deviations of the target)", "squared error on clean targets", points, log_x=True)
+    )
 
 
 def steps_to_minimum(loss: Loss, data: Planted) -> Tensor:
@@ -41,8 +43,8 @@ def steps_to_minimum(loss: Loss, data: Planted) -> Tensor:
 
 CLAIM = Claim(
     statement=(
-        "Huber's loss combines the robustness of MAE with the convergence of MSE, but its delta has to be tuned: a small "
-        "one converges like MAE, a large one is as sensitive to outliers as MSE."
+        "Huber's loss combines the robustness of MAE with the convergence of MSE, but its delta has to be tuned: a "
+        "small one converges like MAE, a large one is as sensitive to outliers as MSE."
     ),
     source=Source(
         "Huber, Robust estimation of a location parameter, Annals of Mathematical Statistics 35",

@@ -25,7 +25,10 @@ def experiment(seed: int) -> Measured:
         "elsewhere": [max(map(abs, others), default=0.0)],
     }
     points = [Point("gradient at an error of 0", name, value) for name, value in taken.items()]
-    points += [Point("one-sided difference", "from the left", left), Point("one-sided difference", "from the right", right)]
+    points += [
+        Point("one-sided difference", "from the left", left),
+        Point("one-sided difference", "from the right", right),
+    ]
     return Measured(samples, Curves("", "derivative", points))
 
 

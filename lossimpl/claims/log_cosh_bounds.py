@@ -27,7 +27,11 @@ def experiment(seed: int) -> Measured:
         "twice": [float((curvature - at.cosh() ** -2).abs().max())],
         "huber": [jump(huber(1.0), 1.0)],
         "overflow": [float(big.cosh().log().isinf().sum())],
-        "finite": [float(functional.log_cosh_loss(big, 0 * big, reduction="none", implementation="vectorized").isfinite().sum())],
+        "finite": [
+            float(
+                functional.log_cosh_loss(big, 0 * big, reduction="none", implementation="vectorized").isfinite().sum()
+            )
+        ],
     }
     t = torch.tensor(SHOWN, dtype=torch.float64)
     exact = functional.log_cosh_loss(t, 0 * t, reduction="none", implementation="vectorized")

@@ -25,7 +25,9 @@ def experiment(seed: int) -> Measured:
     }
     points = [Point("log-cosh", scale, float((one / best).mean())) for scale, one in found.items()]
     points += [Point("MSE", scale, float((squared / best).mean())) for scale in SCALES]
-    curves = Curves("standard deviation of the target in its unit", "squared error over that of a tuned Huber", points, log_x=True)
+    curves = Curves(
+        "standard deviation of the target in its unit", "squared error over that of a tuned Huber", points, log_x=True
+    )
     return Measured(samples, curves)
 
 
@@ -36,8 +38,8 @@ def in_unit(scale: float) -> Loss:
 
 CLAIM = Claim(
     statement=(
-        "Log-cosh has the advantages of Huber's loss, robustness to outliers among them, without a delta that has to be "
-        "tuned."
+        "Log-cosh has the advantages of Huber's loss, robustness to outliers among them, without a delta that has to "
+        "be tuned."
     ),
     source=Source(
         "Grover, 5 Regression Loss Functions All Machine Learners Should Know",

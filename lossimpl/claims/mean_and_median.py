@@ -39,8 +39,8 @@ def between(y: Tensor, mean: Tensor, median: Tensor) -> Tensor:
 
 CLAIM = Claim(
     statement=(
-        "The constant that minimises the mean squared error is the mean of the targets, the one that minimises the mean "
-        "absolute error is their median, and those of Huber's loss and log-cosh lie in between."
+        "The constant that minimises the mean squared error is the mean of the targets, the one that minimises the "
+        "mean absolute error is their median, and those of Huber's loss and log-cosh lie in between."
     ),
     source=Source(
         "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2nd edition, sections 2.4 and 10.6",

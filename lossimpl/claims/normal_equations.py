@@ -20,9 +20,7 @@ def experiment(seed: int) -> Measured:
     rows = torch.randint(len(table.y), (REPETITIONS, len(table.y)), generator=generator)
     x, y = table.x[rows], table.y[rows]
     closed = torch.stack([normal(*one) for one in zip(x, y, strict=True)])
-    found = closed
-    for found in descent(mse, x, y, lambda step: 0.2, STEPS):
-        pass
+    *_, found = descent(mse, x, y, lambda step: 0.2, STEPS)
     gradient = torch.einsum("rn,rnd->rd", slope(mse, predictions(closed, x), y), x) / x.shape[1]
     near = {size: [with_copy(*one, size, generator) for one in zip(x, y, strict=True)] for size in NEAR}
     samples = {
@@ -65,7 +63,9 @@ CLAIM = Claim(
         "Goodfellow, Bengio and Courville, Deep Learning, section 5.1.4", 2016, "https://www.deeplearningbook.org/"
     ),
     criteria={
-        "descent": Criterion("relative distance of the predictions after 4,000 steps of gradient descent", at_most=1e-3),
+        "descent": Criterion(
+            "relative distance of the predictions after 4,000 steps of gradient descent", at_most=1e-3
+        ),
         "gradient": Criterion("norm of the MSE's gradient at the closed form", at_most=1e-10),
         "collinear": Criterion(
             "relative error of the predictions with two columns that differ by 1e-7",

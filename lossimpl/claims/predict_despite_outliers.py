@@ -22,10 +22,10 @@ def experiment(seed: int) -> Measured:
         "clean": ratio[0.0]["MAE"].tolist(),
         "symmetric": (both["MAE"] / both["MSE"]).tolist(),
     }
-    points = [
-        Point(name, share, float((one[name] / base).mean())) for share, one in found.items() for name in one
-    ]
-    return Measured(samples, Curves("share of outliers among the training targets", "squared error on clean targets", points))
+    points = [Point(name, share, float((one[name] / base).mean())) for share, one in found.items() for name in one]
+    return Measured(
+        samples, Curves("share of outliers among the training targets", "squared error on clean targets", points)
+    )
 
 
 def errors(share: float, seed: int, symmetric: bool = False) -> dict[str, Tensor]:
@@ -46,8 +46,8 @@ def cleaned(weights: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 CLAIM = Claim(
     statement=(
-        "If outliers are only corrupted data, fit with MAE, or remove them first: the predictions for ordinary samples are "
-        "better than those of MSE."
+        "If outliers are only corrupted data, fit with MAE, or remove them first: the predictions for ordinary samples "
+        "are better than those of MSE."
     ),
     source=Source(
         "Grover, 5 Regression Loss Functions All Machine Learners Should Know",

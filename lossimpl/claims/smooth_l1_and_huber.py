@@ -29,8 +29,8 @@ def experiment(seed: int) -> Measured:
 
 CLAIM = Claim(
     statement=(
-        "Smooth L1 is Huber's loss divided by beta; with beta → 0 it becomes L1, and with delta → ∞ Huber's loss becomes "
-        "the MSE."
+        "Smooth L1 is Huber's loss divided by beta; with beta → 0 it becomes L1, and with delta → ∞ Huber's loss "
+        "becomes the MSE."
     ),
     source=Source(
         "PyTorch documentation, SmoothL1Loss",

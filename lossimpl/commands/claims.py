@@ -77,7 +77,9 @@ def _run_all(names: list[str], seeds: range, json: Path | None) -> dict[str, lis
 def _show(results: list[Result]) -> None:
     """The verdict of the first seed with what each criterion found, and how many seeds agree."""
     first, out = results[0], console()
-    out.print(f"\n[bold]{first.name}[/bold] ({first.seconds:.1f} s): {all_claims.get(first.name).statement}", highlight=False)
+    out.print(
+        f"\n[bold]{first.name}[/bold] ({first.seconds:.1f} s): {all_claims.get(first.name).statement}", highlight=False
+    )
     for finding in first.findings:
         out.print(f"    {finding.words()}", markup=False)
     same = sum(one.verdict == first.verdict for one in results)

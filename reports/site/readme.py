@@ -1,4 +1,4 @@
-"""`python -m reports readme`: README's results and claims, docs/results.md and docs/compatibility.md, from stored results."""
+"""`python -m reports readme`: README's results and claims, and docs/results.md and docs/compatibility.md, as stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The losses of the experiments, as sums over elements: the vectorized implementations, which read like the formulas."""
+"""The losses of the experiments, as sums over elements; their vectorized implementations read like the formulas."""
 
 from __future__ import annotations
 

@@ -32,7 +32,11 @@ def planted(share: float, repetitions: int, seed: int, leverage: bool = False, s
     order = data.shuffles(TRAINING + TEST, repetitions, seed)
     x = torch.cat([table.x, torch.ones(len(table.y), 1, dtype=table.x.dtype)], 1)[order]
     y = table.y[order]
-    place = x[:, :TRAINING, 2].argsort(dim=1, descending=True) if leverage else torch.arange(TRAINING).expand(repetitions, -1)
+    place = (
+        x[:, :TRAINING, 2].argsort(dim=1, descending=True)
+        if leverage
+        else torch.arange(TRAINING).expand(repetitions, -1)
+    )
     outlier = torch.zeros_like(y, dtype=torch.bool).scatter(1, place[:, : round(share * TRAINING)], True)
     sign = torch.where(torch.arange(y.shape[1]) % 2 == 0, 1.0, -1.0 if symmetric else 1.0).expand_as(y)
     return Planted(x, torch.where(outlier, y + 5.0 * sign, y), outlier)

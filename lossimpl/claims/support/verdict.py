@@ -89,7 +89,7 @@ def required(criterion: Criterion) -> str:
 
 
 def judged(name: str, claim: Claim, seed: int, measured: Measured, seconds: float) -> Result:
-    """The verdict on what an experiment measured. Raises ValueError if it measured other criteria than the claim has."""
+    """The verdict on what an experiment measured. Raises ValueError for other criteria than the claim has."""
     if set(measured.samples) != set(claim.criteria):
         odd = sorted(set(measured.samples) ^ set(claim.criteria))
         raise ValueError(f"claim {name!r}: criteria and samples must have the same names, differ in {', '.join(odd)}")

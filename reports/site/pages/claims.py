@@ -75,7 +75,12 @@ def _section(one: Record) -> dict[str, Any]:
 
 def _row(finding: Record) -> list[Cell]:
     kind = "" if finding["met"] else "fail"
-    return [Cell(finding["what"], kind="long"), Cell(effect(finding)), Cell(finding["required"]), Cell(MET[finding["met"]], kind=kind)]
+    return [
+        Cell(finding["what"], kind="long"),
+        Cell(effect(finding)),
+        Cell(finding["required"]),
+        Cell(MET[finding["met"]], kind=kind),
+    ]
 
 
 def effect(finding: Record) -> str:
