@@ -9,7 +9,7 @@ from lossimpl.claims.support.losses import bce, cross_entropy, mse, slope
 from lossimpl.claims.support.model import Claim, Criterion, Curves, Measured, Point, Source
 from lossimpl.claims.support.training import Objective, Split, accuracy, epochs, epochs_until, split
 
-REPETITIONS, EPOCHS, RATE = 5, 30, 0.5
+REPETITIONS, EPOCHS, RATE = 5, 15, 0.1
 RATES = (0.5, 2.0, 8.0)
 
 
@@ -44,7 +44,7 @@ def experiment(seed: int) -> Measured:
             needed(digits, softmax_mse, 10, RATE, 0.93) / needed(digits, cross_entropy, 10, RATE, 0.93)
         ).tolist(),
         "binary": (
-            needed(tumours, sigmoid_mse, 1, 0.05, 0.95, 5.0) / needed(tumours, binary, 1, 0.05, 0.95, 5.0)
+            needed(tumours, sigmoid_mse, 1, 0.05, 0.95, 10.0) / needed(tumours, binary, 1, 0.05, 0.95, 10.0)
         ).tolist(),
         "tuned": (best[1] / best[0]).tolist(),
     }
@@ -59,7 +59,7 @@ def experiment(seed: int) -> Measured:
 
 def needed(found: Split, objective: Objective, classes: int, rate: float, goal: float, bias: float = 0.0) -> Tensor:
     """The epochs to a test accuracy, (repetitions,)."""
-    path = [accuracy(one, found) for one in epochs(found, objective, classes, rate, 32, EPOCHS, bias)]
+    path = [accuracy(one, found) for one in epochs(found, objective, classes, rate, 64, EPOCHS, bias)]
     return epochs_until(torch.stack(path), goal)
 
 
