@@ -9,8 +9,8 @@ from lossimpl.claims.support.losses import bce, cross_entropy, mse, slope
 from lossimpl.claims.support.model import Claim, Criterion, Curves, Measured, Point, Source
 from lossimpl.claims.support.training import Objective, Split, accuracy, epochs, epochs_until, split
 
-REPETITIONS, EPOCHS, RATE = 5, 15, 0.1
-RATES = (0.5, 2.0, 8.0)
+REPETITIONS, EPOCHS, RATE = 5, 40, 0.2
+RATES = (0.5, 4.0)
 
 
 def softmax_mse(logits: Tensor, labels: Tensor) -> Tensor:
@@ -35,16 +35,16 @@ def experiment(seed: int) -> Measured:
     wrong = torch.tensor([[-10.0]])
     sizes = [float(slope(lambda x, y, f=f: f(x, y), wrong, torch.ones(1)).abs()) for f in (binary, sigmoid_mse)]  # type: ignore[misc]  # a default argument
     best = [
-        min((needed(digits, one, 10, rate, 0.93) for rate in RATES), key=lambda t: float(t.mean()))
+        min((needed(digits, one, 10, rate, 0.85) for rate in RATES), key=lambda t: float(t.mean()))
         for one in (cross_entropy, softmax_mse)
     ]
     samples = {
         "gradient": [sizes[0] / sizes[1]],
         "classes": (
-            needed(digits, softmax_mse, 10, RATE, 0.93) / needed(digits, cross_entropy, 10, RATE, 0.93)
+            needed(digits, softmax_mse, 10, RATE, 0.85) / needed(digits, cross_entropy, 10, RATE, 0.85)
         ).tolist(),
         "binary": (
-            needed(tumours, sigmoid_mse, 1, 0.05, 0.95, 10.0) / needed(tumours, binary, 1, 0.05, 0.95, 10.0)
+            needed(tumours, sigmoid_mse, 1, 0.5, 0.95, 10.0) / needed(tumours, binary, 1, 0.5, 0.95, 10.0)
         ).tolist(),
         "tuned": (best[1] / best[0]).tolist(),
     }
@@ -78,13 +78,13 @@ CLAIM = Claim(
             "gradient of cross-entropy over that of MSE at a logit that is wrong by 10", at_least=1000
         ),
         "classes": Criterion(
-            "epochs to 93 % of the digits with MSE over those with cross-entropy, same rate", at_least=1.2
+            "epochs to 85 % of the digits with MSE over those with cross-entropy, same rate", at_least=1.2
         ),
         "binary": Criterion(
             "epochs to 95 % of the tumours from a confidently wrong start, the same ratio", at_least=1.2
         ),
         "tuned": Criterion(
-            "epochs on the digits with the best rate of each, MSE over cross-entropy",
+            "epochs on the digits with the better of two rates for each, MSE over cross-entropy",
             at_least=1.2,
             only_when="both use the same learning rate; with a larger one MSE needs no more epochs on easy data",
         ),

@@ -1,6 +1,7 @@
 """What a dataset must give to a DataLoader."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SequentialSampler
 
@@ -45,11 +46,12 @@ class Stream(IterableDataset[int]):
         return iter(range(10))
 
 
+LOADER: Any = DataLoader  # which takes more than its annotations say
 SAMPLER = SequentialSampler(range(10))
 MAP_STYLE: dict[str, Callable[[], object]] = {
-    "__getitem__ and __len__": lambda: DataLoader(Both(), 4),
-    "__getitem__ and __len__, shuffled": lambda: DataLoader(Both(), 4, shuffle=True),
-    "a list": lambda: DataLoader(list(range(10)), 4),
+    "__getitem__ and __len__": lambda: LOADER(Both(), 4),
+    "__getitem__ and __len__, shuffled": lambda: LOADER(Both(), 4, shuffle=True),
+    "a list": lambda: LOADER(list(range(10)), 4),
 }
 LACKING: dict[str, Callable[[], object]] = {
     "__getitem__ alone": lambda: DataLoader(ItemsOnly(), 4),
@@ -62,7 +64,7 @@ ELSE: dict[str, Callable[[], object]] = {
     ),
     "__getitems__ and __len__": lambda: DataLoader(Batches(), 4),
     "__iter__ alone, an IterableDataset": lambda: DataLoader(Stream(), 4),
-    "a dict with integer keys": lambda: DataLoader({i: i for i in range(10)}, 4),
+    "a dict with integer keys": lambda: LOADER({i: i for i in range(10)}, 4),
 }
 
 

@@ -35,12 +35,14 @@ def experiment(seed: int) -> Measured:
 
 def normal(x: Tensor, y: Tensor) -> Tensor:
     """The weights w that solve xᵀx w = xᵀy."""
-    return torch.linalg.solve(x.T @ x, x.T @ y)
+    weights: Tensor = torch.linalg.solve(x.T @ x, x.T @ y)
+    return weights
 
 
 def relative(found: Tensor, expected: Tensor) -> list[float]:
     """The distance of each row from the expected one, over its norm."""
-    return ((found - expected).norm(dim=1) / expected.norm(dim=1)).tolist()
+    distances: list[float] = ((found - expected).norm(dim=1) / expected.norm(dim=1)).tolist()
+    return distances
 
 
 def with_copy(x: Tensor, y: Tensor, size: float, generator: torch.Generator) -> float:

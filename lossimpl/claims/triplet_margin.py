@@ -61,7 +61,8 @@ def train(margin: float, generator: torch.Generator) -> list[tuple[float, float]
             a, p, n = (one @ weights.detach() for one in test)
             gap = (a - n).norm(dim=1) - (a - p).norm(dim=1)
             found.append((float((gap >= margin).double().mean()), float(gap.mean())))
-        loss = triplet(*(one @ weights for one in triplets(0, 1200, BATCH, generator)), margin).mean()
+        anchor, positive, negative = (one @ weights for one in triplets(0, 1200, BATCH, generator))
+        loss = triplet(anchor, positive, negative, margin).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
         optimizer.step()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from lossimpl import functional
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
-_PLAIN = {"reduction": "sum", "implementation": "vectorized"}
+_PLAIN: dict[str, Any] = {"reduction": "sum", "implementation": "vectorized"}
 mse: Loss = partial(functional.mse_loss, **_PLAIN)
 mae: Loss = partial(functional.l1_loss, **_PLAIN)
 log_cosh: Loss = partial(functional.log_cosh_loss, **_PLAIN)

@@ -43,7 +43,7 @@ def epochs(
     row = torch.arange(repetitions)[:, None]
     for _ in range(count):
         order = torch.stack([torch.randperm(size) for _ in range(repetitions)])
-        for chosen in order.split(batch, 1):
+        for chosen in torch.split(order, batch, 1):
             held = weights.requires_grad_()
             logits = torch.bmm(found.x[row, chosen], held).flatten(0, 1)
             loss = objective(logits, found.y[row, chosen].flatten()) / chosen.shape[1]
