@@ -159,6 +159,12 @@ class Stored:
         found = frame(map(_read, rows))
         return found.assign(date=self.dates(found["commit"]))
 
+    def version_of(self, session: Sequence[str]) -> str:
+        """Where the rows of a session are: another place when anything in its partition has changed."""
+        machine, env, commit = session[:3]
+        held = (one for one in self.archive.partitions if one.machine == machine and f"{commit}-{env}" in one.units)
+        return "".join(self.archive.where.path(one.path("rows")) for one in held)
+
     def lines_of(self, session: Sequence[str], loss: str) -> list[Record]:
         """The rows of a loss in one session as they were stored, except for those whose samples were compacted."""
         where = " AND ".join(f"{name} = ?" for name in SESSION)
