@@ -1,8 +1,8 @@
 """A stored row measured again: the same rounds of the same implementations, compared by equivalence.
 
 On the machine that stored it, times are compared. What slows down everything, such as another guest of the host or the
-temperature, is taken out as far as the time follows the other implementations of the case in the same round. On another
-machine only ratios to torch and shares of the ceiling can be the same.
+temperature, is taken out as far as the time follows the other implementations of the case, and the copy that is its
+ceiling, in the same round. On another machine only ratios to torch and shares of the ceiling can be the same.
 
 The number of rounds is fixed beforehand, and the answer is looked for once: whoever measures until a test decides gets
 wrong answers more often than it promises. Rounds are spread over minutes, as a session's are, since a shared machine is
@@ -17,7 +17,7 @@ from statistics import median
 from typing import Protocol
 
 from lossimpl import wording
-from lossimpl.equivalence import Answer, Paced, compared, paced
+from lossimpl.equivalence import Answer, Paced, compared, paced, together
 from lossimpl.exactness import Finding, findings
 from lossimpl.forks import Outcome, Task
 from lossimpl.measure import wall
@@ -36,6 +36,7 @@ COSTLY = 1.0  # seconds per call beyond which an implementation is not measured 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 INCONCLUSIVE, NOT_COMPARABLE = "inconclusive", "not comparable"
 EXIT_CODES = {REPRODUCED: 0, NOT_REPRODUCED: 1, INCONCLUSIVE: 3, NOT_COMPARABLE: 3}
+NOTHING_BESIDE = "nothing was measured beside it, so a change of the whole machine counts as one of the row"
 VERDICTS = {"same": REPRODUCED, "different": NOT_REPRODUCED, "undecided": INCONCLUSIVE}
 
 
@@ -237,8 +238,8 @@ def judged(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
 def _by_time(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
     now = fresh[stored.row.implementation]
     controls = [row for row in stored.beside if len(fresh[row.implementation].times) >= FEWEST_ROUNDS]
-    then = paced(stored.row.times, [row.times for row in controls])
-    new = paced(now.times, [fresh[row.implementation].times for row in controls])
+    then = paced(stored.row.times, _paces(stored.row, controls))
+    new = paced(now.times, _paces(now, [fresh[row.implementation] for row in controls]))
     if min(len(then), len(new)) < FEWEST_ROUNDS:
         controls, then, new = [], paced(stored.row.times, ()), paced(now.times, ())
     answer = compared(then, new, MARGIN)
@@ -247,14 +248,17 @@ def _by_time(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
         for when, times in (("stored", stored.row.times), ("now", now.times))
         for time in [over_rounds([*times.values()])]
     ]
-    if controls:
-        names = wording.names([row.implementation for row in controls])
-        lines.append(
-            f"everything else: {names} took {wording.times(answer.pace)} as long as then, which is allowed for"
-        )
-    else:
-        lines.append("nothing was measured beside it, so a change of the whole machine counts as one of the row")
+    names = [wording.names([row.implementation for row in controls])] if controls else []
+    others = zip([*names, f"a {stored.row.ceiling_name} of memory"], answer.paces, strict=False)
+    slower = [f"{name} took {wording.times(pace)} as long as then" for name, pace in others]
+    lines.append(f"allowed for: {'; '.join(slower)}" if slower else NOTHING_BESIDE)
     return _answered("time", answer, lines)
+
+
+def _paces(row: Row, beside: Sequence[Row]) -> list[dict[int, float]]:
+    """How long the others took in each round, and how long the memory of the ceiling per byte."""
+    ceiling = {one.number: 1 / one.ceiling for one in row.rounds}
+    return [*([together([one.times for one in beside])] if beside else []), ceiling]
 
 
 def ratios(times: Mapping[int, float], others: Mapping[int, float]) -> list[Paced]:

@@ -1,12 +1,14 @@
 """How often does replay err? K random rows of a file replayed as stored, and with all their rounds scaled.
 
-python tests/experiments/replay_experiment.py FILE [K] [FACTOR] [ROUNDS]
+python tests/experiments/replay_experiment.py FILE [K] [FACTOR] [ROUNDS] > OUT
 
-Both are judged by the same new rounds. Prints a table of verdicts. With the factor 1.2, at most 1 in 20 of the first
-should be "not reproduced", and at least 18 in 20 of the second.
+The new rounds of each row are printed as a line of JSON, so that another rule can be tried on them. Both are judged by
+the same new rounds. Prints a table of verdicts. With the factor 1.2, at most 1 in 20 of the first should be "not
+reproduced", and at least 18 in 20 of the second.
 """
 
 import dataclasses
+import json
 import random
 import sys
 from collections import Counter
@@ -39,6 +41,7 @@ def main(file, count=40, factor=1.2, rounds=replaying.ROUNDS):
         replays = replaying.measured(server, chosen, rounds, print)
     table = Counter()
     for one in replays:
+        print(json.dumps({name: list(map(dataclasses.asdict, rows)) for name, rows in one.found.items()}))
         for name, times in (("as stored", 1.0), (f"scaled by {factor:g}", factor)):
             row = one.stored.row
             one.stored = dataclasses.replace(one.stored, row=scaled(row, times))
