@@ -17,7 +17,7 @@ endif
 BENCH ?= .asv/archive-bench
 GRID ?= $(if $(FULL),full,quick)
 
-.PHONY: report test lint nightly gate comment publish preview issues site setup archive-bench
+.PHONY: report test lint nightly gate comment approve publish preview issues site setup archive-bench
 
 report: $(READY)  ## measure this machine, build site/index.html, print the ranking
 	$(PYTHON) -m reports sweep --grid $(GRID)
@@ -43,6 +43,9 @@ gate: $(READY)  ## make gate BASE=rev [HEAD=rev] [REPORT=folder]: is HEAD slower
 
 comment: $(READY)  ## make comment REPORT=folder: the report of a finished run as a comment on its pull request
 	$(PYTHON) -m reports forge comment $(REPORT)
+
+approve: $(READY)  ## HEAD=commit make approve: may this commit run on a machine of our own?
+	$(PYTHON) -m reports forge approve "$$HEAD"
 
 publish: $(READY)  ## bring the results of all machines, build site/ with asv's own pages
 	$(PYTHON) -m reports record pull

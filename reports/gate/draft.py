@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lossimpl.measure import wall
-from reports.gate import instructions, quality, reasons
+from reports.gate import history, instructions, quality, reasons
 from reports.gate.design import RATE, Design
 from reports.gate.diff import Changed
 from reports.gate.outcome import Change, Covered, Fault, Outcome, RowOutcome
@@ -50,6 +50,7 @@ class Draft:
     identical: set[Row] = field(default_factory=set)
     designs: list[Design[Row]] = field(default_factory=list)
     counted: dict[Row, dict[str, float]] = field(default_factory=dict)
+    noise: dict[Row, float] = field(default_factory=dict)  # by main's history on this machine
     why: dict[Row, dict[str, Any]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -104,6 +105,10 @@ class Draft:
             return "instructions"
         return "instructions of smaller shapes" if self.follows(row) else ""
 
+    def is_unsteady(self, row: Row) -> bool:
+        """Whether main's history says that no number of pairs decides the row on this machine."""
+        return row in self.noise and history.is_hopeless(self.noise[row], self.effect)
+
     def follows(self, row: Row) -> bool:
         """Whether the row streams from memory, and smaller shapes take the same instructions on both sides."""
         if regime_of(row) != "memory":
@@ -124,6 +129,7 @@ class Draft:
         verdict, pairs = self.design_of(row).verdict(row), self.session.pairs[row]
         codes = [*reasons.of_row(verdict, pairs.base, pairs.head, self.effect)] if pairs.base else []
         codes += reasons.of_machine(self.session.machine) if pairs.base else []
+        codes += ["unsteady"] if pairs.base and self.is_unsteady(row) else []
         device, shown, settled = pairs.device_medians(), verdict.verdict, self.settled(row)
         if shown in ("slower", "faster") and reasons.clock_alone(device, self.effect):
             shown, codes = "inconclusive", [*codes, "clock-throttled"]

@@ -12,6 +12,7 @@ import jinja2
 from lossimpl import wording
 from reports.gate.outcome import FINE, REGRESSION, UNDECIDED, UNMEASURED, Outcome, RowOutcome
 from reports.gate.reasons import TEXTS
+from reports.record.rows import Row
 
 HERE = Path(__file__).parent
 MOST_LINES, MOST_NAME = 12, 100  # of a hunk, and characters of a function's name
@@ -23,6 +24,23 @@ WIDTH, HEIGHT, MARGIN = 360, 44, 6  # of a drawing, in pixels
 def interval(row: RowOutcome) -> str:
     """The ends of a row's interval as changes, or why it has none."""
     return f"{wording.change(row.low)} to {wording.change(row.high)}" if math.isfinite(row.high) else "too few pairs"
+
+
+def words(row: RowOutcome) -> str:
+    """The row as people read it: `mse_loss native 32x10 float32 cpu step`."""
+    return Row(row.benchmark, row.params).words
+
+
+def verdict(row: RowOutcome) -> str:
+    """The verdict in Markdown; a row that takes as long as before may have become worse in another respect."""
+    if not row.regressed:
+        return row.verdict
+    return {"slower": "**slower**", "faster": "**worse**, faster"}.get(row.verdict, "**worse**")
+
+
+def unbroken(text: str) -> str:
+    """A text whose numbers stay on one line with their units."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def needs(row: RowOutcome) -> str:
@@ -163,6 +181,9 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "replay": replay(outcome),
         "w": wording,
         "interval": interval,
+        "words": words,
+        "verdict": verdict,
+        "unbroken": unbroken,
         "notes": notes,
         "explanation": explanation,
         "drawing": drawing,

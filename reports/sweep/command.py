@@ -90,6 +90,7 @@ def measure(
     effort = replace(EFFORTS[grid], rounds=rounds, most=max(EFFORTS[grid].most, rounds))
     session = Session(rows, store, effort, plan, session_id)
     about = {"grid": grid, "commit": store.commit, "began_at": began.isoformat(timespec="seconds")}
+    records: list[dict[str, Any]] = []
     variables = warm.COMPILER | {
         "LOSSIMPL_ROWS": str(store.side_car("rounds")),
         "LOSSIMPL_ROUND": str(plan),
@@ -148,6 +149,8 @@ def samples_of(record: dict[str, Any]) -> tuple[list[float], int] | None:
 
 def interrupted(records: Sequence[dict[str, Any]]) -> str:
     """How many rows an interrupted session supports."""
+    if not records:
+        return "\ninterrupted before a round began; the next sweep continues from here"
     rounds = [len(measured(record).quiet) for record in records if "implementation" in record]
     enough = sum(count >= FEWEST_ROUNDS for count in rounds)
     kept = f"{enough} of {len(rounds)} rows have the {FEWEST_ROUNDS} quiet rounds that an interval needs"

@@ -251,7 +251,7 @@ def test_nothing_is_lost_doubled_or_reported_twice(rehearsal, undrawn, nights, f
     for night in range(nights):
         commit(folder, night, *(["--amend"] if night == forced else []))
         if night == rewritten:
-            rewrite(folder, tips[-3])  # both machines pushed since, and know that they did: at most one night was offline
+            rewrite(folder, tips[-3])  # both pushed since and know it: at most one of their nights was offline
         if night == full:
             disk = fill(machines[1])
         both(machines, faults.get(night, {}))
