@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lossimpl.building import run
 from lossimpl.environment import differences
 from reports.gate.processes import Answer
 from reports.gate.session import Session
-from reports.gate.sides import run
 from reports.record.rows import Row
 
 PARTS = ("host overhead", "kernel", "allocation", "autograd", "data wait")

@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from lossimpl import building
+from lossimpl.building import Unmeasurable, commit_of, run
 from lossimpl.measure import wall
 from reports.gate import diff, explain, judge, kernels, sides
 from reports.gate.diff import Changed
@@ -17,7 +19,7 @@ from reports.gate.outcome import Fault, Outcome
 from reports.gate.processes import say, side_by_side
 from reports.gate.representatives import grouped
 from reports.gate.session import Session
-from reports.gate.sides import Side, Unmeasurable, commit_of, run
+from reports.gate.sides import Side
 from reports.gate.touched import BUILD_FILES, touched
 from reports.record.rows import Row
 
@@ -69,7 +71,7 @@ def _built(draft: Draft, folder: Path, changed: list[Changed]) -> Session:
     plan = draft.plan
     say(f"building {draft.base[:8]} and {draft.head[:8]}; the budget begins afterwards")
     for name, commit in (("base", draft.base), ("head", draft.head)):
-        sides.export(plan.repository, commit, folder / name / "source")
+        building.export(plan.repository, commit, folder / name / "source")
 
     def build(name: str, commit: str) -> Side | None:
         return sides.install(name, commit, folder / name, any(one.path.endswith(diff.CPP) for one in changed))
@@ -125,7 +127,7 @@ def _with_kernels(draft: Draft, session: Session, affecting: dict[Row, list[Chan
         answers = session.ask(side, "prepare", [native])
         error = next((one["error"] for one in answers.received if "error" in one), str(answers.failure or ""))
         if error:
-            raise Unmeasurable(f"compile the kernels of {side.name}: {sides.first_lines(error)}")
+            raise Unmeasurable(f"compile the kernels of {side.name}: {building.first_lines(error)}")
         libraries.append(next(one["libraries"] for one in answers.received if "libraries" in one))
     if libraries[0] != libraries[1] or not libraries[0]:
         return affecting

@@ -118,7 +118,7 @@ def test_an_altered_row_is_named_and_not_measured(stored, measured):
 
 def test_how_many_rows_are_reproduced(stored, monkeypatch):
     """Six rows of which one is altered: five are replayed, and the rate is that of the four decided ones."""
-    from lossimpl.replaying import Judgement
+    from lossimpl.judgement import Judgement
 
     file = stored()
     row = json.loads(file.read_text())
