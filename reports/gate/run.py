@@ -12,9 +12,10 @@ from pathlib import Path
 from lossimpl import building
 from lossimpl.building import Unmeasurable, commit_of, run
 from lossimpl.measure import wall
-from reports.gate import diff, explain, judge, kernels, sides
+from reports.gate import diff, effects, explain, judge, kernels, sides
 from reports.gate.diff import Changed
 from reports.gate.draft import Draft, Plan
+from reports.gate.environments import specification
 from reports.gate.outcome import Fault, Outcome
 from reports.gate.processes import say, side_by_side
 from reports.gate.representatives import grouped
@@ -48,7 +49,7 @@ def _compare(draft: Draft, folder: Path) -> None:
     draft.commits = explain.commits(plan.repository, draft.base, draft.head)
     package = package_of(plan.repository, draft.head)
     changed = diff.changes(plan.repository, draft.base, draft.head, (package, "benchmarks", *BUILD_FILES))
-    if not changed and not plan.everything:
+    if not changed and not plan.everything and not plan.environments:
         draft.notes.append("no code that a benchmark executes differs: nothing was built or measured")
         return
     session = _built(draft, folder, changed)
@@ -57,24 +58,36 @@ def _compare(draft: Draft, folder: Path) -> None:
         return  # a side that cannot be imported has no rows
     affecting = touched(rows, changed, session.sides["head"].source, package)
     affecting = _with_kernels(draft, session, affecting)
-    draft.affecting = {row: [EVERYTHING] for row in rows} if plan.everything else affecting
+    everything = plan.everything or plan.environments
+    draft.affecting = {row: [EVERYTHING] for row in rows} if everything else affecting
     draft.groups = grouped(draft.affecting)
-    draft.notes.append(f"the diff can reach {len(affecting)} of {len(rows)} rows in {len(draft.groups)} groups")
+    what = "the environments" if plan.environments else "the diff"
+    reached = len(rows) if plan.environments else len(affecting)
+    draft.notes.append(f"{what} can reach {reached} of {len(rows)} rows in {len(draft.groups)} groups")
     say(draft.notes[-1])
+    if plan.environments:
+        say("comparing the hard cases")
+        draft.effects.append(effects.conformance(session))
     draft.build_seconds, draft.started = wall.now() - draft.started, wall.now()
     draft.environment = explain.environment(*(session.manifests.get(name, {}) for name in ("base", "head")))
     judge.judge(draft, folder)
+    if plan.environments:
+        records = [{row: one.record for row, one in known.items()} for known in draft.known.values()]
+        draft.effects += effects.effects(session, *records, draft.counted)
 
 
 def _built(draft: Draft, folder: Path, changed: list[Changed]) -> Session:
     """Build both sides; base runs the benchmarks of head, so that both measure the same."""
     plan = draft.plan
+    wanted = {"base": specification(plan.base_with), "head": specification(plan.head_with)}
     say(f"building {draft.base[:8]} and {draft.head[:8]}; the budget begins afterwards")
     for name, commit in (("base", draft.base), ("head", draft.head)):
         building.export(plan.repository, commit, folder / name / "source")
 
     def build(name: str, commit: str) -> Side | None:
-        return sides.install(name, commit, folder / name, any(one.path.endswith(diff.CPP) for one in changed))
+        return sides.install(
+            name, commit, folder / name, any(one.path.endswith(diff.CPP) for one in changed), wanted[name]
+        )
 
     def check() -> Side | None:
         sides.check_import(folder / "head" / "source")

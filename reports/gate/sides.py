@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lossimpl import building, overlay
-from reports.gate import kernels
+from reports.gate import environments, kernels
+from reports.gate.environments import RUNNING, Specification
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,18 @@ def build(repository: Path, name: str, commit: str, folder: Path) -> Side:
     return install(name, commit, folder / name)
 
 
-def install(name: str, commit: str, place: Path, kernels_differ: bool = False) -> Side:
-    """Build and install the files in `place/source` into an overlay beside them.
+def install(name: str, commit: str, place: Path, kernels_differ: bool = False, wanted: Specification = RUNNING) -> Side:
+    """Build and install the files in `place/source` into an overlay beside them, on the environment that is wanted.
 
     Kernels that are the same in both revisions are those of everyday use, which have probably been compiled already.
     """
-    building.install(name, place, overlay.running())
+    base = environments.prepared(wanted)
+    building.install(name, place, base)
     # These caches are keyed by content, so both sides and later runs share them and compile only what changed.
     cache = building.cache_folder()
     variables = {"ASV_COMMIT": commit, "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor")}
     variables |= kernels.variables(cache) if kernels_differ else {}
+    variables |= environments.variables_of(wanted, base)
     suite = suite_of(place / "source", place)
     return Side(name, commit, place, suite, building.clean_environment(variables))
 
