@@ -192,10 +192,10 @@ def fastest(all_names: Sequence[str]) -> str:
     return f"{names(all_names)} are statistically tied as the fastest"
 
 
-def rate(verdicts: Mapping[str, int], altered: int) -> str:
+def reproduced(verdicts: Mapping[str, int], altered: int) -> str:
     """The share of the decided rows that are reproduced, and how many rows are not decided.
 
-    >>> rate({"reproduced": 18, "not reproduced": 2, "inconclusive": 5}, altered=1)
+    >>> reproduced({"reproduced": 18, "not reproduced": 2, "inconclusive": 5}, altered=1)
     'reproduced: 18 of 20 decided rows, 90 % (68 to 99 %); inconclusive: 5; not comparable: 0; altered: 1'
     """
     good = verdicts.get("reproduced", 0)

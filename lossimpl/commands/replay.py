@@ -139,7 +139,7 @@ def replay_all(place: Path, within: Path, asked: Request) -> int:
     if asked.file:
         write(asked, rows, comparable=len(fit), altered=len(altered))
     verdicts = Counter(str(one["verdict"]) for one in rows)
-    typer.echo(wording.rate(verdicts, len(altered)))
+    typer.echo(wording.reproduced(verdicts, len(altered)))
     decided = verdicts["reproduced"] + verdicts["not reproduced"]
     return 1 if altered else 0 if decided else 3
 
