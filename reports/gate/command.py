@@ -33,7 +33,9 @@ def gate(
         typer.Option(help="Environment of base: packages (numpy==2.1.0), python==3.12, NAME=VALUE."),
     ] = "",
     head_with: Annotated[str, typer.Option(help="Environment of head.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot affect.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also rows that the diff cannot affect; of environments, all types and modes.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds after which a row counts as hanging.")] = 180.0,
     as_json: Annotated[Path | None, typer.Option("--json", help="File for everything that was measured.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="File for the comment on a pull request.")] = None,

@@ -24,6 +24,7 @@ from reports.record.rows import Row
 
 CONFORMANCE_SECONDS = 240.0  # for the hard cases of both sides, in addition to the budget
 MOST_NAMED = 3
+LOADING_SECONDS = 0.02  # a first call that takes less loads and compiles nothing
 AGAIN_SECONDS = 60.0  # for checking those with other bits once more
 Records = Mapping[Row, Record]
 Pairs = Mapping[Row, tuple[Record, Record]]
@@ -75,23 +76,19 @@ def _bytes(pairs: Pairs) -> Iterator[Effect]:
 
 
 def _first_calls(pairs: Pairs) -> Effect:
-    """The mean ratio of the seconds of loading and the first call; no row alone says anything."""
-    ratios = [
-        after / before
-        for before, after in ((_first_call(one), _first_call(other)) for one, other in pairs.values())
-        if before and after
-    ]
+    """The mean ratio of the seconds of loading and the first call, of rows that load or compile something."""
+    both = ((_first_call(one), _first_call(other)) for one, other in pairs.values())
+    ratios = [after / before for before, after in both if min(before, after) > LOADING_SECONDS]
     if len(ratios) < FEWEST_ROUNDS:
-        return Effect("first call", 0, 0, False, "")
+        return Effect("first call", 0, None, False, "")
     mean = over_rounds(ratios)
-    text = f"head / base: {wording.times_interval(*mean)} on average; one observation per row, which are alike in noise"
-    return Effect("first call", len(ratios), 0, False, text)
+    text = f"head / base: {wording.times_interval(*mean)} on average over these rows"
+    return Effect("first call", len(ratios), None, False, text)
 
 
-def _first_call(record: Record) -> float | None:
+def _first_call(record: Record) -> float:
     rounds = record.get("rounds") or [{}]
-    seconds: float | None = rounds[0].get("first_call_seconds")
-    return seconds
+    return float(rounds[0].get("first_call_seconds") or 0.0)
 
 
 def _instructions(counted: Mapping[Row, Mapping[str, float]]) -> Effect:
@@ -117,12 +114,12 @@ def conformance(session: Session) -> Effect:
     both = [name for name in head if name in base]
     changed = {name: f"{base[name]} -> {head[name]}" for name in both if base[name] != head[name]}
     worse = [name for name in changed if base[name] == "pass"]
-    text = "; ".join(f"{name}: {changed[name]}" for name in [*worse, *changed][:MOST_NAMED])
+    text = "; ".join(f"{name}: {changed[name]}" for name in [*dict.fromkeys([*worse, *changed])][:MOST_NAMED])
     return Effect("hard cases", len(both), len(changed), bool(worse), text)
 
 
 def _verdicts(session: Session, side: Side, until: float) -> Verdicts:
     answers = session.ask(side, "conformance", until=until)
-    if error := next((one["error"] for one in answers.received if "error" in one), ""):
+    if error := next((one["error"] for one in answers.received if "error" in one), str(answers.failure or "")):
         raise Unmeasurable(f"hard cases of {side.name}: {error}")
     return {" ".join(one["case"]): one["status"] for one in answers.received if "case" in one}

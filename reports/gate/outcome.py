@@ -28,12 +28,12 @@ class Change:
 class Effect:
     """What another environment changes besides times: of `rows` compared, `differ` are not the same; `text` names some.
 
-    `rows` are rows of the benchmarks, or hard cases.
+    `rows` are rows of the benchmarks, or hard cases. `differ` is None where no row alone can be judged.
     """
 
     what: str
     rows: int
-    differ: int
+    differ: int | None
     worse: bool
     text: str
 

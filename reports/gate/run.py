@@ -18,7 +18,7 @@ from reports.gate.draft import Draft, Plan
 from reports.gate.environments import specification
 from reports.gate.outcome import Fault, Outcome
 from reports.gate.processes import say, side_by_side
-from reports.gate.representatives import grouped
+from reports.gate.representatives import grouped, is_typical, spread
 from reports.gate.session import Session
 from reports.gate.sides import Side
 from reports.gate.touched import BUILD_FILES, touched
@@ -57,23 +57,36 @@ def _compare(draft: Draft, folder: Path) -> None:
     if any(not fault.row for fault in session.faults):
         return  # a side that cannot be imported has no rows
     affecting = touched(rows, changed, session.sides["head"].source, package)
-    affecting = _with_kernels(draft, session, affecting)
-    everything = plan.everything or plan.environments
-    draft.affecting = {row: [EVERYTHING] for row in rows} if everything else affecting
+    if plan.everything or plan.environments:
+        affecting = {row: [EVERYTHING] for row in rows}
+    draft.affecting = _with_kernels(draft, session, affecting)
     draft.groups = grouped(draft.affecting)
+    if plan.environments and not plan.everything:
+        draft.groups = spread(one for one in draft.groups if is_typical(one.representative))
+        draft.notes.append(
+            "float32 steps of each implementation stand for its other types and modes; --all has those too"
+        )
     what = "the environments" if plan.environments else "the diff"
-    reached = len(rows) if plan.environments else len(affecting)
-    draft.notes.append(f"{what} can reach {reached} of {len(rows)} rows in {len(draft.groups)} groups")
+    draft.notes.append(
+        f"{what} can reach {len(affecting)} of {len(rows)} rows; {len(draft.groups)} groups are measured"
+    )
     say(draft.notes[-1])
     if plan.environments:
-        say("comparing the hard cases")
-        draft.effects.append(effects.conformance(session))
+        _compare_hard_cases(draft, session)
     draft.build_seconds, draft.started = wall.now() - draft.started, wall.now()
     draft.environment = explain.environment(*(session.manifests.get(name, {}) for name in ("base", "head")))
     judge.judge(draft, folder)
     if plan.environments:
         records = [{row: one.record for row, one in known.items()} for known in draft.known.values()]
         draft.effects += effects.effects(session, *records, draft.counted)
+
+
+def _compare_hard_cases(draft: Draft, session: Session) -> None:
+    say("comparing the hard cases")
+    try:
+        draft.effects.append(effects.conformance(session))
+    except Unmeasurable as error:
+        draft.notes.append(f"the hard cases were not compared: {error}")
 
 
 def _built(draft: Draft, folder: Path, changed: list[Changed]) -> Session:
