@@ -121,5 +121,5 @@ def conformance(session: Session) -> Effect:
 def _verdicts(session: Session, side: Side, until: float) -> Verdicts:
     answers = session.ask(side, "conformance", until=until)
     if error := next((one["error"] for one in answers.received if "error" in one), str(answers.failure or "")):
-        raise Unmeasurable(f"hard cases of {side.name}: {error}")
+        raise Unmeasurable(f"{side.name}: {error}")
     return {" ".join(one["case"]): one["status"] for one in answers.received if "case" in one}

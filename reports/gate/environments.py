@@ -112,8 +112,8 @@ def _interpreter(name: str) -> str:
 def _hash(wanted: Specification, base: overlay.Base) -> str:
     """What an environment is made of: the specification, the interpreter, and the packages that it lies over."""
     asked = subprocess.run([base.python, "-VV"], capture_output=True, text=True)
-    if asked.returncode:
-        raise Unmeasurable(f"environment: {base.python} is no Python: {building.first_lines(asked.stderr)}")
+    if not asked.stdout.startswith("Python "):
+        raise Unmeasurable(f"environment: {base.python} is no Python")
     content = [wanted.packages, wanted.python, asked.stdout, sorted(_installed().items()), sys.prefix]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import zipfile
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 from toy import Toy, verdicts
@@ -160,12 +161,12 @@ class Script:
     """A session whose workers answer as told; `again` are the records of base when it is checked once more."""
 
     def __init__(self, base=(), head=(), again=None, failure=None):
-        self.sides = {"base": "base", "head": "head"}
+        self.sides = {name: SimpleNamespace(name=name) for name in ("base", "head")}
         self.answers = {"base": Answers([*base]), "head": Answers([*head], failure)}
         self.again = again or {}
 
     def ask(self, side, task, until):
-        return self.answers[side]
+        return self.answers[side.name]
 
     def check(self, side, rows, until):
         return {row: self.again[row] for row in rows if row in self.again}
@@ -210,7 +211,7 @@ def test_a_hard_case_that_only_base_passes_is_a_regression(now, worse):
 def test_hard_cases_that_cannot_be_run_are_not_compared():
     """A commit before there were hard cases, or a process that died."""
     for script in (Script(head=[{"error": "No module named x"}]), Script(failure=Failure("crashed", "SIGSEGV"))):
-        with pytest.raises(Unmeasurable, match=r"hard cases of head: (No module named x|crashed: SIGSEGV)"):
+        with pytest.raises(Unmeasurable, match=r"head: (No module named x|crashed: SIGSEGV)"):
             effects.conformance(script)
 
 
