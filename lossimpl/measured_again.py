@@ -13,7 +13,7 @@ from pathlib import Path
 from lossimpl import building, comparison, environment, lookup, overlay, registry
 from lossimpl.building import Unmeasurable
 from lossimpl.forks import Server
-from lossimpl.judgement import Judgement
+from lossimpl.judgement import NOT_COMPARABLE, Judgement
 from lossimpl.lookup import Entry
 from lossimpl.replayable import Stored, stored_row
 from lossimpl.replaying import judgements, refusal, say
@@ -30,12 +30,15 @@ def replayed(
         return
     for commit in dict.fromkeys(map(commit_of, chosen)):
         rows = [one for one in chosen if commit_of(one) == commit]
-        yield from zip(rows, judged_at(commit, [stored_row(one, entries) for one in rows], rounds), strict=True)
+        try:
+            found = judged_at(commit, [stored_row(one, entries) for one in rows], rounds)
+        except Unmeasurable as error:
+            found = [Judgement(NOT_COMPARABLE, (str(error),))] * len(rows)
+        yield from zip(rows, found, strict=True)
 
 
 def judged(rows: list[Stored], rounds: int, strict: bool = False) -> list[Judgement]:
     """Measure rows again with the installed code; those that it cannot measure say why, and are refused if `strict`."""
-
     reasons = [refusal(one.row) for one in rows]
     if strict and any(reasons):
         raise lookup.Unusable(f"this row cannot be measured here: {reasons[0]}")
@@ -48,8 +51,7 @@ def judged(rows: list[Stored], rounds: int, strict: bool = False) -> list[Judgem
 
 
 def judged_at(commit: str, rows: list[Stored], rounds: int) -> list[Judgement]:
-    """Measure rows again with the code of a commit."""
-
+    """Measure rows again with the code of a commit; Unmeasurable says why it cannot be."""
     say(f"building commit {commit[:8]}")
     with server_at(Path.cwd(), commit) as server:
         return judgements(server, server.known(), rows, [""] * len(rows), rounds)

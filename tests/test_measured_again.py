@@ -106,6 +106,17 @@ def test_at_commit_on_the_command_line(repository, tmp_path):
         assert (code, message in said) == (2, True), said
 
 
+def test_of_many_rows_those_of_a_lost_commit_are_not_comparable(repository, tmp_path):
+    """Each with the reason; the verdicts are written all the same, and nothing is decided: exit code 3."""
+    file, verdicts = tmp_path / "01234567-env.rows.jsonl", tmp_path / "machine" / "replay.json"
+    file.write_text(json.dumps(ROW) + "\n")
+    code, said = replayed(file, "--all", "--at-commit", "--json", verdicts)
+    assert code == 3
+    assert "not comparable: 1; altered: 0" in said
+    (row,) = json.loads(verdicts.read_text())["rows"]
+    assert (row["verdict"], "not a revision" in row["lines"][0]) == ("not comparable", True)
+
+
 def test_rows_of_loader_settings_are_refused_by_name(tmp_path, monkeypatch):
     """Its id is found; the message says what it lacks and which command measures settings."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
