@@ -4,6 +4,8 @@
 FULL ?=
 BASE ?= origin/main
 HEAD ?= HEAD
+BASE_WITH ?=
+HEAD_WITH ?=
 REPORT ?=
 VENV ?= .venv
 ifdef PYTHON
@@ -37,8 +39,9 @@ lint: $(READY_DEV)
 nightly: $(READY)  ## bring results, measure new commits, look for changes, send, build the site; exit 1 on a regression
 	$(PYTHON) -m reports nightly
 
-gate: $(READY)  ## make gate BASE=rev [HEAD=rev] [REPORT=folder]: is HEAD slower or less exact than where it left BASE?
+gate: $(READY)  ## make gate BASE=rev [HEAD=rev] [REPORT=folder] [BASE_WITH="numpy==2.1.0 NAME=VALUE" HEAD_WITH=...]: is HEAD slower or less exact than where it left BASE?
 	$(PYTHON) -m reports gate --base "$$(git merge-base $(BASE) $(HEAD) || echo $(BASE))" --head $(HEAD) \
+		--base-with "$(BASE_WITH)" --head-with "$(HEAD_WITH)" \
 		$(if $(REPORT),--json $(REPORT)/gate.json --markdown $(REPORT)/gate.md --out $(REPORT))
 
 comment: $(READY)  ## make comment REPORT=folder: the report of a finished run as a comment on its pull request

@@ -11,7 +11,8 @@ from test_comparison import one_round, row
 
 from lossimpl import bits, replaying, stored
 from lossimpl.forks import Outcome
-from lossimpl.replaying import INCONCLUSIVE, NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, Stored
+from lossimpl.judgement import INCONCLUSIVE, NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED
+from lossimpl.replayable import Stored
 
 NAMES = ("torch", "native", "vectorized")
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lossimpl import machine
+from lossimpl.building import run
 from reports.gate.design import MOST_PAIRS, RATE
-from reports.gate.sides import run
 from reports.record.rounds import counted
 from reports.record.rows import LOSS_PARAMETERS, Row
 from reports.record.stored import Stored

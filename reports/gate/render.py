@@ -144,7 +144,15 @@ def hunks(row: RowOutcome) -> list[tuple[str, str]]:
 
 def replay(outcome: Outcome) -> str:
     """The command that repeats the comparison."""
-    return f"make gate BASE={outcome.base[:8]} HEAD={outcome.head[:8]}"
+    sides = {"BASE_WITH": outcome.base_with, "HEAD_WITH": outcome.head_with}
+    environments = "".join(f' {name}="{one}"' for name, one in sides.items() if one)
+    return f"make gate BASE={outcome.base[:8]} HEAD={outcome.head[:8]}{environments}"
+
+
+def sides(outcome: Outcome) -> list[str]:
+    """Each side in words: its commit, and what its environment has of its own."""
+    both = ((outcome.base, outcome.base_with), (outcome.head, outcome.head_with))
+    return [f"`{commit[:8]}`" + (f" with `{one}`" if one else "") for commit, one in both]
 
 
 def markdown(outcome: Outcome) -> str:
@@ -179,6 +187,7 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "missing": missing(outcome),
         "hunks": hunks,
         "replay": replay(outcome),
+        "sides": sides(outcome),
         "w": wording,
         "interval": interval,
         "words": words,

@@ -75,6 +75,11 @@ class Stored:
         """How often a session's intervals cover the next one's, of each machine."""
         return self.documents["sweep-selftest.json"]
 
+    @property
+    def replayed(self) -> dict[str, Record]:
+        """How many stored numbers were reproduced on each machine."""
+        return self.documents["replay.json"]
+
     @cached_property
     def manifests(self) -> list[Record]:
         """Every manifest, with its place."""

@@ -18,12 +18,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from lossimpl import LOSSES, identity
+from lossimpl.row import from_record
 from lossimpl.spec import TORCH_COMPILED
 from reports.record.lines import objects
 from reports.record.rows import LOADING, Row
 from reports.sweep import command, questions, selftest, store, summary, warm
 from reports.sweep.session import Effort, Session
-from reports.sweep.store import Store, measured
+from reports.sweep.store import Store
 
 ROOT = Path(__file__).parents[2]
 QUIET, BUSY = "", "other processes took 53% of the processor time"
@@ -545,7 +546,7 @@ def session_rows(times):
     records = (
         [one_round(row_of(implementation=name), n, s) for n, s in enumerate(each, 1)] for name, each in times.items()
     )
-    return [measured(store.session_record(one, "s")) for one in records]
+    return [from_record(store.session_record(one, "s")) for one in records]
 
 
 def test_the_self_test_counts_what_the_next_session_confirms():

@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 
 from lossimpl import comparison, lookup, registry, replaying
-from lossimpl.commands import replay
 from lossimpl.forks import Server
+from lossimpl.replayable import stored_row
 
 
 def scaled(row, factor):
@@ -33,7 +33,7 @@ def main(file, count=40, factor=1.2, rounds=replaying.ROUNDS):
     entries = lookup.found_in(Path(file)).entries
     fit = [one for one in entries if one.record["status"] == "ok" and len(one.record.get("rounds", ())) >= 4]
     print(f"{len(fit)} of {len(entries)} rows can be replayed")
-    chosen = [replay.to_replay(one, entries) for one in random.Random(0).sample(fit, min(count, len(fit)))]
+    chosen = [stored_row(one, entries) for one in random.Random(0).sample(fit, min(count, len(fit)))]
     with Server() as server:
         for one in chosen:
             names = [each.implementation for each in (one.row, *one.beside)]
