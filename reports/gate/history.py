@@ -71,8 +71,8 @@ def noises(results: Path, name: str, commits: Sequence[str]) -> dict[Row, float]
 
 def _ratios(times: Times, beside: Times) -> Ratios:
     """The log ratios of two rows in the rounds that both have, about their median: a session's level is no noise."""
-    logs = np.log([times[number] / beside[number] for number in sorted(times.keys() & beside.keys())])
-    return logs - np.median(logs) if logs.size else logs
+    logs: Ratios = np.log(np.array([times[number] / beside[number] for number in sorted(times.keys() & beside.keys())]))
+    return logs - float(np.median(logs)) if logs.size else logs
 
 
 def _history(repository: Path, base: str) -> list[str]:

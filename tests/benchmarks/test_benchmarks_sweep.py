@@ -359,8 +359,9 @@ def track_nothing():
 """
 
 
-@pytest.mark.parametrize("where", ["discover", "run_server"])
-@pytest.mark.parametrize("how", ["interrupt", "error"])
+@pytest.mark.parametrize(
+    ("where", "how"), [("discover", "interrupt"), ("run_server", "interrupt"), ("discover", "error")]
+)
 def test_what_stops_asv_before_the_first_row_is_named_and_leaves_no_process(toy, where, how):
     """Ctrl-C while asv builds is Ctrl-C, not a commit that cannot be built; a broken benchmark is the latter."""
     from reports.sweep.engine import AsvFailed, Engine
