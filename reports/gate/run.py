@@ -77,8 +77,8 @@ def _compare(draft: Draft, folder: Path) -> None:
     draft.environment = explain.environment(*(session.manifests.get(name, {}) for name in ("base", "head")))
     judge.judge(draft, folder)
     if plan.environments:
-        records = [{row: one.record for row, one in known.items()} for known in draft.known.values()]
-        draft.effects += effects.effects(session, *records, draft.counted)
+        base, head = ({row: one.record for row, one in known.items()} for known in draft.known.values())
+        draft.effects += effects.effects(session, base, head, draft.counted)
 
 
 def _compare_hard_cases(draft: Draft, session: Session) -> None:
