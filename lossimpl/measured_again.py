@@ -80,9 +80,7 @@ def server_at(repository: Path, revision: str) -> Iterator[Server]:
 def _built(repository: Path, commit: str, place: Path) -> Path:
     building.export(repository, commit, place / "source")
     if not (place / "source" / "lossimpl" / "rounds.py").exists():
-        raise Unmeasurable(
-            f"commit {commit[:8]} measures no rounds (it has no lossimpl/rounds.py), only single processes"
-        )
+        raise Unmeasurable(f"commit {commit[:8]} measures no rounds, since it has no lossimpl/rounds.py")
     return building.install(f"commit {commit[:8]}", place, overlay.running())
 
 

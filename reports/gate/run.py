@@ -56,20 +56,7 @@ def _compare(draft: Draft, folder: Path) -> None:
     rows = _comparable(draft, session, any(one.path.startswith("benchmarks/") for one in changed))
     if any(not fault.row for fault in session.faults):
         return  # a side that cannot be imported has no rows
-    affecting = touched(rows, changed, session.sides["head"].source, package)
-    if plan.everything or plan.environments:
-        affecting = {row: [EVERYTHING] for row in rows}
-    draft.affecting = _with_kernels(draft, session, affecting)
-    draft.groups = grouped(draft.affecting)
-    if plan.environments and not plan.everything:
-        draft.groups = spread(one for one in draft.groups if is_typical(one.representative))
-        draft.notes.append(
-            "float32 steps of each implementation stand for its other types and modes; --all has those too"
-        )
-    what = "the environments" if plan.environments else "the diff"
-    draft.notes.append(
-        f"{what} can reach {len(affecting)} of {len(rows)} rows; {len(draft.groups)} groups are measured"
-    )
+    _reach(draft, session, rows, changed)
     say(draft.notes[-1])
     if plan.environments:
         _compare_hard_cases(draft, session)
@@ -77,8 +64,24 @@ def _compare(draft: Draft, folder: Path) -> None:
     draft.environment = explain.environment(*(session.manifests.get(name, {}) for name in ("base", "head")))
     judge.judge(draft, folder)
     if plan.environments:
-        records = [{row: one.record for row, one in known.items()} for known in draft.known.values()]
-        draft.effects += effects.effects(session, *records, draft.counted)
+        base, head = ({row: one.record for row, one in known.items()} for known in draft.known.values())
+        draft.effects += effects.effects(session, base, head, draft.counted)
+
+
+def _reach(draft: Draft, session: Session, rows: list[Row], changed: list[Changed]) -> None:
+    """Find the rows in reach of the diff, which are all for another environment, and those that stand for them."""
+    plan = draft.plan
+    package = package_of(plan.repository, draft.head)
+    affecting = touched(rows, changed, session.sides["head"].source, package)
+    if plan.everything or plan.environments:
+        affecting = {row: [EVERYTHING] for row in rows}
+    draft.affecting = _with_kernels(draft, session, affecting)
+    draft.groups = grouped(draft.affecting)
+    if plan.environments and not plan.everything:
+        draft.groups = spread(one for one in draft.groups if is_typical(one.representative))
+        draft.notes.append("float32 steps stand for other types and modes; --all measures those too")
+    what = "the environments" if plan.environments else "the diff"
+    draft.notes.append(f"{what} can reach {len(affecting)} of {len(rows)} rows in {len(draft.groups)} groups")
 
 
 def _compare_hard_cases(draft: Draft, session: Session) -> None:

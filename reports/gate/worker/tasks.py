@@ -59,7 +59,7 @@ def check(job: Job, say: Say) -> None:
 
 
 def conformance(job: Job, say: Say) -> None:
-    """The verdict on every hard case of every implementation; those that compile take too long."""
+    """The verdict on every hard case in float32 of every implementation, but those that compile: they take too long."""
     try:
         from lossimpl import registry
         from lossimpl.conformance.run import jobs, run
@@ -67,7 +67,7 @@ def conformance(job: Job, say: Say) -> None:
     except ImportError as error:  # an older commit
         say(error=first_line(error))
         return
-    todo = [one for one in jobs(registry.LOSSES.values()) if one.implementation not in COMPILING]
+    todo = [one for one in jobs(registry.LOSSES.values(), dtypes=("float32",)) if one.implementation not in COMPILING]
     for one in run(todo):
         say(case=[one.loss, one.case, one.implementation, one.dtype], status=one.status)
 
