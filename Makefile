@@ -4,6 +4,8 @@
 FULL ?=
 BASE ?= origin/main
 HEAD ?= HEAD
+BASE_WITH ?=
+HEAD_WITH ?=
 REPORT ?=
 VENV ?= .venv
 ifdef PYTHON
@@ -17,7 +19,7 @@ endif
 BENCH ?= .asv/archive-bench
 GRID ?= $(if $(FULL),full,quick)
 
-.PHONY: report test lint nightly gate comment publish preview issues site setup archive-bench
+.PHONY: report test lint nightly gate comment approve publish preview issues site setup archive-bench
 
 report: $(READY)  ## measure this machine, build site/index.html, print the ranking
 	$(PYTHON) -m reports sweep --grid $(GRID)
@@ -37,12 +39,16 @@ lint: $(READY_DEV)
 nightly: $(READY)  ## bring results, measure new commits, look for changes, send, build the site; exit 1 on a regression
 	$(PYTHON) -m reports nightly
 
-gate: $(READY)  ## make gate BASE=rev [HEAD=rev] [REPORT=folder]: is HEAD slower or less exact than where it left BASE?
+gate: $(READY)  ## make gate BASE=rev [HEAD=rev] [REPORT=folder] [BASE_WITH="numpy==2.1.0 NAME=VALUE" HEAD_WITH=...]: is HEAD slower or less exact than where it left BASE?
 	$(PYTHON) -m reports gate --base "$$(git merge-base $(BASE) $(HEAD) || echo $(BASE))" --head $(HEAD) \
+		--base-with "$(BASE_WITH)" --head-with "$(HEAD_WITH)" \
 		$(if $(REPORT),--json $(REPORT)/gate.json --markdown $(REPORT)/gate.md --out $(REPORT))
 
 comment: $(READY)  ## make comment REPORT=folder: the report of a finished run as a comment on its pull request
 	$(PYTHON) -m reports forge comment $(REPORT)
+
+approve: $(READY)  ## HEAD=commit make approve: may this commit run on a machine of our own?
+	$(PYTHON) -m reports forge approve "$$HEAD"
 
 publish: $(READY)  ## bring the results of all machines, build site/ with asv's own pages
 	$(PYTHON) -m reports record pull

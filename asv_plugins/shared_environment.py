@@ -1,7 +1,7 @@
 """An asv environment that shares the running interpreter's packages, and has only the project to itself.
 
 asv's own environments install every requirement again, torch too, and again for each commit. This one is an overlay on
-the running interpreter (`reports.sweep.overlay`): torch is installed once, the project's wheel per commit.
+the running interpreter (`lossimpl.overlay`): torch is installed once, the project's wheel per commit.
 
 Its name is `shared-py<python>-torch<version>`, without a path, so that results of two machines differ only by what was
 installed.
@@ -15,7 +15,7 @@ from pathlib import Path
 from asv import environment
 from asv.console import log
 
-from reports.sweep import overlay
+from lossimpl import overlay
 
 RECORDED = ("torch", "triton", "numpy", "torchvision", "liger-kernel", "quack-kernels", "pytorch-metric-learning")
 

@@ -7,9 +7,10 @@ which were measured alike: a set of five says too little about its own. A ratio 
 at most 2.5 % of all comparisons, and one within it is called different in at most 2.5 %, if one looks once.
 
 What slowed down everything in a round is taken out by analysis of covariance (Fisher, Statistical Methods for Research
-Workers, 4th ed. 1932): how far a value follows the pace of its round is estimated from the rounds within each set, and
-the interval widens with how different the paces of the two sets were. A value that does not follow, such as one bound
-by page faults beside one bound by the memory, is then not blamed for the pace of the other.
+Workers, 4th ed. 1932): how far a value follows each pace of its round, such as the time of the other implementations
+and that of a copy, is estimated from the rounds within each set, and the interval widens with how different the paces
+of the two sets were. A value that does not follow, such as one bound by page faults beside a copy bound by the memory,
+is then not blamed for that pace.
 
 Pure, like `ranking`.
 """
@@ -21,53 +22,53 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+import numpy as np
+
 from lossimpl.ranking import Interval, student
 
 MOST_ROUNDS = 200  # beyond which no number of rounds is recommended
 
 
 class Paced(NamedTuple):
-    """The value of a round, and how long everything else took in it, in any unit; a constant if there is nothing."""
+    """The value of a round, and how long other things took in it, each in any unit; the same ones in all rounds."""
 
     value: float
-    pace: float = 1.0
+    paces: tuple[float, ...] = ()
 
 
 class Answer(NamedTuple):
     """How many times as large the new values are as the stored ones at the same pace, and what follows.
 
     `verdict` is `same`, `different` or `undecided`; for the last, `rounds` is the number of new rounds that would
-    decide if they scattered as these do, or None where no number would. `pace` is how many times as long everything
-    else took.
+    decide if they scattered as these do, or None where no number would. `paces` says how many times as long the other
+    things took.
     """
 
     ratio: Interval
     verdict: str
     rounds: int | None = None
-    pace: float = 1.0
+    paces: tuple[float, ...] = ()
 
 
 class Fit(NamedTuple):
-    """The difference of two means at the same pace, in logarithms, and what its interval follows from.
+    """The difference of two means at the same paces, in logarithms, and what its interval follows from.
 
-    `scatter` is the standard deviation of a round, `slopes` the number of slopes fitted to the pace (0 or 1), `shift`
-    the difference of the mean paces, and `spread` their sum of squares within the sets.
+    `scatter` is the standard deviation of a round, `slopes` the number of slopes fitted, `shifts` holds the differences
+    of the mean paces, and `distance` is their squared Mahalanobis distance by the sums of squares within the sets.
     """
 
     difference: float
     scatter: float
     counts: tuple[int, int]
     slopes: int
-    shift: float
-    spread: float
+    shifts: tuple[float, ...]
+    distance: float
 
     def half_width(self, new: int) -> float:
         """Half the width of Student's interval, if there were `new` new rounds."""
         old, freedom = self.counts[0], self.counts[0] + new - 2
-        variance = 1 / old + 1 / new
-        if self.slopes:
-            variance += self.shift**2 / (self.spread * freedom / (sum(self.counts) - 2))
-        return student(freedom - self.slopes) * self.scatter * math.sqrt(variance)
+        distance = self.distance * (sum(self.counts) - 2) / freedom
+        return student(freedom - self.slopes) * self.scatter * math.sqrt(1 / old + 1 / new + distance)
 
 
 def compared(stored: Sequence[Paced], new: Sequence[Paced], margin: float) -> Answer:
@@ -83,8 +84,8 @@ def compared(stored: Sequence[Paced], new: Sequence[Paced], margin: float) -> An
 
     Twice the time at twice the pace is the same:
 
-    >>> slow = [Paced(2.00, 4.0), Paced(2.21, 4.4), Paced(1.80, 3.6), Paced(2.41, 4.8)]
-    >>> compared([Paced(time / 2, pace / 2) for time, pace in slow[::-1]], slow, margin=0.1).verdict
+    >>> slow = [Paced(2.00, (4.0,)), Paced(2.21, (4.4,)), Paced(1.80, (3.6,)), Paced(2.41, (4.8,))]
+    >>> compared([Paced(time / 2, (pace / 2,)) for time, (pace,) in slow[::-1]], slow, margin=0.1).verdict
     'same'
     """
     if min(len(stored), len(new)) < 3:
@@ -92,40 +93,49 @@ def compared(stored: Sequence[Paced], new: Sequence[Paced], margin: float) -> An
     fit, limit = fitted(stored, new), math.log1p(margin)
     reach, distance = fit.half_width(len(new)), abs(abs(fit.difference) - limit)
     ratio = Interval(*(math.exp(fit.difference + end) for end in (0, -reach, reach)))
+    paces = tuple(map(math.exp, fit.shifts))
     if reach < distance:
-        return Answer(ratio, "same" if abs(fit.difference) < limit else "different", None, math.exp(fit.shift))
+        return Answer(ratio, "same" if abs(fit.difference) < limit else "different", None, paces)
     enough = (count for count in range(len(new) + 1, MOST_ROUNDS + 1) if fit.half_width(count) < distance)
-    return Answer(ratio, "undecided", next(enough, None), math.exp(fit.shift))
+    return Answer(ratio, "undecided", next(enough, None), paces)
 
 
 def fitted(stored: Sequence[Paced], new: Sequence[Paced]) -> Fit:
-    """Least squares on logarithms: a mean per set, and one slope against the pace if the paces differ within a set."""
-    sets = [[(math.log(one.value), math.log(one.pace)) for one in each] for each in (stored, new)]
-    means = [(fmean(value for value, _ in each), fmean(pace for _, pace in each)) for each in sets]
-    centred = [(y - my, x - mx) for each, (my, mx) in zip(sets, means, strict=True) for y, x in each]
-    spread = math.fsum(x * x for _, x in centred)
-    slopes = int(spread > 0)
-    slope = math.fsum(x * y for y, x in centred) / spread if slopes else 0.0
-    left = math.fsum((y - slope * x) ** 2 for y, x in centred)
-    shift = means[1][1] - means[0][1]
+    """Least squares on logarithms: a mean per set, and a slope against each pace, 0 for one that is constant."""
+    sets = [np.log([[one.value, *one.paces] for one in each]) for each in (stored, new)]
+    shift = sets[1].mean(axis=0) - sets[0].mean(axis=0)
+    within = np.concatenate([each - each.mean(axis=0) for each in sets]).round(12)  # what is constant is exactly 0
+    values, paces = within[:, 0], within[:, 1:]
+    slope, _, rank, _ = np.linalg.lstsq(paces, values)
+    left = values - paces @ slope
     return Fit(
-        difference=means[1][0] - means[0][0] - slope * shift,
-        scatter=math.sqrt(left / (len(centred) - 2 - slopes)),
+        difference=float(shift[0] - shift[1:] @ slope),
+        scatter=math.sqrt(left @ left / (len(within) - 2 - rank)),
         counts=(len(stored), len(new)),
-        slopes=slopes,
-        shift=shift,
-        spread=spread,
+        slopes=int(rank),
+        shifts=tuple(map(float, shift[1:])),
+        distance=float(shift[1:] @ np.linalg.pinv(paces.T @ paces) @ shift[1:]),
     )
 
 
-def paced(times: Mapping[int, float], controls: Sequence[Mapping[int, float]]) -> list[Paced]:
-    """The times of the rounds that all controls have too, each with the geometric mean of the controls' times.
+def paced(times: Mapping[int, float], paces: Sequence[Mapping[int, float]]) -> list[Paced]:
+    """The times of the rounds that have all paces too.
 
     >>> paced({1: 3.0, 2: 5.0, 3: 4.0}, [{1: 1.0, 2: 2.0}, {1: 4.0, 2: 8.0, 3: 1.0}])
-    [Paced(value=3.0, pace=2.0), Paced(value=5.0, pace=4.0)]
+    [Paced(value=3.0, paces=(1.0, 4.0)), Paced(value=5.0, paces=(2.0, 8.0))]
     """
     return [
-        Paced(time, math.exp(fmean(math.log(one[number]) for one in controls)) if controls else 1.0)
+        Paced(time, tuple(one[number] for one in paces))
         for number, time in times.items()
-        if all(number in one for one in controls)
+        if all(number in one for one in paces)
     ]
+
+
+def together(times: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """The geometric mean of several times in each round that all of them have.
+
+    >>> together([{1: 1.0, 2: 2.0}, {1: 4.0, 2: 8.0, 3: 1.0}])
+    {1: 2.0, 2: 4.0}
+    """
+    shared = [number for number in times[0] if all(number in one for one in times)] if times else []
+    return {number: math.exp(fmean(math.log(one[number]) for one in times)) for number in shared}

@@ -1,31 +1,30 @@
 """Rounds in fresh processes, which the caller can end: forks of a server that has imported torch and computed nothing.
 
 A fork takes milliseconds where a new interpreter takes seconds to import torch. The server is a process of its own
-because threads do not survive a fork: it imports, and never runs a parallel region. Code that torch.compile made is
-kept in torch's cache on disk, so that a process only loads it.
+because threads do not survive a fork: it imports, and never runs a parallel region; `serving` is its program. Code that
+torch.compile made is kept in torch's cache on disk, so that a process only loads it.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from lossimpl.measure import wall
 from lossimpl.measure.types import Rule
-from lossimpl.row import Row
+from lossimpl.row import Row, from_record
 from lossimpl.spec import COMPILING, Case, Implementation, Loss
 
+PROGRAM = Path(__file__).with_name("serving.py")
 START_SECONDS = 120.0  # importing torch takes that long on a busy machine
 COMPILER = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}  # a pool of compilers would be forked along
 
@@ -67,6 +66,9 @@ class Outcome:
 class Server:
     """Runs rounds in processes that are forked from one child process, which starts at once and is needed later.
 
+    By default the rounds are measured with this process's packages; `python` and `variables` name another interpreter
+    and its environment, in which another commit of lossimpl may be installed.
+
     >>> from lossimpl.rounds import RULE
     >>> with Server() as server:
     ...     outcome = server.run(Task(Case("mse_loss", (8, 4)), ("torch",), 1, RULE), seconds=60)
@@ -74,16 +76,16 @@ class Server:
     ['ok']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, python: str | Path = sys.executable, variables: Mapping[str, str] | None = None) -> None:
         self._pipe, theirs = Pipe()
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # it lives as long as the server
-        environment = os.environ | COMPILER | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        own = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", f"from lossimpl.forks import serve; serve({theirs.fileno()})"],
+            [python, "-P", PROGRAM, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
-            env=environment,
+            env=(own if variables is None else dict(variables)) | COMPILER,
             pass_fds=[theirs.fileno()],
             start_new_session=True,  # Ctrl-C reaches only this process
         )
@@ -132,7 +134,7 @@ class Server:
             self._send("compiler", None)
             self._receive(START_SECONDS)
             self._compiles = True
-        self._send("round", task)
+        self._send("round", asdict(task))
         current, calling, stopped = "", 0.0, ""
         rows: tuple[Row, ...] = ()
         message: str
@@ -148,7 +150,9 @@ class Server:
             elif message == "calls":
                 calling = wall.now()
             elif message == "rows":
-                rows = tuple(content)
+                rows = tuple(map(from_record, content))
+            elif message == "refused":
+                stopped = content
             else:
                 break
         if rows and not stopped:
@@ -173,91 +177,3 @@ def _died(code: int) -> str:
     if code < 0:
         return f"its process was killed by {signal.Signals(-code).name}"
     return f"its process ended with exit code {code}"
-
-
-def serve(descriptor: int) -> NoReturn:
-    """Answer the requests of the process at the other end of a pipe until it closes its end."""
-    pipe = Connection(descriptor)
-    importlib.import_module("lossimpl.rounds")
-    registry = importlib.import_module("lossimpl.registry")
-    gc.freeze()  # imported objects live as long as the process: the collector of a fork need not touch their pages
-    pipe.send({name: list(loss.implementations) for name, loss in registry.LOSSES.items()})
-    try:
-        while True:
-            kind, content = pipe.recv()
-            if kind == "add":
-                _add(content)
-            elif kind == "compiler":
-                import_compiler()
-                gc.freeze()
-                pipe.send(None)
-            elif kind == "round":
-                _fork(pipe, content)
-    except (EOFError, ConnectionError):
-        os._exit(0)  # without the farewell of libraries
-
-
-def import_compiler() -> None:
-    """Import what torch.compile needs and compile once, on one thread, which later compiles in each fork profit from.
-
-    The import looks for a GPU, and a process that has asked the CUDA driver cannot use it after a fork: suppressed.
-    """
-    import torch
-
-    asked, torch.cuda.is_available = torch.cuda.is_available, lambda: False
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        importlib.import_module("torch._inductor.compile_fx")
-        torch.compile(lambda x: (x * 2 + x.exp()).mean())(torch.ones(4, requires_grad=True)).backward()
-        torch.compiler.reset()
-    finally:
-        torch.cuda.is_available = asked
-        torch.set_num_threads(count)
-
-
-def _add(additions: Additions) -> None:
-    from lossimpl import given, registry
-
-    if additions.new_loss is not None:
-        registry.register_loss(additions.new_loss)
-    registry.get(additions.loss).implementations.update(additions.implementations)
-    if additions.tensors:
-        given.add_maker(additions.loss, additions.tensors)
-
-
-def _fork(pipe: Connection, task: Task) -> None:
-    """Run the round in a fork and pass on what it reports; a message from the other end, or its end, ends the fork."""
-    mine, theirs = Pipe(duplex=False)
-    process = os.fork()
-    if not process:
-        try:
-            _measure(theirs, task)
-        finally:
-            os._exit(0 if theirs.closed else 1)
-    theirs.close()
-    try:
-        while True:
-            if pipe in wait([mine, pipe]):
-                pipe.recv()
-                break
-            pipe.send(mine.recv())
-    except EOFError:  # of either
-        pass
-    mine.close()
-    os.kill(process, signal.SIGKILL)  # it has either ended, and waits for us, or shall end
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    pipe.send(("ended", code))
-
-
-def _measure(pipe: Connection, task: Task) -> None:
-    from lossimpl import rounds
-
-    def report(stage: str, name: str) -> None:
-        pipe.send((stage, name))
-
-    found = rounds.measure_round(
-        task.case, task.implementations, task.number, task.rule, checked=task.checked, report=report
-    )
-    pipe.send(("rows", found))
-    pipe.close()

@@ -6,7 +6,9 @@ named one that cannot serve raises `Unavailable` with the reason; nothing falls 
 `reduce` are torch's, deprecated there for `reduction`, which they override; they stand at torch's positions.
 
 All floating-point types are served; float16 and bfloat16 are computed in float32 and rounded once. The loss has no
-unit; it is a tensor of input's type, reduced to a scalar unless `reduction` is "none".
+unit; it is a tensor of input's type, reduced to a scalar unless `reduction` is "none". A mean is infinite where the
+losses add up beyond the range of the type computed in, as torch's is; `native`, which sums in double precision, keeps
+it finite in a plain call, but not under `torch.func` or forward-mode differentiation.
 """
 
 from __future__ import annotations

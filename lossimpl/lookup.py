@@ -16,13 +16,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lossimpl import files, identity
+from lossimpl import files, identity, wording
 
 Record = dict[str, Any]
 BROKEN = (OSError, ValueError, EOFError, RecursionError, zlib.error)  # of JSON and of UTF-8 are ValueErrors
 DIGITS = re.compile(r"[0-9a-f]{4,12}")  # of an id, or the first of them
 NAMES = ("*.rows.jsonl", "*.rows.jsonl.gz", "*.rows.jsonl.zst")
 KEPT = 200  # newest comparisons whose rows are kept
+LOADERS = "rows of loader settings lack the rounds that a comparison needs: `lossimpl loaders` measures settings again"
+TITLE = ("loss", "implementation", "shape", "dtype", "device", "mode", "status")
+
+
+class Unusable(ValueError):
+    """A row that cannot be replayed, or an id or a place that gives none; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,18 @@ class Entry:
         """The file and the line."""
         return f"{self.file}, row {self.number}"
 
+    @property
+    def title(self) -> str:
+        """The row in one line."""
+        return " ".join(str(self.record.get(name, "?")) for name in TITLE)
+
 
 @dataclass
 class Found:
-    """The rows of losses in a place, and what could not be read there."""
+    """The rows of losses in a place, those of loader settings, and what could not be read there."""
 
     entries: list[Entry] = field(default_factory=list)
+    loaders: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -79,9 +91,9 @@ def _read(path: Path, found: Found) -> None:
     try:
         text = files.whole(path.resolve(), files.MOST_BYTES).decode()
         items = enumerate(json.loads(text), 1) if text.lstrip().startswith("[") else _lines(path, text, found)
-        found.entries += [
-            Entry(one, path, number) for number, one in items if isinstance(one, dict) and "implementation" in one
-        ]
+        rows = [Entry(one, path, number) for number, one in items if isinstance(one, dict)]
+        found.entries += [one for one in rows if "implementation" in one.record]
+        found.loaders += [one for one in rows if "scenario" in one.record]
     except BROKEN as error:
         found.problems.append(f"{path}: {error}")
 
@@ -101,6 +113,49 @@ def matching(digits: str, entries: Iterable[Entry]) -> list[Entry]:
     return [*{identity.digest(one.record): one for one in reversed(found)}.values()][::-1]
 
 
+def in_places(*places: Path) -> Found:
+    """The rows of losses in some places; Unusable if there is none, with what could not be read."""
+    found = Found()
+    for one in map(found_in, places):
+        found.entries += one.entries
+        found.loaders += one.loaders
+        found.problems += one.problems
+    if not found.entries:
+        where = wording.names([str(place) for place in places])
+        raise Unusable("; ".join(found.problems) or f"{where}: no row of a loss; {LOADERS}")
+    return found
+
+
+def by_id(digits: str, found: Found, place: Path) -> Entry:
+    """The only row whose id begins with these digits; Unusable says what there is instead."""
+    rows = matching(digits, found.entries)
+    if len(rows) > 1:
+        names = "; ".join(f"{one.id} in {one.place}" for one in rows[:5])
+        raise Unusable(f"{digits}: {len(rows)} rows have this id: {names}")
+    if rows:
+        return rows[0]
+    if loader := next(iter(matching(digits, found.loaders)), None):
+        raise Unusable(f"{digits}: {loader.place} is a row of loader settings; {LOADERS}")
+    raise Unusable(f"{digits}: {place} has no row with this id; --in names another file or folder")
+
+
+def of_commit(digits: str, found: Found, place: Path) -> list[Entry]:
+    """The rows of a commit; Unusable if there is none."""
+    rows = [one for one in found.entries if same_commit(str(one.placed["commit"]), digits)]
+    if not rows:
+        raise Unusable(f"{digits}: no such file or folder, and {place} has no row of such a commit")
+    return rows
+
+
+def same_commit(one: str, other: str) -> bool:
+    """Whether one hash begins with the other, of at least 7 digits.
+
+    >>> same_commit("0123abcd", "0123abcd4567"), same_commit("0123abcd", "0123abc"), same_commit("0123abcd", "01")
+    (True, True, False)
+    """
+    return min(len(one), len(other)) >= 7 and (one.startswith(other) or other.startswith(one))
+
+
 def _commit_of(path: Path) -> str:
     """The commit that the name of a result file begins with, or the empty string."""
     known = re.match(rf"([0-9a-f]{{{identity.HASH}}})-", path.name)
@@ -108,7 +163,7 @@ def _commit_of(path: Path) -> str:
 
 
 def manifests(file: Path) -> dict[str, Record]:
-    """The manifests beside a file of rows, by their id; ValueError names a file that holds none."""
+    """The manifests beside a file of rows, by their id; Unusable names a file that holds none."""
     name = file.name.removesuffix(".gz").removesuffix(".zst")
     beside = file.with_name(name.replace(".rows.jsonl", ".manifest.jsonl"))
     if beside.name == name or not beside.exists():
@@ -117,7 +172,7 @@ def manifests(file: Path) -> dict[str, Record]:
         found = [json.loads(line) for line in files.lines(beside.resolve()) if line.strip()]
         return {manifest["id"]: manifest for manifest in found}
     except (*BROKEN, KeyError, TypeError) as error:
-        raise ValueError(f"{beside}: no manifests, {error}") from error
+        raise Unusable(f"{beside}: no manifests, {error}") from error
 
 
 def kept() -> Path:

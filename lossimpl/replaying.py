@@ -1,8 +1,4 @@
-"""A stored row measured again: the same rounds of the same implementations, compared by equivalence.
-
-On the machine that stored it, times are compared. What slows down everything, such as another guest of the host or the
-temperature, is taken out as far as the time follows the other implementations of the case in the same round. On another
-machine only ratios to torch and shares of the ceiling can be the same.
+"""A stored row measured again: the same rounds of the same implementations, for `judgement` to compare.
 
 The number of rounds is fixed beforehand, and the answer is looked for once: whoever measures until a test decides gets
 wrong answers more often than it promises. Rounds are spread over minutes, as a session's are, since a shared machine is
@@ -11,32 +7,33 @@ in one state for some seconds and then in another.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from statistics import median
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from lossimpl import wording
-from lossimpl.equivalence import Answer, Paced, compared, paced
+from lossimpl import registry
 from lossimpl.exactness import Finding, findings
 from lossimpl.forks import Outcome, Task
+from lossimpl.judgement import (
+    INCONCLUSIVE,
+    NOT_COMPARABLE,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    Judgement,
+    changed_status,
+    judged,
+)
 from lossimpl.measure import wall
-from lossimpl.measure.types import Rule
-from lossimpl.ranking import FEWEST_ROUNDS, over_rounds
+from lossimpl.replayable import Stored, obstacle
 from lossimpl.rounds import RULE
 from lossimpl.row import Row, combined
-from lossimpl.spec import Case, Loss
+from lossimpl.terminal import console
 
-MARGIN = 0.05  # a change that counts as none: sessions of one machine differ by some percent beyond their rounds
 ROUNDS = 20  # quiet ones of every row
 TURN = 6.0  # seconds that a round of all rows takes at least
 PATIENCE = 60.0  # seconds for one implementation in one round
-COSTLY = 1.0  # seconds per call beyond which an implementation is not measured beside another
-
-REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
-INCONCLUSIVE, NOT_COMPARABLE = "inconclusive", "not comparable"
-EXIT_CODES = {REPRODUCED: 0, NOT_REPRODUCED: 1, INCONCLUSIVE: 3, NOT_COMPARABLE: 3}
-VERDICTS = {"same": REPRODUCED, "different": NOT_REPRODUCED, "undecided": INCONCLUSIVE}
 
 
 class Runner(Protocol):
@@ -44,74 +41,6 @@ class Runner(Protocol):
 
     def run(self, task: Task, seconds: float) -> Outcome:
         """The rows, or why there are none."""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A verdict with what it rests on, in lines."""
-
-    verdict: str
-    lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A row with those of the same case and session, and whether this machine has measured them."""
-
-    row: Row
-    beside: tuple[Row, ...]
-    same_machine: bool
-
-    @property
-    def case(self) -> Case:
-        """The case of the row."""
-        row, shape = self.row, tuple(map(int, self.row.shape.split("x")))
-        options = tuple(sorted(row.options.items()))
-        return Case(row.loss, shape, row.dtype, row.device, row.mode, options, row.maker, row.seed)
-
-    def installed(self, loss: Loss) -> Stored:
-        """The same with those companions only that the installed package has."""
-        return replace(self, beside=tuple(one for one in self.beside if one.implementation in loss.implementations))
-
-    @property
-    def rule(self) -> Rule:
-        """That of the stored rounds: calls with more samples than the least took about as long as the rule allowed."""
-        rounds = [one for row in (self.row, *self.beside) for one in row.rounds]
-        spent = [one.calls * sum(one.samples) for one in rounds if len(one.samples) > RULE.min_samples]
-        return replace(RULE, max_seconds=median(spent)) if spent else RULE
-
-
-def obstacle(row: Row) -> str:
-    """Why a row cannot be compared with anything, or the empty string."""
-    if row.status == "disturbed":
-        return f"the stored row is disturbed: {row.reason}"
-    if row.maker == "given":
-        return "it was measured on tensors of the user, which are not stored"
-    if row.status == "unavailable" and row.reason.startswith("no answer"):
-        return f"it was not waited for: {row.reason}"
-    if row.status == "ok" and len(row.times) < FEWEST_ROUNDS:
-        return f"it has {len(row.times)} quiet rounds, and {FEWEST_ROUNDS} support an interval"
-    return ""
-
-
-def companions(row: Row, rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The other rows of the same case and session that can be measured beside it, in a stored round's order."""
-    return tuple(
-        one
-        for one in rows
-        if one.implementation != row.implementation
-        and _case(one) == _case(row)
-        and one.status == "ok"
-        and len(one.times) >= FEWEST_ROUNDS
-        and over_rounds([*one.times.values()]).value < COSTLY
-    )
-
-
-def _case(row: Row) -> tuple[object, ...]:
-    return (
-        *(row.session, row.loss, row.shape, row.dtype, row.device, row.mode, row.maker, row.seed),
-        *sorted(row.options.items()),
-    )
 
 
 @dataclass
@@ -214,82 +143,43 @@ def measure(runner: Runner, replays: Sequence[Replay], number: int) -> None:
             one.ended = Judgement(INCONCLUSIVE, (f"{outcome.implementation}: {outcome.reason}",))
 
 
-def changed_status(stored: Row, fresh: Row) -> str:
-    """How the status or the verdict on agreement differs, or the empty string."""
-    if fresh.status != stored.status:
-        return f"status: {stored.status} -> {fresh.status} ({fresh.reason or 'no reason'})"
-    then, now = ((row.agreement or {}).get("verdict", "not checked") for row in (stored, fresh))
-    return f"agreement: {then} -> {now}" if then != now else ""
+def judgements(
+    runner: Runner, known: Mapping[str, Sequence[str]], rows: Sequence[Stored], reasons: Sequence[str], rounds: int
+) -> list[Judgement]:
+    """The verdict on each row, measured by a runner that knows these implementations of each loss.
+
+    A row with a reason why it cannot be measured, or which the runner does not know, is not comparable.
+    """
+    reasons = [why or unknown(one.row, known) for one, why in zip(rows, reasons, strict=True)]
+    todo = [one.beside_only(known[one.row.loss]) for one, why in zip(rows, reasons, strict=True) if not why]
+    found = iter(measured(runner, todo, rounds, say))
+    return [Judgement(NOT_COMPARABLE, (why,)) if why else next(found).judgement() for why in reasons]
 
 
-def judged(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
-    """Whether the new rows hold what the stored ones say."""
-    now = fresh[stored.row.implementation]
-    if now.status == "disturbed":
-        return Judgement(INCONCLUSIVE, (f"this machine is busy: {now.reason}",))
-    if now.status != "ok":
-        return Judgement(NOT_REPRODUCED, (f"status: {stored.row.status} -> {now.status} ({now.reason})",))
-    if stored.same_machine:
-        return _by_time(stored, fresh)
-    return _by_ratio_and_share(stored, fresh)
+def unknown(row: Row, known: Mapping[str, Sequence[str]]) -> str:
+    """Why a runner with these implementations of each loss cannot measure a row, or the empty string."""
+    if row.loss not in known:
+        return f"there is no loss {row.loss!r} in the measured version"
+    if row.implementation not in known[row.loss]:
+        return f"{row.loss} has {', '.join(known[row.loss])}, not {row.implementation}"
+    return ""
 
 
-def _by_time(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
-    now = fresh[stored.row.implementation]
-    controls = [row for row in stored.beside if len(fresh[row.implementation].times) >= FEWEST_ROUNDS]
-    then = paced(stored.row.times, [row.times for row in controls])
-    new = paced(now.times, [fresh[row.implementation].times for row in controls])
-    if min(len(then), len(new)) < FEWEST_ROUNDS:
-        controls, then, new = [], paced(stored.row.times, ()), paced(now.times, ())
-    answer = compared(then, new, MARGIN)
-    lines = [
-        f"{when}: {wording.seconds(time.value)} ({wording.interval(*time)}), {len(times)} rounds"
-        for when, times in (("stored", stored.row.times), ("now", now.times))
-        for time in [over_rounds([*times.values()])]
-    ]
-    if controls:
-        names = wording.names([row.implementation for row in controls])
-        lines.append(
-            f"everything else: {names} took {wording.times(answer.pace)} as long as then, which is allowed for"
-        )
-    else:
-        lines.append("nothing was measured beside it, so a change of the whole machine counts as one of the row")
-    return _answered("time", answer, lines)
+def refusal(row: Row) -> str:
+    """Why the installed package cannot measure a row, or the empty string."""
+    try:
+        loss = registry.get(row.loss)
+    except ValueError as error:
+        return str(error)
+    if reason := unknown(row, {loss.name: [*loss.implementations]}):
+        return reason
+    if row.maker not in (*loss.makers, "given"):
+        return f"{loss.name} has no maker {row.maker!r}: {', '.join(loss.makers)}"
+    missing = {*row.options} - {*inspect.signature(loss.check).parameters}
+    return f"{loss.name} has no option {', '.join(sorted(missing))}" if missing else ""
 
 
-def ratios(times: Mapping[int, float], others: Mapping[int, float]) -> list[Paced]:
-    """The times over those of the other in the same round, of the rounds that have both."""
-    return [Paced(time / others[number]) for number, time in times.items() if number in others]
-
-
-def _by_ratio_and_share(stored: Stored, fresh: Mapping[str, Row]) -> Judgement:
-    row, now = stored.row, fresh[stored.row.implementation]
-    pairs = {"share of the ceiling": (paced(row.shares, ()), paced(now.shares, ()))}
-    torch = next((one for one in stored.beside if one.implementation == "torch"), None)
-    if torch is not None:
-        both = (ratios(torch.times, row.times), ratios(fresh["torch"].times, now.times))
-        pairs = {"torch / this": both} | pairs
-    found = [
-        _answered(name, compared(then, new, MARGIN), ())
-        for name, (then, new) in pairs.items()
-        if min(len(then), len(new)) >= FEWEST_ROUNDS
-    ]
-    lines = ["another machine: times are not compared", *(line for one in found for line in one.lines)]
-    verdicts = {one.verdict for one in found}
-    if not verdicts:
-        return Judgement(NOT_COMPARABLE, (*lines, "too few rounds have both a time and what it is compared with"))
-    worst = next(one for one in (NOT_REPRODUCED, INCONCLUSIVE, REPRODUCED) if one in verdicts)
-    return Judgement(worst, tuple(lines))
-
-
-def _answered(name: str, answer: Answer, lines: Sequence[str]) -> Judgement:
-    text = (
-        f"{name}, now / stored: {wording.times_interval(*answer.ratio)}; up to {MARGIN:.0%} either way counts as none"
-    )
-    verdict = VERDICTS[answer.verdict]
-    found = [*lines, text]
-    if verdict == INCONCLUSIVE and answer.rounds:
-        found.append(f"about {answer.rounds} rounds would decide: --rounds {answer.rounds}")
-    elif verdict == INCONCLUSIVE:
-        found.append("no number of rounds would decide: the stored ones scatter too much, or it lies at the margin")
-    return Judgement(verdict, tuple(found))
+def say(text: str) -> None:
+    """Show progress, if anybody is looking."""
+    if console(stderr=True).is_terminal:
+        print(f"\r\x1b[K{text}\r", end="", file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ that other processes disturbed are kept and marked. `combined` makes the session
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -93,6 +93,13 @@ class Row:
         """The share of the same round's ceiling by the number of the round, for the rounds of `times`."""
         ceilings = {one.number: one.ceiling for one in self.rounds}
         return {number: roofline.share(self.traffic, time, ceilings[number]) for number, time in self.times.items()}
+
+
+def from_record(record: Mapping[str, Any]) -> Row:
+    """The row that `dataclasses.asdict` made a record of, for what this program wrote itself; `stored` reads others."""
+    values: dict[str, Any] = {"options": {}, "maker": "normal", "seed": 0}
+    values |= {name: record[name] for name in Row.__dataclass_fields__ if name in record}
+    return Row(**values | {"rounds": tuple(Round(**one) for one in record.get("rounds", ()))})
 
 
 def combined(rows: Sequence[Row]) -> Row:

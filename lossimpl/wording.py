@@ -6,11 +6,11 @@ Pure, and light to import. A value that is missing (None, NaN) is shown as a das
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
-from lossimpl.ranking import CONFIDENCE
+from lossimpl.ranking import CONFIDENCE, proportion
 
 TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 BINARY = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"))
@@ -190,3 +190,19 @@ def fastest(all_names: Sequence[str]) -> str:
     if len(all_names) == 1:
         return f"{all_names[0]} is fastest"
     return f"{names(all_names)} are statistically tied as the fastest"
+
+
+def reproduced(verdicts: Mapping[str, int], altered: int) -> str:
+    """The share of the decided rows that are reproduced, and how many rows are not decided.
+
+    >>> reproduced({"reproduced": 18, "not reproduced": 2, "inconclusive": 5}, altered=1)
+    'reproduced: 18 of 20 decided rows, 90 % (68 to 99 %); inconclusive: 5; not comparable: 0; altered: 1'
+    """
+    good = verdicts.get("reproduced", 0)
+    decided = good + verdicts.get("not reproduced", 0)
+    found = f"reproduced: {good} of {decided} decided rows"
+    if decided:
+        share = proportion(good, decided)
+        found += f", {100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %)"
+    others = (f"{name}: {verdicts.get(name, 0)}" for name in ("inconclusive", "not comparable"))
+    return "; ".join((found, *others, f"altered: {altered}"))

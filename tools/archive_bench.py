@@ -83,7 +83,10 @@ def rows(
     digits = 10.0 ** (4 - np.floor(np.log10(batch)))
     batch = np.rint(batch * digits) / digits  # samples are stored with five digits
     started = [dates[commit] for commit in commits]
-    text = lambda value: pa.array([value], pa.string()).take(pa.array(np.zeros(len(which), int)))  # noqa: E731
+
+    def text(value: str) -> pa.Array:
+        return pa.array([value], pa.string()).take(pa.array(np.zeros(len(which), int)))
+
     named = ("row", "benchmark", "params", *columns.IDENTITY)
     held: dict[str, Any] = {name: pa.array(names[name].tolist()).take(pa.array(which)) for name in named}
     held |= {"commit": [f"{one:08x}" for one in place], "session": [f"night{one:06d}" for one in place]}

@@ -134,8 +134,9 @@ def value_alone(results: Tensors) -> Tensors:
 
 def at_places(results: Tensors) -> Tensors:
     """Of every gradient, the elements that `jvp` computes; none where the value is NaN, which has no tangent."""
-    if bool(results["value"].isnan().any()):
-        return {"value": results["value"]}
+    value = results.get("value")  # a check may ignore it
+    if value is not None and bool(value.isnan().any()):
+        return {"value": value}
     return {
         name: one.flatten()[places_of(one)] if name.startswith("gradient") else one for name, one in results.items()
     }

@@ -57,10 +57,9 @@ def focal(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
 
 def oracle(inputs: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "none") -> Tensor:
     """In float64: sigmoids of both signs, the power where it has a slope, times the cross entropy."""
-    p, q = torch.sigmoid(inputs), torch.sigmoid(-inputs)
-    wrong = targets * q + (1 - targets) * p
-    wrong = torch.where(inputs.abs() > FLAT, wrong.detach(), wrong)
-    loss = torch.where(wrong > 0, wrong, 1.0) ** gamma * (wrong > 0) if gamma != 0 else torch.ones_like(p)
+    flat = torch.where(inputs.abs() > FLAT, inputs.detach(), inputs)
+    wrong = targets * torch.sigmoid(-flat) + (1 - targets) * torch.sigmoid(flat)
+    loss = torch.where(wrong > 0, wrong, 1.0) ** gamma * (wrong > 0) if gamma != 0 else torch.ones_like(wrong)
     loss = times(loss, logistic(inputs, targets, None))
     if alpha >= 0:
         loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import requests
-from github import Auth, Github, GithubException
+from github import Auth, Github, GithubException, UnknownObjectException
 from github.GithubRetry import GithubRetry
 
 MOST_PULLS = 1000  # open pull requests that are looked through, the last updated first
@@ -48,6 +48,18 @@ class Forge:
         """The number of the open pull request whose newest commit this is."""
         pulls = self.repository.get_pulls(state="open", sort="updated", direction="desc")
         return next((one.number for one in islice(pulls, MOST_PULLS) if one.head.sha == head), None)
+
+    def role(self, user: str) -> str:
+        """The role of a user in the repository: `admin`, `maintain`, `write`, `triage`, `read`, `none`, or its own."""
+        return self.repository.get_collaborator_role_name(user)
+
+    def is_reviewed(self, environment: str) -> bool:
+        """Whether jobs of an environment wait for a reviewer; those of one that does not exist would not."""
+        try:
+            rules = self.repository.get_environment(environment).protection_rules
+        except UnknownObjectException:
+            return False
+        return any(rule.type == "required_reviewers" and rule.reviewers for rule in rules)
 
     def comment(self, pull: int, mark: str, text: str, begin: bool) -> str:
         """Write the one comment that starts with `mark`; return what was done: created, edited, kept or none.

@@ -1,6 +1,7 @@
-"""`python -m reports forge comment|issues`: what the jobs of the forge run with its token.
+"""`python -m reports forge comment|issues|approve`: what the jobs of the forge run with its token.
 
-Exit codes: 0 done; 1 the forge refused or did not answer; 2 the report or the event is not what it should be.
+Exit codes: 0 done; 1 the forge refused or did not answer; 2 the report, the event or the commit is not what it should
+be.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from reports.forge import approval
 from reports.forge.artifact import Refused
 from reports.forge.client import FAILURES, Forge, ForgeFailed, reason
 from reports.forge.comment import event, post
@@ -42,6 +44,12 @@ def issues(results: Annotated[Path, typer.Option(help="The results of all machin
         return "\n".join(update(Forge.of_job(), worse(stored.nights, stored.rows)) or ["no issue changed"])
 
     _reported(work)
+
+
+@forge.command()
+def approve(head: Annotated[str, typer.Argument(help="The commit of a pull request, all 40 digits.")]) -> None:
+    """Refuse a commit that no maintainer approved for a machine of our own."""
+    _reported(lambda: approval.approve(Forge.of_job(), head))
 
 
 def _reported(work: Callable[[], str]) -> None:

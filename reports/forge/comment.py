@@ -17,7 +17,7 @@ from lossimpl import wording
 from reports.forge.artifact import Refused, read
 from reports.forge.client import Forge
 from reports.gate import render
-from reports.gate.outcome import Outcome, RowOutcome
+from reports.gate.outcome import FINE, Outcome
 
 REPORT = "gate.json"
 MARK = "<!-- lossimpl gate -->"
@@ -74,8 +74,12 @@ def text(outcome: Outcome, address: str) -> str:
         coverage=render.coverage(outcome),
         rows=rows[:MOST_ROWS],
         more=len(rows) - MOST_ROWS,
-        name=_name,
+        words=render.words,
         interval=render.interval,
+        verdict=render.verdict,
+        unbroken=render.unbroken,
+        incomplete=_incomplete(outcome),
+        FINE=FINE,
         w=wording,
         address=address,
         replay=render.replay(outcome),
@@ -83,6 +87,12 @@ def text(outcome: Outcome, address: str) -> str:
     return whole.strip() + "\n"
 
 
-def _name(row: RowOutcome) -> str:
-    """A row in words that cannot end its code quotes or its cell."""
-    return f"{row.benchmark.partition('.')[0]} {' '.join(map(str, row.params))}"
+def _incomplete(outcome: Outcome) -> str:
+    """What is not known, counted; empty if everything is."""
+    counts = {
+        "{} group{s} of rows measured without a decision": len(outcome.undecided),
+        "{} group{s} of rows not measured": len(outcome.missing),
+        "{} error{s}": len(outcome.faults),
+        "{} kind{s} of rows removed": len(outcome.removed),
+    }
+    return ", ".join(words.format(count, s="s" * (count > 1)) for words, count in counts.items() if count)

@@ -3,7 +3,9 @@
 command          the command line and its exit code
 run              one comparison from two revisions to an outcome
 diff             which functions differ in code that runs, and the hunks of the diff
-sides            both revisions, each built into an overlay on the one torch installation
+sides            both revisions, each built into an overlay on the packages of its environment
+environments     the environment of a side: packages, a Python, variables
+effects          what another environment changes besides times
 kernels          the C++ kernels of both; compiler keeps their objects from run to run
 touched          which rows a diff can affect
 representatives  which rows execute the same code, and the one measured for them

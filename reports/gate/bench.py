@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from lossimpl.building import commit_of
 from lossimpl.measure import wall
 from reports.gate import instructions
 from reports.gate.design import RATE, Design, Verdict
@@ -20,7 +21,7 @@ from reports.gate.draft import EFFECT
 from reports.gate.outcome import Fault
 from reports.gate.processes import say
 from reports.gate.session import Session
-from reports.gate.sides import Side, build, commit_of
+from reports.gate.sides import Side, build
 from reports.record.rows import Row
 
 IMPLEMENTATIONS = ("vectorized", "torch", "native")

@@ -28,14 +28,24 @@ def gate(
         str,
         typer.Option(help="Measuring time, such as 90s, 15m or 1h, after building."),
     ] = "15m",
-    everything: Annotated[bool, typer.Option("--all", help="Also rows that the diff cannot affect.")] = False,
+    base_with: Annotated[
+        str,
+        typer.Option(help="Environment of base: packages (numpy==2.1.0), python==3.12, NAME=VALUE."),
+    ] = "",
+    head_with: Annotated[str, typer.Option(help="Environment of head.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also rows that the diff cannot affect; of environments, all types and modes.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds after which a row counts as hanging.")] = 180.0,
     as_json: Annotated[Path | None, typer.Option("--json", help="File for everything that was measured.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="File for the comment on a pull request.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for gate.html.")] = None,
     self_test: Annotated[bool, typer.Option("--self-test", help="Measure the gate's own error rates.")] = False,
 ) -> None:
-    """Compare two revisions: exit 0 all decided and nothing worse, 1 a regression, 2 not measured, 3 undecided."""
+    """Compare two revisions, or two environments of one.
+
+    Exit codes: 0 all decided and nothing worse; 1 a regression; 2 not measured; 3 undecided.
+    """
     if self_test:
         from reports.gate.selftest import self_test as run_self_test
 
@@ -44,7 +54,17 @@ def gate(
     if not base:
         raise typer.BadParameter("expected a revision to compare with", param_hint="--base")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled job still reports, as after Ctrl-C
-    plan = Plan(Path.cwd(), base, head, seconds_of(budget), everything, timeout, seed=_seed(base, head))
+    plan = Plan(
+        repository=Path.cwd(),
+        base=base,
+        head=head,
+        budget=seconds_of(budget),
+        everything=everything,
+        silence=timeout,
+        seed=_seed(base, head),
+        base_with=base_with,
+        head_with=head_with,
+    )
     with tempfile.TemporaryDirectory(prefix="gate-", ignore_cleanup_errors=True) as folder:
         outcome = compare(plan, Path(folder))
     print(render.markdown(outcome))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reports.gate.sides import Unmeasurable, run
+from lossimpl.building import Unmeasurable, run
 
 MOST_HUNKS = 3  # in an explanation
 CPP = (".cpp", ".h", ".cu", ".cuh")

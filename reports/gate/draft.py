@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lossimpl.measure import wall
-from reports.gate import instructions, quality, reasons
+from reports.gate import history, instructions, quality, reasons
 from reports.gate.design import RATE, Design
 from reports.gate.diff import Changed
-from reports.gate.outcome import Change, Covered, Fault, Outcome, RowOutcome
+from reports.gate.outcome import Change, Covered, Effect, Fault, Outcome, RowOutcome
 from reports.gate.representatives import Group, regime_of
 from reports.gate.session import Known, Session
 from reports.record.rows import Row
@@ -21,7 +21,10 @@ EFFECT = 0.05  # smaller changes of time are not reported
 
 @dataclass(frozen=True)
 class Plan:
-    """What the user asked for; `silence` is how many seconds a benchmark process may take to answer."""
+    """What the user asked for; `silence` is how many seconds a benchmark process may take to answer.
+
+    `base_with` and `head_with` specify the environments of the sides, see `reports.gate.environments`.
+    """
 
     repository: Path
     base: str
@@ -30,6 +33,13 @@ class Plan:
     everything: bool = False
     silence: float = 180.0
     seed: int = 0
+    base_with: str = ""
+    head_with: str = ""
+
+    @property
+    def environments(self) -> bool:
+        """Whether the sides have environments of their own, which every row can depend on."""
+        return bool(self.base_with or self.head_with)
 
 
 @dataclass
@@ -50,10 +60,12 @@ class Draft:
     identical: set[Row] = field(default_factory=set)
     designs: list[Design[Row]] = field(default_factory=list)
     counted: dict[Row, dict[str, float]] = field(default_factory=dict)
+    noise: dict[Row, float] = field(default_factory=dict)  # by main's history on this machine
     why: dict[Row, dict[str, Any]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
-    environment: list[str] = field(default_factory=list)
+    environment: list[tuple[str, str, str]] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
     commits: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -73,7 +85,10 @@ class Draft:
             groups=tuple(self._covered(group, rows.get(group.representative)) for group in self.groups),
             faults=(*self.faults, *(self.session.faults if self.session else ())),
             removed=tuple(self.removed),
+            base_with=self.plan.base_with,
+            head_with=self.plan.head_with,
             environment=tuple(self.environment),
+            effects=tuple(self.effects),
             commits=tuple(self.commits),
             notes=tuple(self.notes),
         )
@@ -104,6 +119,10 @@ class Draft:
             return "instructions"
         return "instructions of smaller shapes" if self.follows(row) else ""
 
+    def is_unsteady(self, row: Row) -> bool:
+        """Whether main's history says that no number of pairs decides the row on this machine."""
+        return row in self.noise and history.is_hopeless(self.noise[row], self.effect)
+
     def follows(self, row: Row) -> bool:
         """Whether the row streams from memory, and smaller shapes take the same instructions on both sides."""
         if regime_of(row) != "memory":
@@ -124,6 +143,7 @@ class Draft:
         verdict, pairs = self.design_of(row).verdict(row), self.session.pairs[row]
         codes = [*reasons.of_row(verdict, pairs.base, pairs.head, self.effect)] if pairs.base else []
         codes += reasons.of_machine(self.session.machine) if pairs.base else []
+        codes += ["unsteady"] if pairs.base and self.is_unsteady(row) else []
         device, shown, settled = pairs.device_medians(), verdict.verdict, self.settled(row)
         if shown in ("slower", "faster") and reasons.clock_alone(device, self.effect):
             shown, codes = "inconclusive", [*codes, "clock-throttled"]

@@ -21,11 +21,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lossimpl.building import run
 from lossimpl.measure import wall
 from reports.gate.bench import busy
 from reports.gate.outcome import FINE, REGRESSION, UNMEASURED
 from reports.gate.processes import say
-from reports.gate.sides import run
 
 MSE, DIGITS = "lossimpl/losses/mse_loss.py", "lossimpl/loading/datasets/digits.py"
 KERNELS = "lossimpl/kernels/cpp/csrc/elementwise_run.h"

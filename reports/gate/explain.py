@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lossimpl.environment import differences
+from lossimpl.building import run
+from lossimpl.environment import by_likelihood, differences
 from reports.gate.processes import Answer
 from reports.gate.session import Session
-from reports.gate.sides import run
 from reports.record.rows import Row
 
 PARTS = ("host overhead", "kernel", "allocation", "autograd", "data wait")
@@ -80,9 +80,10 @@ def explained(session: Session, rows: list[Row], until: float) -> dict[Row, dict
     return {row: why(base[row], head[row]) for row in profiled}
 
 
-def environment(base: dict[str, Any], head: dict[str, Any]) -> list[str]:
-    """The differences between the manifests of the two sides, except for the revision."""
-    return [f"{name}: {old} -> {new}" for name, old, new in differences(base, head) if name != "revision"]
+def environment(base: dict[str, Any], head: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """How the manifests of the two sides differ, except in the revision: the likeliest cause of a change first."""
+    found = by_likelihood(differences(base, head), {})
+    return [(name, str(old), str(new)) for name, old, new in found if name != "revision"]
 
 
 def commits(repository: Path, base: str, head: str) -> list[str]:

@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from lossimpl import wording
+from lossimpl.building import first_lines, run
 from lossimpl.measure import wall
 from reports.gate.outcome import Change
 from reports.gate.processes import Answers, ask, row_of, side_by_side
 from reports.gate.representatives import regime_of
-from reports.gate.sides import Side, first_lines, run
+from reports.gate.sides import Side
 from reports.record.rows import Row
 
 WARMUP = 12  # calls; CPython specialises a function's code at its eighth

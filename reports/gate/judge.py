@@ -9,12 +9,12 @@ import numpy as np
 
 from lossimpl import wording
 from lossimpl.measure import wall
-from reports.gate import diff, explain, instructions
+from reports.gate import diff, explain, history, instructions
 from reports.gate.design import FIRST_LOOK, RATE, Design
 from reports.gate.draft import EFFECT, Draft
 from reports.gate.processes import say, side_by_side
 from reports.gate.representatives import regime_of
-from reports.gate.session import Session
+from reports.gate.session import Known, Session
 from reports.gate.touched import executes
 from reports.record.rows import Row
 from reports.statistics.power import detectable_ratio
@@ -29,6 +29,7 @@ MOST_EXPLAINED = 8
 
 def judge(draft: Draft, folder: Path) -> None:
     """Judge the representative of each group, then more rows of the groups that changed."""
+    _recall(draft)
     representatives = sorted((group.representative for group in draft.groups), key=_cost)
     end = draft.started + (1 - RESERVED) * draft.plan.budget
     _measure(draft, representatives, folder / "representatives", end)
@@ -38,6 +39,14 @@ def judge(draft: Draft, folder: Path) -> None:
         _measure(draft, members[:MOST_MEMBERS], folder / "members", end)
     changed = [row for row in draft.known["head"] if draft.is_checked(row) and _changed(draft, row)]
     _explain(draft, changed[:MOST_EXPLAINED], folder)
+
+
+def _recall(draft: Draft) -> None:
+    """Read what main's history says about rows, if this machine has a record of the merge base."""
+    try:
+        draft.noise = history.of(draft.plan.repository, draft.base)
+    except (OSError, ValueError) as error:
+        draft.notes.append(f"the record of main narrows nothing: {error}")
 
 
 def _cost(row: Row) -> tuple[bool, bool]:
@@ -60,7 +69,14 @@ def _measure(draft: Draft, rows: list[Row], folder: Path, end: float) -> None:
 
 
 def _trace(draft: Draft, session: Session, rows: list[Row], until: float) -> None:
-    """See which functions each row executes; note the rows that execute identical code."""
+    """See which functions each row executes; note the rows that execute identical code.
+
+    One commit in two environments executes the same functions, which says nothing about their times.
+    """
+    if draft.base == draft.head and draft.plan.environments:
+        for known in draft.known.values():
+            known.update({row: Known() for row in rows})
+        return
     say(f"tracing {len(rows)} rows")
     base, head = session.sides.values()
     found = side_by_side(lambda: session.trace(base, rows, until), lambda: session.trace(head, rows, until))
@@ -142,7 +158,13 @@ def _time(draft: Draft, session: Session, rows: list[Row], end: float) -> None:
         design.effect = draft.effect
         text = wording.percent(draft.reachable) if math.isfinite(draft.reachable) else "nothing"
         say(f"on this machine, now, I can see a change of time of {text} in {(end - wall.now()) / 60:.1f} minutes")
-    session.measure(design, end, [row for row in rows if draft.settled(row)])
+    unsteady = [row for row in rows if draft.is_unsteady(row)]
+    if unsteady:
+        draft.notes.append(
+            f"{len(unsteady)} rows scatter too much on this machine, by main's record of {draft.base[:8]} and before: "
+            "timed further only where a first look is suspicious"
+        )
+    session.measure(design, end, [row for row in rows if draft.settled(row) or row in unsteady])
 
 
 def reachable(session: Session, design: Design[Row], end: float) -> float:

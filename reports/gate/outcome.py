@@ -25,6 +25,20 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """What another environment changes besides times: of `rows` compared, `differ` are not the same; `text` names some.
+
+    `rows` are rows of the benchmarks, or hard cases. `differ` is None where no row alone can be judged.
+    """
+
+    what: str
+    rows: int
+    differ: int | None
+    worse: bool
+    text: str
+
+
+@dataclass(frozen=True)
 class Fault:
     """A row that could not be measured, or a whole step if `row` is empty, with the first lines of the error."""
 
@@ -100,7 +114,9 @@ class Outcome:
     """One run of the gate.
 
     `groups` are all groups of rows in reach of the change, `removed` rows that only base has, `build_seconds` what
-    building took before the budget began, `reachable` the smallest change of time that the budget can show.
+    building took before the budget began, `reachable` the smallest change of time that the budget can show. `base_with`
+    and `head_with` are the environments asked for, `environment` is how the manifests of the sides differ (fact, on
+    base, on head), and `effects` what the environments change besides times.
     """
 
     base: str
@@ -115,7 +131,10 @@ class Outcome:
     groups: tuple[Covered, ...] = ()
     faults: tuple[Fault, ...] = ()
     removed: tuple[str, ...] = ()
-    environment: tuple[str, ...] = ()
+    base_with: str = ""
+    head_with: str = ""
+    environment: tuple[tuple[str, str, str], ...] = ()
+    effects: tuple[Effect, ...] = ()
     commits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -136,8 +155,8 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """1 if a row regressed, 2 if something in reach was not measured, 3 if something is undecided, else 0."""
-        if any(row.regressed for row in self.rows):
+        """1 if a row or a hard case regressed, 2 if something was not measured, 3 if something is undecided, else 0."""
+        if any(row.regressed for row in self.rows) or any(effect.worse for effect in self.effects):
             return REGRESSION
         if self.faults or self.removed or self.missing:
             return UNMEASURED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import queue
 import signal
 import subprocess
@@ -18,21 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
+from lossimpl.building import POLL_SECONDS, stopping
 from lossimpl.measure import wall
 from reports.gate import family
 from reports.record.rows import Row
-from reports.sweep import overlay
 
 WORKER = Path(__file__).with_name("worker")
 BEGAN = wall.now()
 LAST_LINES = 40  # of stderr, which are kept
-POLL_SECONDS = 0.2
 EXIT_SECONDS = 5.0  # for a worker that has given all its answers
 LATE_SILENCE = 60.0  # seconds for a row to answer when the budget is used up
 Answer = dict[str, Any]
 Result = TypeVar("Result")
-
-stopping = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -213,9 +209,3 @@ def side_by_side(*jobs: Callable[[], Result]) -> list[Result]:
         finally:
             lanes.shutdown()
             stopping.clear()
-
-
-def side_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker: ours with `variables`, without what could make it import another lossimpl."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return {**kept, "PATH": overlay.search_path(kept), "PYTHONHASHSEED": "0", **variables}

@@ -21,6 +21,7 @@ TEXTS = {
     "clock-throttled": "clock throttled",
     "bimodal": "bimodal times",
     "drift": "times drift",
+    "unsteady": "scatters too much in the record of main on this machine",
 }
 
 

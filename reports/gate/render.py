@@ -12,6 +12,7 @@ import jinja2
 from lossimpl import wording
 from reports.gate.outcome import FINE, REGRESSION, UNDECIDED, UNMEASURED, Outcome, RowOutcome
 from reports.gate.reasons import TEXTS
+from reports.record.rows import Row
 
 HERE = Path(__file__).parent
 MOST_LINES, MOST_NAME = 12, 100  # of a hunk, and characters of a function's name
@@ -23,6 +24,23 @@ WIDTH, HEIGHT, MARGIN = 360, 44, 6  # of a drawing, in pixels
 def interval(row: RowOutcome) -> str:
     """The ends of a row's interval as changes, or why it has none."""
     return f"{wording.change(row.low)} to {wording.change(row.high)}" if math.isfinite(row.high) else "too few pairs"
+
+
+def words(row: RowOutcome) -> str:
+    """The row as people read it: `mse_loss native 32x10 float32 cpu step`."""
+    return Row(row.benchmark, row.params).words
+
+
+def verdict(row: RowOutcome) -> str:
+    """The verdict in Markdown; a row that takes as long as before may have become worse in another respect."""
+    if not row.regressed:
+        return row.verdict
+    return {"slower": "**slower**", "faster": "**worse**, faster"}.get(row.verdict, "**worse**")
+
+
+def unbroken(text: str) -> str:
+    """A text whose numbers stay on one line with their units."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def needs(row: RowOutcome) -> str:
@@ -126,7 +144,15 @@ def hunks(row: RowOutcome) -> list[tuple[str, str]]:
 
 def replay(outcome: Outcome) -> str:
     """The command that repeats the comparison."""
-    return f"make gate BASE={outcome.base[:8]} HEAD={outcome.head[:8]}"
+    sides = {"BASE_WITH": outcome.base_with, "HEAD_WITH": outcome.head_with}
+    environments = "".join(f' {name}="{one}"' for name, one in sides.items() if one)
+    return f"make gate BASE={outcome.base[:8]} HEAD={outcome.head[:8]}{environments}"
+
+
+def sides(outcome: Outcome) -> list[str]:
+    """Each side in words: its commit, and what its environment has of its own."""
+    both = ((outcome.base, outcome.base_with), (outcome.head, outcome.head_with))
+    return [f"`{commit[:8]}`" + (f" with `{one}`" if one else "") for commit, one in both]
 
 
 def markdown(outcome: Outcome) -> str:
@@ -161,8 +187,12 @@ def _view(outcome: Outcome) -> dict[str, Any]:
         "missing": missing(outcome),
         "hunks": hunks,
         "replay": replay(outcome),
+        "sides": sides(outcome),
         "w": wording,
         "interval": interval,
+        "words": words,
+        "verdict": verdict,
+        "unbroken": unbroken,
         "notes": notes,
         "explanation": explanation,
         "drawing": drawing,

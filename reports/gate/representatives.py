@@ -14,7 +14,7 @@ is covered by the group's representative; the rest of a group is measured when i
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,6 +24,8 @@ PARALLEL = 32_768  # elements from which torch and our kernels use several threa
 STREAMING = 1 << 20  # elements that no longer fit the caches
 HALF = ("float16", "bfloat16")
 PREFERRED = ("float32", "bfloat16", "step", "forward", 2, 0, False, 64)  # a representative has as many as possible
+
+TYPICAL = {"float32", "step"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,21 @@ def grouped(rows: Iterable[Row]) -> list[Group]:
     for row in rows:
         found[group_of(row)].append(row)
     return [Group(name, tuple(sorted(members, key=_preference))) for name, members in found.items()]
+
+
+def is_typical(row: Row) -> bool:
+    """Whether a row is a training step in float32, or no row of a loss."""
+    return len(row.params) != len(LOSS_PARAMETERS) or {*row.params} >= TYPICAL
+
+
+def spread(groups: Iterable[Group]) -> list[Group]:
+    """The groups in turns from each benchmark, so that what is measured until the time is up is of all of them."""
+    places: Counter[str] = Counter()
+    ranked = []
+    for group in groups:
+        ranked.append((places[group.representative.benchmark], group))
+        places[group.representative.benchmark] += 1
+    return [group for _, group in sorted(ranked, key=lambda one: one[0])]
 
 
 def group_of(row: Row) -> str:

@@ -9,15 +9,18 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from lossimpl import building
+from lossimpl.building import Unmeasurable, commit_of, run
 from lossimpl.measure import wall
-from reports.gate import diff, explain, judge, kernels, sides
+from reports.gate import diff, effects, explain, judge, kernels, sides
 from reports.gate.diff import Changed
 from reports.gate.draft import Draft, Plan
+from reports.gate.environments import specification
 from reports.gate.outcome import Fault, Outcome
 from reports.gate.processes import say, side_by_side
-from reports.gate.representatives import grouped
+from reports.gate.representatives import grouped, is_typical, spread
 from reports.gate.session import Session
-from reports.gate.sides import Side, Unmeasurable, commit_of, run
+from reports.gate.sides import Side
 from reports.gate.touched import BUILD_FILES, touched
 from reports.record.rows import Row
 
@@ -46,33 +49,61 @@ def _compare(draft: Draft, folder: Path) -> None:
     draft.commits = explain.commits(plan.repository, draft.base, draft.head)
     package = package_of(plan.repository, draft.head)
     changed = diff.changes(plan.repository, draft.base, draft.head, (package, "benchmarks", *BUILD_FILES))
-    if not changed and not plan.everything:
+    if not changed and not plan.everything and not plan.environments:
         draft.notes.append("no code that a benchmark executes differs: nothing was built or measured")
         return
     session = _built(draft, folder, changed)
     rows = _comparable(draft, session, any(one.path.startswith("benchmarks/") for one in changed))
     if any(not fault.row for fault in session.faults):
         return  # a side that cannot be imported has no rows
-    affecting = touched(rows, changed, session.sides["head"].source, package)
-    affecting = _with_kernels(draft, session, affecting)
-    draft.affecting = {row: [EVERYTHING] for row in rows} if plan.everything else affecting
-    draft.groups = grouped(draft.affecting)
-    draft.notes.append(f"the diff can reach {len(affecting)} of {len(rows)} rows in {len(draft.groups)} groups")
+    _reach(draft, session, rows, changed)
     say(draft.notes[-1])
+    if plan.environments:
+        _compare_hard_cases(draft, session)
     draft.build_seconds, draft.started = wall.now() - draft.started, wall.now()
     draft.environment = explain.environment(*(session.manifests.get(name, {}) for name in ("base", "head")))
     judge.judge(draft, folder)
+    if plan.environments:
+        base, head = ({row: one.record for row, one in known.items()} for known in draft.known.values())
+        draft.effects += effects.effects(session, base, head, draft.counted)
+
+
+def _reach(draft: Draft, session: Session, rows: list[Row], changed: list[Changed]) -> None:
+    """Find the rows in reach of the diff, which are all for another environment, and those that stand for them."""
+    plan = draft.plan
+    package = package_of(plan.repository, draft.head)
+    affecting = touched(rows, changed, session.sides["head"].source, package)
+    if plan.everything or plan.environments:
+        affecting = {row: [EVERYTHING] for row in rows}
+    draft.affecting = _with_kernels(draft, session, affecting)
+    draft.groups = grouped(draft.affecting)
+    if plan.environments and not plan.everything:
+        draft.groups = spread(one for one in draft.groups if is_typical(one.representative))
+        draft.notes.append("float32 steps stand for other types and modes; --all measures those too")
+    what = "the environments" if plan.environments else "the diff"
+    draft.notes.append(f"{what} can reach {len(affecting)} of {len(rows)} rows in {len(draft.groups)} groups")
+
+
+def _compare_hard_cases(draft: Draft, session: Session) -> None:
+    say("comparing the hard cases")
+    try:
+        draft.effects.append(effects.conformance(session))
+    except Unmeasurable as error:
+        draft.notes.append(f"the hard cases were not compared: {error}")
 
 
 def _built(draft: Draft, folder: Path, changed: list[Changed]) -> Session:
     """Build both sides; base runs the benchmarks of head, so that both measure the same."""
     plan = draft.plan
+    wanted = {"base": specification(plan.base_with), "head": specification(plan.head_with)}
     say(f"building {draft.base[:8]} and {draft.head[:8]}; the budget begins afterwards")
     for name, commit in (("base", draft.base), ("head", draft.head)):
-        sides.export(plan.repository, commit, folder / name / "source")
+        building.export(plan.repository, commit, folder / name / "source")
 
     def build(name: str, commit: str) -> Side | None:
-        return sides.install(name, commit, folder / name, any(one.path.endswith(diff.CPP) for one in changed))
+        return sides.install(
+            name, commit, folder / name, any(one.path.endswith(diff.CPP) for one in changed), wanted[name]
+        )
 
     def check() -> Side | None:
         sides.check_import(folder / "head" / "source")
@@ -125,7 +156,7 @@ def _with_kernels(draft: Draft, session: Session, affecting: dict[Row, list[Chan
         answers = session.ask(side, "prepare", [native])
         error = next((one["error"] for one in answers.received if "error" in one), str(answers.failure or ""))
         if error:
-            raise Unmeasurable(f"compile the kernels of {side.name}: {sides.first_lines(error)}")
+            raise Unmeasurable(f"compile the kernels of {side.name}: {building.first_lines(error)}")
         libraries.append(next(one["libraries"] for one in answers.received if "libraries" in one))
     if libraries[0] != libraries[1] or not libraries[0]:
         return affecting

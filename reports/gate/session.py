@@ -13,13 +13,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossimpl.building import BUILD_SECONDS
 from lossimpl.measure import wall
 from reports.gate import machine, quality
 from reports.gate.alternating import Alternation, Times
 from reports.gate.design import Design
 from reports.gate.outcome import Fault
 from reports.gate.processes import Answer, Answers, Failure, Patience, ask, say
-from reports.gate.sides import BUILD_SECONDS, Side
+from reports.gate.sides import Side
 from reports.record.rows import Row
 from reports.statistics.paired import log_ratios
 

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 import grimp
 
+from lossimpl.building import Unmeasurable, first_lines, run
 from reports.gate.diff import Changed
-from reports.gate.sides import Unmeasurable, first_lines, run
 from reports.record.rows import Row
 
 BUILD_FILES = ("pyproject.toml", "constraints.txt", "setup.py", "setup.cfg")

@@ -71,7 +71,7 @@ class Health:
         self.problems += [problem] if problem and problem not in self.problems else []
 
     def count(self, rows: pd.DataFrame, unmeasured: Mapping[str, str], per_commit: int) -> None:
-        """Count the rows of the night's commits; `unmeasured` has the reason of each commit without any."""
+        """Count the rows of the night's commits; `unmeasured` has the reason of each commit that lacks some or all."""
         newest = rows.sort_values("session").drop_duplicates(["commit", "env", "row"], keep="last")
         late = (newest["status"] == "error") & (newest["reason"] == ENDED_BEFORE)
         found = Counter(newest["status"][~late].map(STATUSES))
@@ -79,8 +79,9 @@ class Health:
             found[one] for one in ("measured", "disturbed", "failed", "unavailable")
         )
         reasons = Counter({"the session ended before": int(late.sum())})
-        for reason in unmeasured.values():
-            reasons[reason] += per_commit
+        known = Counter(newest["commit"])
+        for commit, reason in unmeasured.items():
+            reasons[reason] += max(0, per_commit - known[commit])
         self.unscheduled = {reason: count for reason, count in reasons.items() if count}
 
     def write(self, folder: Path) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lossimpl.building import Unmeasurable, commit_of
 from lossimpl.measure import wall
 from reports.gate.design import Design, Verdict
 from reports.gate.session import Session
-from reports.gate.sides import Side, Unmeasurable, build, commit_of
+from reports.gate.sides import Side, build
 from reports.nightly.settle import settle
 from reports.record.rows import Row
 from reports.statistics.changes import Finding

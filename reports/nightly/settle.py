@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lossimpl import wording
+from lossimpl.building import Unmeasurable
 from reports.gate.design import Verdict
-from reports.gate.sides import Unmeasurable
 from reports.statistics.changes import EFFECT, Finding
 from reports.statistics.paired import Estimate
 

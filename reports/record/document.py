@@ -21,6 +21,8 @@ PARTS: tuple[tuple[str, str, Fields], ...] = (
     ("Health", "`nightly.jsonl` of a machine: what each night planned, and what became of it.", schema.NIGHTLY),
     ("Machine", "`machine.json`, which asv writes.", documents.MACHINE),
     ("Self-test of sessions", "`sweep-selftest.json`.", documents.SWEEP_TEST),
+    ("Replayed rows", "`replay.json`, of `lossimpl replay --all --json`.", documents.REPLAYED),
+    ("Verdicts on replayed rows", "The objects in `rows` of it.", documents.REPLAYED_ROW),
     ("Self-test of the gate", "`gate-selftest.json`; other fields are shown as they are.", documents.GATE_TEST),
     ("Self-test of the loaders", "`loaders-selftest.json`.", documents.LOADER_TEST),
     ("Searches", "The objects in `search` of the loaders' self-test.", documents.SEARCHED),

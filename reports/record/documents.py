@@ -11,6 +11,7 @@ from reports.record.kinds import (
     NUMBER,
     OBJECT,
     OBJECTS,
+    REPLAY_VERDICT,
     SIZE,
     TEXT,
     TEXTS,
@@ -39,6 +40,22 @@ SWEEP_TEST: Fields = {
     "drift": Field(NUMBER, "largest change of all rows from session to session"),
     "identical_series": Field(OBJECT, "rows of torch compared and flagged"),
     "recommended_rounds": Field(COUNT, "for intervals of 5 %"),
+}
+REPLAYED: Fields = {
+    "machine": Field(TEXT, "its name", True),
+    "measured_at": Field(TIME, "when"),
+    "revision": Field(TEXT, "the code that measured again; empty where each row's own commit was built"),
+    "rounds": Field(COUNT, "undisturbed ones of each row"),
+    "sampled": Field(COUNT, "rows drawn at random and measured again", True),
+    "comparable": Field(COUNT, "rows from which they were drawn"),
+    "altered": Field(COUNT, "rows changed after they were written, which were not measured"),
+    "rows": Field(OBJECTS, "what was found of each row (table below)", True),
+}
+REPLAYED_ROW: Fields = {
+    "id": Field(TEXT, "of the row", True),
+    "title": Field(TEXT, "loss, implementation, shape, dtype, device, mode, status", True),
+    "verdict": Field(REPLAY_VERDICT, "", True),
+    "lines": Field(TEXTS, "what the verdict rests on"),
 }
 GATE_TEST: Fields = {
     "commit": Field(TEXT, "the revision of the gate"),
@@ -89,8 +106,10 @@ DOCUMENTS: dict[str, Fields] = {
     "gate-selftest.json": GATE_TEST,
     "loaders-selftest.json": LOADER_TEST,
     "sweep-selftest.json": SWEEP_TEST,
+    "replay.json": REPLAYED,
 }
 PARTS: dict[str, dict[str, Fields]] = {  # the fields of the objects in a list of a document
+    "replay.json": {"rows": REPLAYED_ROW},
     "loaders-selftest.json": {"search": SEARCHED, "overhead": ADDED},
     "gate-selftest.json": {
         "detection": {name: Field(ANY, "") for name in ("planted", "rows", "found")},

@@ -47,6 +47,10 @@ SIZES = Kind("shape", _fits(SHAPE))
 SIZES_OR_NONE = Kind("shape or empty", lambda value: value == "" or SIZES.allows(value))
 STATUS = Kind("status", lambda value: value in ROW_STATUSES)
 VERDICT = Kind("pass, fail, error or unavailable", lambda value: value in ("pass", "fail", "error", "unavailable"))
+REPLAY_VERDICT = Kind(
+    "reproduced, not reproduced, inconclusive or not comparable",
+    lambda value: value in ("reproduced", "not reproduced", "inconclusive", "not comparable"),
+)
 WORKS = Kind(
     "works, refuses, fails or not applicable", lambda value: value in ("works", "refuses", "fails", "not applicable")
 )

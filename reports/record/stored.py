@@ -75,6 +75,11 @@ class Stored:
         """How often a session's intervals cover the next one's, of each machine."""
         return self.documents["sweep-selftest.json"]
 
+    @property
+    def replayed(self) -> dict[str, Record]:
+        """How many stored numbers were reproduced on each machine."""
+        return self.documents["replay.json"]
+
     @cached_property
     def manifests(self) -> list[Record]:
         """Every manifest, with its place."""
@@ -159,6 +164,12 @@ class Stored:
         found = frame(map(_read, rows))
         return found.assign(date=self.dates(found["commit"]))
 
+    def version_of(self, session: Sequence[str]) -> str:
+        """Where the rows of a session are: another place when anything in its partition has changed."""
+        machine, env, commit = session[:3]
+        held = (one for one in self.archive.partitions if one.machine == machine and f"{commit}-{env}" in one.units)
+        return "".join(self.archive.where.path(one.path("rows")) for one in held)
+
     def lines_of(self, session: Sequence[str], loss: str) -> list[Record]:
         """The rows of a loss in one session as they were stored, except for those whose samples were compacted."""
         where = " AND ".join(f"{name} = ?" for name in SESSION)
@@ -180,19 +191,34 @@ class Stored:
         rows = [self.rows_of(one, OF_LOADERS) for one in sessions]
         return pd.concat(rows, ignore_index=True) if rows else frame([])
 
-    def points(self, series: pd.DataFrame, newest: int) -> pd.DataFrame:
-        """The points of series of one machine (rows of `statistics.series`), at most of so many commits, the newest."""
-        machine, names = str(series["machine"].iloc[0]), list(dict.fromkeys(series["row"]))
+    def points(self, figures: Sequence[pd.DataFrame], newest: int) -> list[pd.DataFrame]:
+        """The points of each figure's series (rows of `statistics.series`, of one machine each).
+
+        At most those of so many commits, the newest. Figures of the same machine and months are one query.
+        """
+        places = [(str(one["machine"].iloc[0]), set(one["last"])) for one in figures]
+        ranges = [(machine, *self._months(machine, last, newest)) for machine, last in places]
+        found = {
+            months: self._points(*months, [one for one, other in zip(figures, ranges, strict=True) if other == months])
+            for months in set(ranges)
+        }
+        return [self._newest(found[months], one, newest) for months, one in zip(ranges, figures, strict=True)]
+
+    def _points(self, machine: str, first: str, last: str, figures: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        names = list(dict.fromkeys(name for one in figures for name in one["row"]))
         sql = f"""
             SELECT {", ".join(["machine", *POINT])} FROM rows
             WHERE machine = ? AND month BETWEEN ? AND ? AND row IN ({", ".join("?" * len(names))}) AND {TIMED}
             QUALIFY row_number() OVER (PARTITION BY env, row, commit, session <> ''
                 ORDER BY started_at DESC NULLS LAST, line DESC) = 1
             ORDER BY commit, env, line"""
-        found = self.queries.frame(sql, [machine, *self._months(machine, set(series["last"]), newest), *names])
-        rounded = series.set_index(["env", "row"])["rounded"]
-        found = found[rounded.reindex([found["env"], found["row"]]).to_numpy() == (found["session"] != "")]
-        found = found.assign(date=self.dates(found["commit"]), params=found["params"].map(tuple))
+        found = self.queries.frame(sql, [machine, first, last, *names])
+        return found.assign(date=self.dates(found["commit"]), params=found["params"].map(tuple))
+
+    def _newest(self, points: pd.DataFrame, series: pd.DataFrame, newest: int) -> pd.DataFrame:
+        """The points of some series, of the newest commits."""
+        rounded = series.set_index(["env", "row"])["rounded"].reindex([points["env"], points["row"]])
+        found = points[rounded.to_numpy() == (points["session"] != "")]
         kept = set(self.commits.index[self.commits.index.isin(found["commit"])][-newest:])
         return pd.DataFrame(found[found["commit"].isin(kept)])
 

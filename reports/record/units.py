@@ -8,6 +8,7 @@
     <machine>/<hash8>-<env>.conformance.jsonl.gz    one object per case, implementation, device and dtype
     <machine>/<hash8>-<env>.loaders.jsonl           one object per DataLoader configuration
     <machine>/sweep-selftest.json                   how often a session's intervals cover the next session
+    <machine>/replay.json                           which stored numbers were reproduced
     <machine>/gate-selftest.json                    error rates of the gate
     <machine>/loaders-selftest.json                 accuracy of the search for loader settings
     <machine>/changes.jsonl                         what each night reported, settled by pairs of processes

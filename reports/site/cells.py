@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from markupsafe import Markup, escape
 
@@ -20,6 +20,11 @@ def row(cells: Sequence[Cell]) -> Markup:
     tags = ["th scope=row", *["td"] * (len(cells) - 1)]
     parts = (f"<{tag}{_attributes(one)}>{cell(one)}</{tag[:2]}>" for tag, one in zip(tags, cells, strict=True))
     return Markup(f"<tr>{''.join(parts)}</tr>")
+
+
+def body(rows: Iterable[Sequence[Cell]]) -> str:
+    """Several rows, a line each."""
+    return "\n".join(map(row, rows))
 
 
 def _attributes(one: Cell) -> str:

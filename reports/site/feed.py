@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from asv.feed import FeedEntry, write_atom
 from lossimpl import wording
 
 FILE = "feed.xml"
+PAGE = "history.html"  # where a change is drawn; addresses are relative to the feed's own
 MOST = 200  # entries, the newest
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)  # of a feed without entries: the same bytes in every build
 
@@ -20,11 +22,11 @@ FIRST = datetime(2024, 1, 1, tzinfo=UTC)  # of a feed without entries: the same 
 def feed(nights: Iterable[Mapping[str, Any]], dates: pd.Series[Any]) -> str:
     """The feed of the lines of `changes.jsonl`, each with its `machine`; `dates` has those of the commits."""
     standing = [one for one in nights if "moved_to" not in one and one.get("stands", True)]
-    entries = [_entry(one, dates.get(one["commit"])) for one in standing[-MOST:]]
-    entries.sort(key=lambda one: one.updated, reverse=True)
+    entries = sorted((_entry(one, dates.get(one["commit"])) for one in standing), key=lambda one: one.updated)
+    entries = entries[: -MOST - 1 : -1]
     held = io.BytesIO()
     updated = max((one.updated for one in entries), default=FIRST)
-    write_atom(held, entries, "lossimpl", "Changes of speed, accuracy and memory", "lossimpl", updated)
+    write_atom(held, entries, "lossimpl", "Changes of speed, accuracy and memory", "lossimpl", updated, "index.html")
     return held.getvalue().decode()
 
 
@@ -34,9 +36,8 @@ def _entry(one: Mapping[str, Any], date: Any) -> FeedEntry:
     words = " ".join(str(one[name]) for name in ("again", "text", "event") if one.get(name))
     key = [str(one.get(name, "")) for name in ("machine", "row", "environment", "event", "commit", "text")]
     when = date.to_pydatetime() if isinstance(date, pd.Timestamp) else FIRST
-    return FeedEntry(
-        f"{one['commit']}: {_what(one)}: {where}", when, content=words or None, id_context=key, id_date=FIRST
-    )
+    title, content = f"{one['commit']}: {_what(one)}: {where}", html.escape(words) or None
+    return FeedEntry(title, when, PAGE, content, id_context=key, id_date=FIRST)
 
 
 def _what(one: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""Figures that were drawn before, by what they were drawn from: drawing takes longer than everything else on a page.
+"""What was made before for a page, by what it was made from: figures, and the rows of tables.
 
-They lie in `.asv/figures`, in a folder for each version of the code that draws. Those of other versions are removed,
-and those that no site has had for a month. New ones are drawn in other processes, while pages are made.
+It lies in `.asv/figures` and `.asv/texts`, in a folder for each version of the code that makes it. Those of other
+versions are removed, and what no site has had for a month. New figures are drawn in other processes, while pages are
+made: drawing takes longer than everything else on a page.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -25,7 +26,8 @@ from matplotlib.figure import Figure
 from reports.site.figures.style import svg
 
 ROOT = Path(__file__).parents[2]
-FIGURES = ROOT / ".asv" / "figures"
+FIGURES, TEXTS = ROOT / ".asv" / "figures", ROOT / ".asv" / "texts"
+WORDING = ROOT / "lossimpl" / "wording.py"
 UNUSED_SECONDS = 30 * 86_400
 Work = tuple[Callable[..., Figure], tuple[object, ...], str]  # the function, its data, and the prefix of all ids
 
@@ -33,12 +35,32 @@ Work = tuple[Callable[..., Figure], tuple[object, ...], str]  # the function, it
 def of(work: Work) -> Callable[[], str]:
     """The figure of some data as SVG, when it is asked for: from the last time if it was drawn before."""
     draw, data, ids = work
-    key = pickle.dumps((draw.__module__, draw.__qualname__, ids, data))
-    path = _folder() / f"{hashlib.sha256(key).hexdigest()[:32]}.svg"
+    path = _figures() / f"{_digest((draw.__module__, draw.__qualname__, ids, data))}.svg"
     if path.exists():
         path.touch()
         return lambda: path.read_text(encoding="utf-8")
     return _Drawn(work, path)
+
+
+def text(key: object, make: Callable[[], str]) -> str:
+    """What `make` gives: from the last time if it was made of an equal `key`, which holds all that it depends on."""
+    path = _texts() / _digest(key)
+    if path.exists():
+        path.touch()
+        return path.read_text(encoding="utf-8")
+    made = make()
+    _write(path, made)
+    return made
+
+
+def _digest(key: object) -> str:
+    return hashlib.sha256(pickle.dumps(key)).hexdigest()[:32]
+
+
+def _write(path: Path, made: str) -> None:
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(made, encoding="utf-8")
+    fresh.replace(path)
 
 
 class _Drawn:
@@ -59,11 +81,9 @@ class _Drawn:
 
 def _drawn(work: Work, path: Path) -> str:
     draw, data, ids = work
-    text = svg(draw(*data), ids)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
-    return text
+    drawn = svg(draw(*data), ids)
+    _write(path, drawn)
+    return drawn
 
 
 @cache
@@ -73,14 +93,22 @@ def _processes() -> ProcessPoolExecutor:
 
 
 @cache
-def _folder() -> Path:
-    """The folder of this version, the only one that is left."""
-    code = [*sorted((Path(__file__).parent / "figures").glob("*.py")), ROOT / "lossimpl" / "wording.py"]
-    version = hashlib.sha256(matplotlib.__version__.encode())
-    for path in code:
+def _figures() -> Path:
+    return _folder(FIGURES, [*(Path(__file__).parent / "figures").glob("*.py"), WORDING], matplotlib.__version__)
+
+
+@cache
+def _texts() -> Path:
+    return _folder(TEXTS, [*ROOT.glob("reports/**/*.py"), WORDING])
+
+
+def _folder(parent: Path, code: Iterable[Path], library: str = "") -> Path:
+    """The folder of the version of this code, the only one that is left."""
+    version = hashlib.sha256(library.encode())
+    for path in sorted(code):
         version.update(path.read_bytes())
-    folder = FIGURES / version.hexdigest()[:16]
-    for other in FIGURES.glob("*"):
+    folder = parent / version.hexdigest()[:16]
+    for other in parent.glob("*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)

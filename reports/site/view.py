@@ -38,11 +38,15 @@ def number(value: Any, words: Callable[[Any], str], kind: str = "", bar: bool = 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns are (heading, explanation); a heading has the unit unless every cell does."""
+    """Columns are (heading, explanation); a heading has the unit unless every cell does.
+
+    A large table has its rows as HTML, `body`, which is kept from one site to the next.
+    """
 
     caption: str
     columns: tuple[tuple[str, str], ...]
-    rows: list[list[Cell]]
+    rows: list[list[Cell]] = field(default_factory=list)
+    body: str = ""
 
 
 @dataclass(frozen=True)

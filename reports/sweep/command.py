@@ -16,10 +16,11 @@ from rich.console import Console
 
 from lossimpl.measure import wall
 from lossimpl.ranking import FEWEST_ROUNDS
+from lossimpl.row import from_record
 from reports.record.rows import Row
 from reports.sweep.questions import Grid
 from reports.sweep.session import Effort, Session
-from reports.sweep.store import Store, measured, now, pack, packed_objects
+from reports.sweep.store import Store, now, pack, packed_objects
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5
@@ -90,6 +91,7 @@ def measure(
     effort = replace(EFFORTS[grid], rounds=rounds, most=max(EFFORTS[grid].most, rounds))
     session = Session(rows, store, effort, plan, session_id)
     about = {"grid": grid, "commit": store.commit, "began_at": began.isoformat(timespec="seconds")}
+    records: list[dict[str, Any]] = []
     variables = warm.COMPILER | {
         "LOSSIMPL_ROWS": str(store.side_car("rounds")),
         "LOSSIMPL_ROUND": str(plan),
@@ -130,7 +132,7 @@ def repeated(
             console.print(f"waiting {pause / 60:.0f} minutes before session {number + 1} of {sessions}")
             wall.sleep(pause)
         records = measure(rows, store, grid, console, rounds)
-        found[str(records[0]["session"])] = [measured(one) for one in records if "implementation" in one]
+        found[str(records[0]["session"])] = [from_record(one) for one in records if "implementation" in one]
     record = selftest.record_of(store.machine, found)
     path = selftest.write(record, store.side_car("rows").parent)
     console.print_json(data=record)
@@ -143,12 +145,14 @@ def samples_of(record: dict[str, Any]) -> tuple[list[float], int] | None:
         return None
     if "samples_per_second" in record:
         return [1 / rate for rate in record["samples_per_second"] if rate > 0], 1
-    return list(measured(record).times.values()), 1
+    return list(from_record(record).times.values()), 1
 
 
 def interrupted(records: Sequence[dict[str, Any]]) -> str:
     """How many rows an interrupted session supports."""
-    rounds = [len(measured(record).quiet) for record in records if "implementation" in record]
+    if not records:
+        return "\ninterrupted before a round began; the next sweep continues from here"
+    rounds = [len(from_record(record).quiet) for record in records if "implementation" in record]
     enough = sum(count >= FEWEST_ROUNDS for count in rounds)
     kept = f"{enough} of {len(rounds)} rows have the {FEWEST_ROUNDS} quiet rounds that an interval needs"
     return f"\ninterrupted: the rounds so far are kept; {kept}, and the next sweep continues from here"

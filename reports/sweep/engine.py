@@ -51,6 +51,8 @@ class Engine:
             with contextlib.chdir(self.root), self._logged("w"), _environ(self.variables):
                 self._open()
         except (util.UserError, util.ProcessError, RuntimeError) as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # asv's discovery makes an error of its own from it
+                raise error.__context__ from None
             raise AsvFailed("\n".join([*self.log_path.read_text().splitlines()[-30:], str(error)])) from error
         return self
 
@@ -81,10 +83,7 @@ class Engine:
         self.env.install_project(self.conf, self.repo, self.commit)
         self.benchmarks = Benchmarks.discover(self.conf, self.repo, [self.env], [self.commit])
         self.benchmarks.save()
-        self.spawner = runner.ForkServer(self.env, self.conf.benchmark_dir)
-        succeeded, output = self.spawner.preimport()
-        if not succeeded:
-            raise RuntimeError(output)
+        self.spawner = _Server(self.env, self.conf.benchmark_dir)
 
     def run(self, row: Row, seconds: float) -> str:
         """Run the benchmark of a row in a process of its own, for at most `seconds`; return what went wrong, or ''."""
@@ -141,6 +140,22 @@ class Engine:
         for text, axis in zip(row.texts, self.benchmarks[row.benchmark]["params"], strict=True):
             index = index * len(axis) + axis.index(text)
         return index
+
+
+class _Server(runner.ForkServer):  # type: ignore[misc]  # asv ships no types
+    """asv's fork server with the benchmarks imported; where that fails or is interrupted, no process is left."""
+
+    def __init__(self, env: Any, root: str) -> None:
+        try:
+            super().__init__(env, root)
+            succeeded, output = self.preimport()
+            if not succeeded:
+                raise RuntimeError(output)
+        except BaseException:
+            if hasattr(self, "stdout_reader_thread"):
+                with contextlib.suppress(OSError):  # its folder is gone where it did not start at all
+                    self.close()
+            raise
 
 
 def register(machine: str) -> None:

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 from lossimpl.measure import wall
 from lossimpl.ranking import FEWEST_ROUNDS, over_rounds
-from lossimpl.row import DECISIVE, combined
+from lossimpl.row import DECISIVE, combined, from_record
 from lossimpl.row import Row as Measured
 from lossimpl.spec import COMPILING
 from reports.record.lines import objects_from
 from reports.record.rows import Row
-from reports.sweep.store import Store, key_of, measured
+from reports.sweep.store import Store, key_of
 
 CASE_SECONDS = 60.0  # for one process, and as much again per implementation, of which one may compile
 MOST_ERRORS = 2  # of an implementation, before it is no longer tried
@@ -192,7 +192,7 @@ class Session:
             key = key_of(record)
             if key in self.case_of:
                 case, name = self.case_of[key]
-                case.found.setdefault(name, []).append(measured(record))
+                case.found.setdefault(name, []).append(from_record(record))
                 case.number = max([case.number, *(one["number"] for one in record.get("rounds", ()))])
             else:
                 self.measured_loaders.add(key)

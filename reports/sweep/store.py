@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lossimpl import files, identity
-from lossimpl.row import Round, combined
-from lossimpl.row import Row as Measured
+from lossimpl.row import combined, from_record
 from reports.record.lines import objects
 from reports.record.rows import Row, name_of
 
@@ -63,19 +62,12 @@ def write(path: Path, records: Iterable[Record]) -> None:
     fresh.replace(path)
 
 
-def measured(record: Record) -> Measured:
-    """The measured row of a record of one round or of a session."""
-    fields: Record = {"options": {}, "maker": "normal", "seed": 0}
-    fields |= {name: record[name] for name in Measured.__dataclass_fields__ if name in record}
-    return Measured(**fields | {"rounds": tuple(Round(**one) for one in record.get("rounds", ()))})
-
-
 def session_record(records: list[Record], session: str) -> Record:
     """One record of a row from its records of single rounds; that of a loader's row is its last one."""
     if "implementation" not in records[-1]:
         return records[-1] | {"session": session}
     identity = {name: records[0][name] for name in ("benchmark", "params")}
-    return identity | asdict(combined([measured(record) for record in records])) | {"session": session}
+    return identity | asdict(combined([from_record(record) for record in records])) | {"session": session}
 
 
 @dataclass(frozen=True)

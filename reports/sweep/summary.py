@@ -13,9 +13,8 @@ from rich.table import Table
 
 from lossimpl import wording
 from lossimpl.ranking import over_rounds, paired, paired_ranks
-from lossimpl.row import Row
+from lossimpl.row import Row, from_record
 from reports.record.rows import LOADING_PARAMETERS
-from reports.sweep.store import measured
 
 Record = dict[str, Any]
 QUIET_STATUSES = ("ok", "disturbed", "unavailable", "skipped", "invalid")
@@ -24,7 +23,7 @@ QUIET_STATUSES = ("ok", "disturbed", "unavailable", "skipped", "invalid")
 def show(console: Console, records: Iterable[Record]) -> None:
     """Print the summary of a session."""
     records = list(records)
-    rows = [measured(one) for one in records if "implementation" in one]
+    rows = [from_record(one) for one in records if "implementation" in one]
     console.print(ranking(rows))
     loading = loaders(records)
     if loading.row_count:

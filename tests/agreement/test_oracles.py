@@ -204,3 +204,10 @@ def test_triplet_of_small_exponents_near_the_largest_number(p: float) -> None:
     loss = lossimpl.get("triplet_margin_loss").oracle(anchor, zero, zero + 1, p=p, eps=0.0, reduction="sum")
     (grad,) = torch.autograd.grad(loss, anchor, torch.tensor(2.5, dtype=torch.float64))
     assert grad[0, 1].item() == pytest.approx(2.5 * (largest**p + 1) ** (1 / p - 1), rel=1e-12)
+
+
+def test_slope_in_the_target_where_the_sigmoid_is_flat() -> None:
+    """The focal oracle at x = -1752: the loss is 1752 t^3, with gamma 2 and without alpha; its slope 5256 t^2."""
+    x, t = torch.tensor(-1752.0, dtype=torch.float64), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    loss = lossimpl.get("sigmoid_focal_loss").oracle(x, t, alpha=-1.0, gamma=2.0)
+    assert torch.autograd.grad(loss, t)[0] == 1314.0

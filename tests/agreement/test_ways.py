@@ -68,6 +68,14 @@ def test_onnx_programs_compute_the_value(name: str, implementation: str, way: st
     assert (row.status, row.reason) == ("pass", "")
 
 
+def test_a_case_that_ignores_the_value_has_tangents() -> None:
+    """Smooth L1 of an infinite beta: its gradient of 0 is compared, the value is not."""
+    loss = lossimpl.get("smooth_l1_loss")
+    asked = [one for one in table.cases(loss, "jvp", ("float32",)) if one[0].name == "infinite beta"]
+    (row,) = table.RUNS["jvp"](loss, "vectorized", entry(loss.name, "vectorized", "cpu"), asked)
+    assert (row.status, row.reason) == ("pass", "")
+
+
 def test_a_wrong_transform_is_seen() -> None:
     """The comparison can fail: a way that doubles the gradients keeps no case with one."""
 

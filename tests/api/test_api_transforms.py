@@ -202,3 +202,12 @@ def test_half_precision_slopes_are_summed_before_they_are_rounded(name: str, imp
     y[:, :300] = 2.0
     value = getattr(lossimpl, name)(x, y, reduction="none", implementation=implementation)
     assert torch.autograd.grad(value, x, torch.full_like(value, 3e4))[0].abs() < 1
+
+
+def test_a_mean_whose_sum_leaves_the_range() -> None:
+    """Four losses of 1e38 add up beyond float32: native's plain mean is 1e38, a transformed one infinite as torch's."""
+    x, y = torch.full((4,), 1e19), torch.zeros(4)
+    plain = lossimpl.mse_loss(x, y, implementation="vectorized")
+    transformed, _ = torch.func.vjp(lambda one: lossimpl.mse_loss(one, y, implementation="native"), x)
+    assert plain == transformed == torch.nn.functional.mse_loss(x, y) == torch.inf
+    torch.testing.assert_close(lossimpl.mse_loss(x, y, implementation="native"), torch.tensor(1e38))

@@ -10,6 +10,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import typer
@@ -17,12 +18,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from lossimpl import LOSSES, identity
+from lossimpl.row import from_record
 from lossimpl.spec import TORCH_COMPILED
 from reports.record.lines import objects
 from reports.record.rows import LOADING, Row
 from reports.sweep import command, questions, selftest, store, summary, warm
 from reports.sweep.session import Effort, Session
-from reports.sweep.store import Store, measured
+from reports.sweep.store import Store
 
 ROOT = Path(__file__).parents[2]
 QUIET, BUSY = "", "other processes took 53% of the processor time"
@@ -301,6 +303,78 @@ def test_a_round_goes_through_asv_and_into_its_file(tmp_path):
     assert sorted(map(len, samples)) == [2, 2]
 
 
+@pytest.fixture
+def toy(tmp_path):
+    """The root and commit of a project whose benchmarks send Ctrl-C, or raise, where the environment says so."""
+    files = {
+        "pyproject.toml": '[project]\nname = "toy"\nversion = "1"\n[tool.setuptools]\npy-modules = ["toy"]\n',
+        "toy.py": "",
+        "benchmarks/__init__.py": "",
+        "benchmarks/stop.py": STOP,
+        "asv.conf.json": (ROOT / "asv.conf.json").read_text().replace('"project": "lossimpl"', '"project": "toy"'),
+    }
+    root = tmp_path / "toy"
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for line in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "toy"]):
+        subprocess.run([*git, *line], cwd=root, check=True)
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    return root, done.stdout.strip()
+
+
+def test_ctrl_c_while_asv_builds_says_that_nothing_was_measured(kept, monkeypatch):
+    """The build is interrupted before there are records: Ctrl-C is raised again, with a line."""
+
+    class Building:
+        def __init__(self, *given):
+            pass
+
+        def __enter__(self):
+            raise KeyboardInterrupt
+
+        def __exit__(self, *given):
+            pass
+
+    monkeypatch.setattr("reports.sweep.engine.Engine", Building)
+    console = Console(file=io.StringIO(), width=200)
+    with pytest.raises(KeyboardInterrupt):
+        command.measure([row_of()], kept, "quick", console)
+    assert "interrupted before a round began" in console.file.getvalue()
+
+
+STOP = """
+import os, signal, sys, time
+
+if os.environ["STOP_IN"] in sys.argv:
+    if os.environ["STOP_BY"] == "error":
+        raise ValueError("a broken benchmark")
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(86_422)
+
+
+def track_nothing():
+    return 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "how"), [("discover", "interrupt"), ("run_server", "interrupt"), ("discover", "error")]
+)
+def test_what_stops_asv_before_the_first_row_is_named_and_leaves_no_process(toy, where, how):
+    """Ctrl-C while asv builds is Ctrl-C, not a commit that cannot be built; a broken benchmark is the latter."""
+    from reports.sweep.engine import AsvFailed, Engine
+
+    root, commit = toy
+    with (
+        pytest.raises(KeyboardInterrupt if how == "interrupt" else AsvFailed),
+        Engine(root, "pool", commit, {"STOP_IN": where, "STOP_BY": how}),
+    ):
+        pass
+    assert [one.cmdline() for one in psutil.Process().children(recursive=True)] == []
+
+
 def test_hard_cases_run_once_for_a_commit_and_an_interrupted_run_counts_for_nothing(kept, monkeypatch):
     """Interrupted, complete in float32, asked again, asked for all dtypes: the second and the fourth time they run."""
     path, runs = kept.side_car("conformance"), []
@@ -473,7 +547,7 @@ def session_rows(times):
     records = (
         [one_round(row_of(implementation=name), n, s) for n, s in enumerate(each, 1)] for name, each in times.items()
     )
-    return [measured(store.session_record(one, "s")) for one in records]
+    return [from_record(store.session_record(one, "s")) for one in records]
 
 
 def test_the_self_test_counts_what_the_next_session_confirms():

@@ -1,20 +1,22 @@
 """How often does replay err? K random rows of a file replayed as stored, and with all their rounds scaled.
 
-python tests/experiments/replay_experiment.py FILE [K] [FACTOR] [ROUNDS]
+python tests/experiments/replay_experiment.py FILE [K] [FACTOR] [ROUNDS] > OUT
 
-Both are judged by the same new rounds. Prints a table of verdicts. With the factor 1.2, at most 1 in 20 of the first
-should be "not reproduced", and at least 18 in 20 of the second.
+The new rounds of each row are printed as a line of JSON, so that another rule can be tried on them. Both are judged by
+the same new rounds. Prints a table of verdicts. With the factor 1.2, at most 1 in 20 of the first should be "not
+reproduced", and at least 18 in 20 of the second.
 """
 
 import dataclasses
+import json
 import random
 import sys
 from collections import Counter
 from pathlib import Path
 
 from lossimpl import comparison, lookup, registry, replaying
-from lossimpl.commands import replay
 from lossimpl.forks import Server
+from lossimpl.replayable import stored_row
 
 
 def scaled(row, factor):
@@ -31,7 +33,7 @@ def main(file, count=40, factor=1.2, rounds=replaying.ROUNDS):
     entries = lookup.found_in(Path(file)).entries
     fit = [one for one in entries if one.record["status"] == "ok" and len(one.record.get("rounds", ())) >= 4]
     print(f"{len(fit)} of {len(entries)} rows can be replayed")
-    chosen = [replay.to_replay(one, entries) for one in random.Random(0).sample(fit, min(count, len(fit)))]
+    chosen = [stored_row(one, entries) for one in random.Random(0).sample(fit, min(count, len(fit)))]
     with Server() as server:
         for one in chosen:
             names = [each.implementation for each in (one.row, *one.beside)]
@@ -39,6 +41,7 @@ def main(file, count=40, factor=1.2, rounds=replaying.ROUNDS):
         replays = replaying.measured(server, chosen, rounds, print)
     table = Counter()
     for one in replays:
+        print(json.dumps({name: list(map(dataclasses.asdict, rows)) for name, rows in one.found.items()}))
         for name, times in (("as stored", 1.0), (f"scaled by {factor:g}", factor)):
             row = one.stored.row
             one.stored = dataclasses.replace(one.stored, row=scaled(row, times))

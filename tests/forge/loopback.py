@@ -23,6 +23,8 @@ class State:
     pulls: dict[int, str] = field(default_factory=dict)
     comments: dict[int, list[dict]] = field(default_factory=dict)
     issues: list[dict] = field(default_factory=list)
+    roles: dict[str, str] = field(default_factory=dict)  # by user
+    reviewers: list[str] | None = None  # of the environment `benchmark`, which does not exist if None
     writes: list[tuple[str, str]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     refuse: int = 0  # the status of every answer, if not 0
@@ -67,9 +69,10 @@ class Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(url.query))
         if method != "GET":
             self.state.writes.append((method, url.path.removeprefix(prefix)))
-        handler = getattr(
-            self, f"{method.lower()}_{'_'.join(one if not one.isdigit() else 'N' for one in parts)}", None
-        )
+        before = ["", *parts[:-1]]
+        known = ["USER" if last == "collaborators" else one for last, one in zip(before, parts, strict=True)]
+        name = "_".join("N" if one.isdigit() else one for one in known)
+        handler = getattr(self, f"{method.lower()}_{name}", None)
         if handler is None:
             return self.violation(f"{method} {self.path}")
         return handler([int(one) for one in parts if one.isdigit()], query, body)
@@ -98,6 +101,17 @@ class Handler(BaseHTTPRequestHandler):
             return self.violation(self.path)
         pulls = [{"number": number, "head": {"sha": sha}} for number, sha in self.state.pulls.items()]
         return self.pages(pulls, query)
+
+    def get_collaborators_USER_permission(self, _, __, ___):
+        name = self.path.split("/")[-2]
+        self.reply(200, {"permission": "write", "role_name": self.state.roles.get(name, "none"), "user": PERSON})
+
+    def get_environments_benchmark(self, _, __, ___):
+        if self.state.reviewers is None:
+            return self.reply(404, {"message": "Not Found"})
+        people = [{"type": "User", "reviewer": {"login": name, "type": "User"}} for name in self.state.reviewers]
+        rules = [{"id": 1, "type": "branch_policy"}, {"id": 2, "type": "required_reviewers", "reviewers": people}]
+        return self.reply(200, {"id": 1, "name": "benchmark", "protection_rules": rules})
 
     def get_issues_N(self, numbers, _, __):
         (number,) = numbers

@@ -11,8 +11,8 @@ from recorded import recorded_series
 from simulated import IN_TIME, KINDS, NOISY_NIGHTS, STRETCH_FACTOR, stretch_start
 from toy import Toy
 
+from lossimpl.building import Unmeasurable
 from reports.gate.design import Design
-from reports.gate.sides import Unmeasurable
 from reports.nightly import pairs as measuring
 from reports.nightly.settle import settle
 from reports.statistics import changes

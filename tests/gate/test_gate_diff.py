@@ -7,9 +7,9 @@ import sys
 import pytest
 from toy import Toy
 
+from lossimpl.building import Unmeasurable
 from reports.gate import compiler, diff, kernels
 from reports.gate.diff import Changed
-from reports.gate.sides import Unmeasurable
 from reports.gate.worker.executed import executed
 
 BEFORE = '''

@@ -8,9 +8,10 @@ import psutil
 import pytest
 from toy import LOADER, Toy, verdicts
 
+from lossimpl.building import clean_environment
 from reports.gate import family, instructions, processes
 from reports.gate.draft import Plan
-from reports.gate.processes import ask, side_environment
+from reports.gate.processes import ask
 from reports.gate.run import compare
 
 # A loader's worker in a session of its own that ignores SIGTERM, and one whose parent has ended or hangs.
@@ -88,7 +89,7 @@ def test_a_loader_that_hangs_on_one_side_is_a_named_fault_and_its_children_are_g
 def test_what_a_row_started_ends_with_its_worker(tmp_path, then, kind):
     """Orphans in sessions of their own: one ignores SIGTERM, one was forked with the worker's pipe still open."""
     started = time.monotonic()
-    answers = ask([sys.executable], suite(tmp_path, f"{STUCK}\n{then}"), side_environment({}), silence=2.0)
+    answers = ask([sys.executable], suite(tmp_path, f"{STUCK}\n{then}"), clean_environment({}), silence=2.0)
     assert (answers.failure.kind, str(answers.failure.row)) == (kind, "loading.Loading.track_seconds_per_sample(0)")
     assert survivors() == []
     assert time.monotonic() - started < 2 + 3 + 5
@@ -98,7 +99,7 @@ def test_a_worker_that_cannot_exit_has_given_its_answers(tmp_path, monkeypatch):
     """At its end Python joins a thread that never ends; the answers count, and the process is killed."""
     monkeypatch.setattr(processes, "EXIT_SECONDS", 0.5)
     body = "import threading, time\nthreading.Thread(target=time.sleep, args=(86_421,)).start()\nreturn {}"
-    answers = ask([sys.executable], suite(tmp_path, body), side_environment({}), 20)
+    answers = ask([sys.executable], suite(tmp_path, body), clean_environment({}), 20)
     assert answers.failure is None
     assert ["error" in answer for answer in answers.rows().values()] == [False]
 
@@ -110,7 +111,7 @@ def test_a_row_that_hangs_when_the_time_is_up_is_named(tmp_path, monkeypatch):
     (tmp_path / "benchmarks" / "__init__.py").write_text("")
     (tmp_path / "benchmarks" / "calls.py").write_text("import time\n\n\ndef ready(*row):\n    time.sleep(86_421)\n")
     job = {"task": "prepare", "suite": str(tmp_path), "rows": [["a.A.track_seconds", ["native"]]]}
-    answers = ask([sys.executable], job, side_environment({}), silence=600, until=processes.wall.now() + 3)
+    answers = ask([sys.executable], job, clean_environment({}), silence=600, until=processes.wall.now() + 3)
     assert (answers.failure.kind, str(answers.failure.row)) == ("timeout", "a.A.track_seconds('native')")
 
 
@@ -126,7 +127,7 @@ record = measure({"num_workers": 2, "batch_size": 2}, "stuck:dataset", 0.3)
 raise RuntimeError(f"{record['status']}: {record['reason']}")
 """.replace("PLACE", repr(str(tmp_path)))
     job = suite(tmp_path / "suite", body)
-    answers = ask([sys.executable], job, side_environment({}), silence=600.0)
+    answers = ask([sys.executable], job, clean_environment({}), silence=600.0)
     assert answers.failure is None
     (answer,) = answers.rows().values()
     assert answer["error"].startswith("RuntimeError: timeout: ")
@@ -148,7 +149,7 @@ return measure({{"num_workers": 2, "batch_size": 2}}, "stuck:dataset", 0.3)
     seen = []
     monkeypatch.setattr(family, "end", lambda mark, end=family.end: (seen.append(family.members(mark)), end(mark)))
     job = suite(tmp_path / "suite", body)
-    answers = ask([sys.executable], job, side_environment({"TMPDIR": str(places)}), silence=30.0)
+    answers = ask([sys.executable], job, clean_environment({"TMPDIR": str(places)}), silence=30.0)
     assert answers.failure.kind == "timeout"
     assert len(seen[0]) >= 3  # zygote, job, worker
     left = [psutil.Process(pid) for pid in seen[0] if psutil.pid_exists(pid)]

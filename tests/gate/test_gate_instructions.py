@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lossimpl.building import clean_environment
 from reports.gate import instructions
-from reports.gate.processes import ask, side_environment
+from reports.gate.processes import ask
 from reports.gate.selftest_instructions import by_instructions
 from reports.record.rows import Row
 from reports.site.pages import gate
@@ -72,7 +73,7 @@ def test_callgrind_counts_repeat_and_grow_with_the_work(tmp_path):
             "repeats": instructions.REPEATS,
             "rows": rows,
         }
-        assert ask([*valgrind, sys.executable], job, side_environment({}), 120).failure is None
+        assert ask([*valgrind, sys.executable], job, clean_environment({}), 120).failure is None
         runs.append(instructions.read_dumps(folder))
     small, large = sorted(runs[0].values())
     assert large / small == pytest.approx(2, rel=0.02)

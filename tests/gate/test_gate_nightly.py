@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from planted import BENCHMARK, ROWS, measure
@@ -15,6 +16,7 @@ from planted import BENCHMARK, ROWS, measure
 from reports.nightly import command
 from reports.nightly.commits import MOST_COMMITS, Unmeasured, measured, new_commits
 from reports.nightly.commits import history as commits_of
+from reports.nightly.health import ENDED_BEFORE, Health
 from reports.nightly.judge import Night, judge
 from reports.record.stored import Stored
 from reports.site.pages.change_points import ChangePoints
@@ -245,6 +247,17 @@ def test_an_interrupted_night_is_continued_in_a_clean_checkout(night, root):
     shutil.rmtree(root / "results")
     assert night(6) == (0, [5, 6])
     assert night(6) == (0, [])
+
+
+def test_every_expected_row_is_counted_once():
+    """Of five rows per commit, the interrupted commit has two measured and one late, the other none: ten in all."""
+    place = {"session": "s", "env": "py3", "commit": "aaaaaaaa", "reason": ""}
+    rows = [{**place, "row": name, "status": status} for name, status in (("a", "ok"), ("b", "disturbed"))]
+    late = {**place, "row": "c", "status": "error", "reason": ENDED_BEFORE}
+    health = Health()
+    health.count(pd.DataFrame([*rows, late]), {"aaaaaaaa": "the night ended", "bbbbbbbb": "not built"}, per_commit=5)
+    assert (health.measured, health.disturbed) == (1, 1)
+    assert health.unscheduled == {"the session ended before": 1, "the night ended": 2, "not built": 5}
 
 
 def test_a_file_of_another_tool_is_reported_before_anything_is_measured(night, root, capsys):

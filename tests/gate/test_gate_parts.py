@@ -10,13 +10,13 @@ from dataclasses import replace
 import pytest
 import typer
 
+from lossimpl.building import Unmeasurable, clean_environment
 from reports.gate import bench, command, explain, instructions, plants, quality, reasons, render
 from reports.gate.design import Design
 from reports.gate.diff import Changed
 from reports.gate.outcome import Change, Covered, Fault, Outcome, RowOutcome
-from reports.gate.processes import WORKER, Patience, Worker, side_environment
+from reports.gate.processes import WORKER, Patience, Worker
 from reports.gate.representatives import grouped
-from reports.gate.sides import Unmeasurable
 from reports.gate.touched import executes, touched
 from reports.record.rows import Row
 
@@ -288,7 +288,7 @@ def test_a_planted_suite_still_imports_and_slows_its_row(tmp_path):
         "turns = []\n\n\ndef ready(stem, *params):\n    return lambda: turns.append(params)\n"
     )
     bench.plant(suite, {Row("a.A.track_seconds", ("native", "8")): ("instructions", 1000.0)})
-    worker = Worker([sys.executable], side_environment({}))
+    worker = Worker([sys.executable], clean_environment({}))
     row = ["a.A.track_seconds", ["native", "8"]]
     for message in ({"task": "pairs", "suite": str(suite.parent), "rows": [row]}, {"row": row}, {"number": 0}):
         worker.send(message)

@@ -279,7 +279,7 @@ def test_trouble_while_building(toy, tmp_path, monkeypatch, trouble, text):
 
     toy.replace("toy/__init__.py", *SLOW_NATIVE)
     toy.commit("Change what is executed")
-    monkeypatch.setattr("reports.gate.sides.export", fail)
+    monkeypatch.setattr("lossimpl.building.export", fail)
     outcome = judged(toy, tmp_path / "work")
     assert text in outcome.faults[0].text
     assert outcome.exit_code == 2

@@ -118,7 +118,7 @@ def test_an_altered_row_is_named_and_not_measured(stored, measured):
 
 def test_how_many_rows_are_reproduced(stored, monkeypatch):
     """Six rows of which one is altered: five are replayed, and the rate is that of the four decided ones."""
-    from lossimpl.replaying import Judgement
+    from lossimpl.judgement import Judgement
 
     file = stored()
     row = json.loads(file.read_text())
@@ -127,7 +127,7 @@ def test_how_many_rows_are_reproduced(stored, monkeypatch):
     file.write_text("".join(json.dumps(one) + "\n" for one in rows))
     verdicts = ("reproduced", "not reproduced", "reproduced", "inconclusive", "reproduced")
     found = [Judgement(one, ("because",)) for one in verdicts]
-    monkeypatch.setattr("lossimpl.commands.replay.judged", lambda rows, rounds: found[: len(rows)])
+    monkeypatch.setattr("lossimpl.measured_again.judged", lambda rows, rounds: found[: len(rows)])
     for place in (file, "0123456"):
         result = call(replay, place, "--all", "--in", file)
         assert result.exit_code == 1

@@ -204,6 +204,13 @@ FILES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         lambda path: path.write_text('{"between_share": "half"}'),
         "'between_share' is 'half'",
     ),
+    "replayed rows": (
+        "replay.json",
+        lambda path: path.write_text(
+            '{"machine": "m", "sampled": 1, "rows": [{"id": "0123", "title": "x", "verdict": "true"}]}'
+        ),
+        "rows 1: 'verdict' is 'true'",
+    ),
     "zstd that ends early": (f"{STEM}.loaders.jsonl.zst", half_of_zstd, "Truncated compressed stream"),
     "a folder": (f"{STEM}.rows.jsonl", lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
     "a second packing": (

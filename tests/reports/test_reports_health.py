@@ -4,9 +4,11 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import synthetic_results
 
+from reports.site import feed
 from reports.site.build import build
 from reports.site.material import gather
 from reports.site.pages.health import OUTCOMES
@@ -67,3 +69,16 @@ def test_the_feed_has_what_stands(built: Path) -> None:
     before = (built / "feed.xml").read_bytes()
     build(gather(built.with_name("results"), synthetic_results.losses()), built)
     assert (built / "feed.xml").read_bytes() == before
+
+
+def test_a_long_feed_keeps_the_newest_of_all_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three changes on two machines the two at the newest commits, newest first, each with its page, as text."""
+    monkeypatch.setattr(feed, "MOST", 2)
+    days = {"aaaaaaaa": 3, "bbbbbbbb": 1, "cccccccc": 2}
+    dates = pd.Series({commit: pd.Timestamp(f"2026-11-0{day}", tz="UTC") for commit, day in days.items()})
+    places = [("one", "aaaaaaaa"), ("two", "bbbbbbbb"), ("two", "cccccccc")]
+    lines = [{**CHANGE, "machine": machine, "commit": commit, "again": "a < b"} for machine, commit in places]
+    entries = list(ET.fromstring(feed.feed(lines, dates)).iter(f"{ATOM}entry"))
+    assert [str(one.findtext(f"{ATOM}title"))[:8] for one in entries] == ["aaaaaaaa", "cccccccc"]
+    assert {link.get("href") for one in entries for link in one.iter(f"{ATOM}link")} == {"history.html"}
+    assert entries[0].findtext(f"{ATOM}content") == "a &lt; b"

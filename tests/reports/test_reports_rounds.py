@@ -13,9 +13,9 @@ import synthetic_sessions as sessions
 from reading import read
 
 from lossimpl.ranking import over_rounds
+from lossimpl.row import from_record
 from reports.record.rows import Row
 from reports.statistics.sessions import points
-from reports.sweep.store import measured
 
 MSE = "mse_loss.MseLoss.track_seconds"
 NATIVE = Row(MSE, ("native", "32x10", "float32", "cpu", "step"))
@@ -43,7 +43,7 @@ def test_a_row_has_the_time_and_interval_of_its_quiet_rounds(tmp_path: Path) -> 
 def test_the_reader_agrees_with_the_row_that_was_measured(tmp_path: Path, busy: tuple[int, ...]) -> None:
     """`lossimpl.row.Row` knows times and shares by round, whatever was disturbed."""
     record = sessions.record(NATIVE, "s", SECONDS, busy)
-    row, original = only(sessions.write(tmp_path, [record], "s")), measured(record)
+    row, original = only(sessions.write(tmp_path, [record], "s")), from_record(record)
     assert row["times"] == original.times
     assert row["share"] == pytest.approx(over_rounds([*original.shares.values()]).value)
     assert row["status"] == original.status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -280,3 +281,39 @@ def test_loader_settings_of_two_machines_are_ranked_apart(tmp_path: Path) -> Non
     page = words(gather(tmp_path / "results"), tmp_path, "loading")
     assert "digits on one Use num_workers=0: 100 samples/s" in page
     assert "digits on two Use num_workers=0: 1,000 samples/s" in page
+
+
+def test_the_rate_of_reproduction_is_on_the_site(tmp_path: Path) -> None:
+    """18 of 20 decided rows are 90 % (68 to 99 %) by Clopper and Pearson; a row that is not reproduced says why."""
+    folder = session(tmp_path / "results", "s")
+    verdicts = ["reproduced"] * 18 + ["not reproduced"] * 2 + ["inconclusive"] * 5
+    found = [{"id": f"{place:012x}", "title": "mse_loss torch", "verdict": one} for place, one in enumerate(verdicts)]
+    found[18]["lines"] = ["value: 1 ULP apart"]
+    record = {"machine": "synthetic-machine", "measured_at": "2026-11-28T20:00:00+00:00", "revision": "0123456789"}
+    record |= {"rounds": 20, "sampled": 25, "comparable": 100, "altered": 1, "rows": found}
+    (folder / "synthetic-machine" / "replay.json").write_text(json.dumps(record))
+    material = gather(folder)
+    assert not material.problems
+    page = words(material, tmp_path, "reproducibility")
+    assert (
+        "Reproduced: 18 of 20 decided rows, 90 % (68 to 99 %); inconclusive: 5; not comparable: 0; altered: 1." in page
+    )
+    assert "25 of 100 rows were drawn at random on 2026-11-28 and measured again by commit 01234567" in page
+    assert "mse_loss torch not reproduced 000000000012 value: 1 ULP apart" in page
+
+
+def test_environments_stand_side_by_side(tmp_path: Path) -> None:
+    """Two machines that differ in processor and numpy: one column each, the processor first, what is equal left out."""
+    folder = session(tmp_path / "results", "s")
+    one = {"id": "a" * 12, "cpu": {"model": "A", "cores": 2}, "packages": {"numpy": "2.1"}, "revision": "x"}
+    other = {"id": "b" * 12, "cpu": {"model": "B", "cores": 2}, "packages": {"numpy": "2.3"}, "revision": "y"}
+    (path,) = folder.glob("*/*.rows.jsonl")
+    name = path.name.replace(".rows.", ".manifest.")
+    shutil.copytree(path.parent, folder / "other-machine")
+    path.with_name(name).write_text(json.dumps(one) + "\n")
+    (folder / "other-machine" / name).write_text(json.dumps(other) + "\n")
+    page = words(gather(folder), tmp_path, "environment")
+    table = page[page.index("Environments side by side") : page.index("What a change of packages")]
+    assert {"cpu.model", "packages.numpy"} == {*re.findall(r"cpu\.\w+|packages\.\w+|revision", table)}
+    assert table.index("cpu.model") < table.index("packages.numpy")
+    assert {*re.search(r"cpu\.model (\S) (\S) packages.numpy (\S+) (\S+)", table).groups()} == {"A", "B", "2.1", "2.3"}

@@ -57,6 +57,31 @@ class Balance(HTMLParser):
             assert self.open.pop() == tag
 
 
+def test_tables_of_unchanged_rows_are_made_once(results: Path, tmp_path: Path, undrawn, monkeypatch) -> None:
+    """A second site has the same bytes without making a row or reading a line; a row with other bytes is shown so."""
+    copy = shutil.copytree(results, tmp_path / "results")
+
+    def pages(name: str) -> dict[str, str]:
+        folder = build(gather(copy, synthetic_results.losses()), tmp_path / name).parent
+        return {one.name: text(folder, one.name) for one in folder.glob("loss-*.html")}
+
+    first = pages("first")
+    with monkeypatch.context() as only:
+        only.delattr("reports.site.pages.rows._case")
+        only.delattr("reports.record.stored.Stored.lines_of")
+        assert pages("second") == first
+    for path in (copy / MACHINE).glob("*.rows.jsonl"):
+        path.write_text(re.sub(r'"peak_bytes": \d+', '"peak_bytes": 7654321', path.read_text()))
+    changed = pages("third")
+    assert all("7.30 MiB" in page for page in changed.values() if "<tbody>" in page)
+    assert not any("7.30 MiB" in page for page in first.values())
+    downloads = [
+        text(tmp_path / "third", f"data/{path.name}") for path in (tmp_path / "third/data").glob("*.rows.jsonl")
+    ]
+    assert downloads
+    assert all('"peak_bytes": 7654321' in one for one in downloads)
+
+
 def test_every_page_is_well_formed(site: Path) -> None:
     """Tags are balanced, and no id occurs twice on a page, figures included."""
     for path in site.glob("*.html"):

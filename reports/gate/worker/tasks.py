@@ -58,6 +58,20 @@ def check(job: Job, say: Say) -> None:
     _each(job, say, checked)
 
 
+def conformance(job: Job, say: Say) -> None:
+    """The verdict on every hard case in float32 of every implementation, but those that compile: they take too long."""
+    try:
+        from lossimpl import registry
+        from lossimpl.conformance.run import jobs, run
+        from lossimpl.spec import COMPILING
+    except ImportError as error:  # an older commit
+        say(error=first_line(error))
+        return
+    todo = [one for one in jobs(registry.LOSSES.values(), dtypes=("float32",)) if one.implementation not in COMPILING]
+    for one in run(todo):
+        say(case=[one.loss, one.case, one.implementation, one.dtype], status=one.status)
+
+
 def _each(job: Job, say: Say, task: Callable[[str, list[Any]], dict[str, Any]]) -> None:
     for benchmark, params in job["rows"]:
         say(start=[benchmark, params])
@@ -137,5 +151,5 @@ def first_line(error: BaseException) -> str:
 
 
 TASKS: dict[str, Callable[[Job, Say], None]] = {
-    one.__name__: one for one in (names, prepare, trace, check, pairs, counts, profile)
+    one.__name__: one for one in (names, prepare, trace, check, conformance, pairs, counts, profile)
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from lossimpl import wording
 from reports.record.schema import Record
@@ -42,12 +41,17 @@ NOTES = (
     "ONNX programs compute the value alone, in float32. ONNX has no log1p, so the digits of tiny losses are not asked "
     "for.",
     "`torch.compile` stops before it generates code here: the column of `compiled` on the conformance pages has that.",
+    "Where losses, or terms of a gradient, add up beyond the range of float32 (of float64 for float64 inputs), torch's "
+    "functions, `vectorized` and `naive` give infinity or NaN. The plain call of `native` sums in double precision, so "
+    "its `mean` stays finite; `torch.func`, forward mode, ONNX programs and devices without kernels compute "
+    "`vectorized` in its place.",
 )
+Rows = dict[str, dict[str, Record]]  # way of calling -> column -> cell
 
 
 def pages(material: Material) -> list[Page]:
     found = material.ways
-    tables = [_table(one, found) for one in in_order({row["implementation"] for row in found})]
+    tables = [_table(*one) for one in sections(found)]
     values = {"tables": tables, "notes": NOTES, "command": COMMAND, "torch": versions(found), "totals": totals(found)}
     return [Page("compatibility.html", "Ways of calling", "compatibility.html", values)]
 
@@ -68,28 +72,51 @@ COUNTS = ("passed", "failed", "refused", "inapplicable")
 
 
 def words(row: Record) -> str:
-    """The counts of a cell: `✓ 120`, or `✗ 118 / 120`."""
+    """The counts of a cell: `✓ 120`, `✗ 118 / 120`, or `✓ 119, 1 n/a`."""
     ran = row["passed"] + row["failed"] + row["refused"]
-    if row["passed"] == ran and ran:
-        return f"{MARKS['works']} {ran}"
-    return f"{MARKS[row['status']]} {row['passed']} / {ran}" if row["passed"] else MARKS[row["status"]]
+    if not row["passed"]:
+        return MARKS[row["status"]]
+    held = wording.count(row["passed"]) + ("" if row["passed"] == ran else f" / {wording.count(ran)}")
+    lost = f", {row['inapplicable']} {MARKS['not applicable']}" if row["inapplicable"] else ""
+    return f"{MARKS[row['status']]} {held}{lost}"
 
 
-def by_way(found: list[Record]) -> dict[str, dict[str, Record]]:
-    """The cells of one implementation: way -> loss -> cell."""
-    rows: dict[str, dict[str, Record]] = {}
+def sections(found: list[Record]) -> Iterator[tuple[str, Rows, list[str]]]:
+    """The tables as caption, rows and columns: all losses together, then those of each implementation."""
+    names = in_order({row["implementation"] for row in found})
+    if names:
+        yield "All losses", over_losses(found), names
+    for name in names:
+        own = [row for row in found if row["implementation"] == name]
+        yield name, by_way(own), list(dict.fromkeys(row["loss"] for row in own))
+
+
+def total(rows: list[Record]) -> Record:
+    """The counts of several cells together, which fail where one fails."""
+    statuses = {row["status"] for row in rows}
+    status = next(one for one in ("fails", "works", "refuses", "not applicable") if one in statuses)
+    return {key: sum(row[key] for row in rows) for key in COUNTS} | {"status": status, "reasons": []}
+
+
+def over_losses(found: list[Record]) -> Rows:
+    """The counts over all losses, per implementation."""
+    rows: dict[str, dict[str, list[Record]]] = {}
+    for row in found:
+        rows.setdefault(row["way"], {}).setdefault(row["implementation"], []).append(row)
+    return {way: {name: total(own) for name, own in cells.items()} for way, cells in rows.items()}
+
+
+def by_way(found: list[Record]) -> Rows:
+    """The cells of one implementation, per loss."""
+    rows: Rows = {}
     for row in found:
         rows.setdefault(row["way"], {})[row["loss"]] = row
     return rows
 
 
-def _table(implementation: str, found: list[Record]) -> Table:
-    own = [row for row in found if row["implementation"] == implementation]
-    losses = list(dict.fromkeys(row["loss"] for row in own))
-    rows = [
-        [Cell(WAYS.get(way, way)), *(_cell(cells.get(loss)) for loss in losses)] for way, cells in by_way(own).items()
-    ]
-    return Table(implementation, (("Way of calling", ""), *((loss.replace("_", " "), loss) for loss in losses)), rows)
+def _table(caption: str, rows: Rows, columns: list[str]) -> Table:
+    body = [[Cell(WAYS.get(way, way)), *(_cell(cells.get(one)) for one in columns)] for way, cells in rows.items()]
+    return Table(caption, (("Way of calling", ""), *((one.replace("_", " "), one) for one in columns)), body)
 
 
 def _cell(row: Record | None) -> Cell:
@@ -100,20 +127,19 @@ def _cell(row: Record | None) -> Cell:
 
 
 def markdown(found: list[Record]) -> Iterator[str]:
-    """The paragraphs of docs/compatibility.md: one table per implementation, its losses as columns."""
+    """The paragraphs of docs/compatibility.md: all losses together, then one table per implementation."""
     yield "# Ways of calling a loss"
     yield f"Written by `python -m reports readme` from what `{COMMAND}` stored; torch {versions(found)}."
     yield f"{totals(found)} ✓ works, – refused by name, ✗ fails, n/a not applicable."
     yield "\n".join(f"- {one}" for one in NOTES)
-    for one in in_order({row["implementation"] for row in found}):
-        yield f"## {one}"
-        yield "\n".join(_lines([row for row in found if row["implementation"] == one]))
+    for caption, rows, columns in sections(found):
+        yield f"## {caption}"
+        yield "\n".join(_lines(rows, columns))
 
 
-def _lines(own: list[Record]) -> Iterator[str]:
-    losses = list(dict.fromkeys(row["loss"] for row in own))
-    yield f"| way of calling | {' | '.join(loss.replace('_', ' ') for loss in losses)} |"  # spaces, to wrap
-    yield f"|{'---|' * (len(losses) + 1)}"
-    for way, cells in by_way(own).items():
-        shown: list[Any] = [words(cells[loss]) if loss in cells else "" for loss in losses]
+def _lines(rows: Rows, columns: list[str]) -> Iterator[str]:
+    yield f"| way of calling | {' | '.join(one.replace('_', ' ') for one in columns)} |"  # spaces, to wrap
+    yield f"|{'---|' * (len(columns) + 1)}"
+    for way, cells in rows.items():
+        shown = (words(cells[one]) if one in cells else "" for one in columns)
         yield f"| {WAYS.get(way, way)} | {' | '.join(shown)} |"

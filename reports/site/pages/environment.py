@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from lossimpl import wording
-from lossimpl.environment import differences
+from lossimpl.environment import by_likelihood, differences
 from reports.site.conditions import kind
 from reports.site.material import Material
 from reports.site.view import Cell, Page, Table, number
 from reports.statistics.sessions import Session
 
 MOST_MANIFESTS = 60
+MOST_SIDE_BY_SIDE = 4
 MOST_SESSIONS = 100  # of a machine; the archive has the others
 HEADING = ("machine", "env", "commit", "id")
+NO_FACTS = (*HEADING, "places", "revision")
 SESSIONS = (
     ("Session", "when it began, in UTC"), ("Grid", ""), ("Commit", ""), ("Environment", ""), ("Took", ""),
     ("Inside timed calls", "of the time it took"), ("Rounds", "of all cases"), ("Rows ok", "undisturbed and correct"),
@@ -27,10 +29,27 @@ def pages(material: Material) -> list[Page]:
     manifests = _newest_first(material)[:MOST_MANIFESTS]
     values = {
         "machines": [_machine(material, name, material.results.machines[name]) for name in _order(material)],
+        "side_by_side": _side_by_side(manifests),
         "manifests": [_manifest(*pair) for pair in zip_longest(manifests, manifests[1:])],
         "problems": material.problems,
     }
     return [Page("environment.html", "Machines and environments", "environment.html", values)]
+
+
+def _side_by_side(manifests: Sequence[Mapping[str, Any]]) -> Table | None:
+    """The newest environments of different machines or packages, in the facts in which they differ."""
+    found = {(str(one["machine"]), str(one["env"])): one for one in reversed(manifests)}
+    chosen = [one for one in manifests if found[str(one["machine"]), str(one["env"])] is one][:MOST_SIDE_BY_SIDE]
+    differing = [pair for one in chosen[1:] for pair in differences(dict(chosen[0]), dict(one))]
+    names = dict.fromkeys(name for name, _, _ in by_likelihood(differing, {}) if name not in NO_FACTS)
+    facts = [dict(flat(one)) for one in chosen]
+    rows = [[Cell(name), *(Cell(one.get(name, wording.NOTHING)) for one in facts)] for name in names]
+    heads = (("Fact", ""), *((f"{one['machine']}, {one['env']}", f"manifest {one['id']}") for one in chosen))
+    return (
+        Table("Where the environments differ, the likeliest cause of another number first", heads, rows)
+        if rows
+        else None
+    )
 
 
 def _order(material: Material) -> list[str]:
@@ -122,7 +141,7 @@ def _manifest(one: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Fields that differ, those in the heading apart, which also names the commit."""
     found = differences(dict(before), dict(after))
-    return [(name, _text(old), _text(new)) for name, old, new in found if name not in (*HEADING, "places", "revision")]
+    return [(name, _text(old), _text(new)) for name, old, new in found if name not in NO_FACTS]
 
 
 def _text(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -38,14 +38,13 @@ def pages(material: Material) -> list[Page]:
     changes = ChangePoints(found_in(material.series), events_of(material.series, order), material.results.nights)
     several = _several(material)
     pairs = _pairs(several)
+    names = [name for name in material.loss_names if (several["loss"] == name).any()]
+    chosen = {name: _chosen(material, several[several["loss"] == name], changes) for name in names}
+    points = iter(material.results.points([rows for one in chosen.values() for _, rows in one.figures], MOST_COMMITS))
     values = {
         "where": _where(material, several),
         "commits": _commits(material),
-        "sections": [
-            _section(material, name, several[several["loss"] == name], changes)
-            for name in material.loss_names
-            if (several["loss"] == name).any()
-        ],
+        "sections": [_section(name, one, points, changes) for name, one in chosen.items()],
         "overall": [_overall(one, material.loss_names) for one in _by_setup(pairs)],
         **_steps(pairs),
         **changes.tables(),
@@ -81,18 +80,31 @@ def _where(material: Material, series: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _section(material: Material, name: str, series: pd.DataFrame, changes: ChangePoints) -> dict[str, Any]:
+class Chosen(NamedTuple):
+    """The series of each figure of a loss with its key, and how many cases have no figure."""
+
+    figures: list[tuple[list[str], pd.DataFrame]]
+    more: int
+    names: list[str]
+
+
+def _chosen(material: Material, series: pd.DataFrame, changes: ChangePoints) -> Chosen:
     cases = list(_cases(series))
     newest = _newest([one for _, one in cases], changes.changed, list(material.results.commits.index))
     marked = sorted(newest, key=lambda place: (-newest[place], place))[:MOST_FIGURES]
     shown = sorted({*range(min(SHOWN, len(cases))), *marked})
-    drawn = [(cases[place][0], material.results.points(cases[place][1], MOST_COMMITS)) for place in shown]
+    names = in_order(set(series["implementation"]))
+    return Chosen([cases[place] for place in shown], len(cases) - len(shown), names)
+
+
+def _section(name: str, chosen: Chosen, points: Iterator[pd.DataFrame], changes: ChangePoints) -> dict[str, Any]:
+    drawn = [(key, next(points)) for key, _ in chosen.figures]
     return {
         "loss": name,
         "file": file_name(name),
-        "names": in_order(set(series["implementation"])),
+        "names": chosen.names,
         "figures": [_figure(name, key, rows, changes.on(rows)) for key, rows in drawn],
-        "more": len(cases) - len(shown),
+        "more": chosen.more,
     }
 
 

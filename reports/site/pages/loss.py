@@ -10,6 +10,7 @@ import pandas as pd
 
 from lossimpl import wording
 from reports.record.frames import SESSION
+from reports.site import kept
 from reports.site.conditions import of_session, short_words
 from reports.site.figures import ratios, throughput
 from reports.site.figures.error_speed import error_speed
@@ -36,7 +37,7 @@ def _page(name: str, material: Material) -> Page:
     shown = [(session, found) for session, found in shown if found]
     rows = [row for _, found in shown for one in found for row in one.rows]
     raw = f"data/{slug(name)}.csv"
-    files = {raw: row_table.csv(rows), **_stored(material, name)} if rows else {}
+    files = {raw: row_table.csv(rows), **_stored(material, name, {row["manifest"] for row in rows})} if rows else {}
     values = {
         "name": name,
         "loss": material.losses.get(name),
@@ -48,21 +49,26 @@ def _page(name: str, material: Material) -> Page:
     return Page(file_name(name), name, "loss.html", values, files)
 
 
-def _stored(material: Material, name: str) -> dict[str, str]:
+def _stored(material: Material, name: str, manifests: set[str]) -> dict[str, str]:
     """The rows of a loss and their manifests as they were stored, from which `lossimpl replay` measures one again."""
-    sessions = [one for one in material.shown if one.id]
-    rows = [line for one in sessions for line in material.results.lines_of(one.key, name)]
-    used = {row.get("manifest") for row in rows}
+    lines = "".join(_lines(material, session, name) for session in material.shown if session.id)
     known = {
         one["id"]: {key: value for key, value in one.items() if key not in SESSION}
         for one in material.results.manifests
     }
-    manifests = [one for key, one in known.items() if key in used]
+    used = [one for key, one in known.items() if key in manifests]
     stem = f"data/{slug(name)}"
-    return {f"{stem}.rows.jsonl": _lines(rows), f"{stem}.manifest.jsonl": _lines(manifests)} if rows else {}
+    return {f"{stem}.rows.jsonl": lines, f"{stem}.manifest.jsonl": _as_lines(used)} if lines else {}
 
 
-def _lines(records: Iterable[dict[str, Any]]) -> str:
+def _lines(material: Material, session: Session, name: str) -> str:
+    """The rows of a loss in a session, which are kept, since a finished session stays as it is."""
+    results = material.results
+    key = ("lines", session.key, name, results.version_of(session.key))
+    return kept.text(key, lambda: _as_lines(results.lines_of(session.key, name)))
+
+
+def _as_lines(records: Iterable[dict[str, Any]]) -> str:
     return "".join(json.dumps(one) + "\n" for one in records)
 
 

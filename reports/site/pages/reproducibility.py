@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,12 @@ COVERAGE = (
     ("Coverage", f"a {wording.INTERVAL} promises {wording.percent(CONFIDENCE)}"),
     ("Smallest difference", "that one session can publish: 5 % of unchanged rows differ by more from the next session"),
 )
+REPLAYED = (
+    ("Row", "loss, implementation, shape, dtype, device, mode, status"),
+    ("Verdict", "by equivalence, at 95 %"),
+    ("Id", "`lossimpl replay ID` measures it again"),
+    ("What was found", ""),
+)
 QUANTITIES = {"ratio": "ratio of two implementations", "share": "share of the ceiling", "time": "time per call"}
 
 
@@ -27,9 +34,42 @@ def pages(material: Material) -> list[Page]:
         "machines": [
             {"name": name, "sessions": _sessions(one), "words": list(words(one)), "coverage": _coverage(one)}
             for name, one in tests.items()
-        ]
+        ],
+        "replayed": [
+            {"name": name, "words": list(replayed_words(one)), "rows": _replayed(one)}
+            for name, one in material.results.replayed.items()
+        ],
     }
     return [Page("reproducibility.html", "Do these numbers hold?", "reproducibility.html", values)]
+
+
+def replayed_words(record: Record) -> Iterator[str]:
+    """How many stored numbers were reproduced, with the interval, and how they were drawn.
+
+    >>> for sentence in replayed_words({"measured_at": "2026-11-28T20:00:00+00:00", "sampled": 3, "comparable": 90,
+    ...     "revision": "0123456789ab", "rounds": 20, "altered": 0, "rows": [{"verdict": "reproduced"}] * 3}):
+    ...     print(sentence)
+    Reproduced: 3 of 3 decided rows, 100 % (29 to 100 %); inconclusive: 0; not comparable: 0; altered: 0.
+    3 of 90 rows were drawn at random on 2026-11-28 and measured again by commit 01234567, in 20 rounds each.
+    """
+    verdicts = Counter(str(one["verdict"]) for one in record["rows"])
+    yield f"{wording.reproduced(verdicts, record.get('altered') or 0)}.".capitalize()
+    revision = str(record.get("revision") or "")
+    code = f"commit {revision[:8]}" if revision else "its own commit"
+    drawn = f"{record['sampled']} of {record.get('comparable', 'all')} rows were drawn at random"
+    rounds = f", in {record['rounds']} rounds each" if wording.known(record.get("rounds")) else ""
+    yield f"{drawn} on {str(record.get('measured_at'))[:10]} and measured again by {code}{rounds}."
+
+
+def _replayed(record: Record) -> Table:
+    """Every row that was measured again, those that are not reproduced first."""
+    order = ("not reproduced", "inconclusive", "not comparable", "reproduced")
+    rows = sorted(record["rows"], key=lambda one: order.index(one["verdict"]))
+    cells = [
+        [Cell(one["title"]), Cell(one["verdict"]), Cell(one["id"]), Cell("; ".join(one.get("lines") or []))]
+        for one in rows
+    ]
+    return Table(f"{len(rows)} rows measured again", REPLAYED, cells)
 
 
 def _sessions(record: Record) -> list[str]:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from lossimpl import wording
 from reports.record.frames import COLUMNS as COLUMNS_READ
+from reports.site import kept
+from reports.site.cells import body
 from reports.site.view import Cell, Table, compare_command, number
 from reports.statistics.comparison import why_unranked
 from reports.statistics.ranking import Ranking, Row
@@ -37,7 +39,9 @@ GREYED = "greyed"
 
 def table(found: Iterable[Ranking], caption: str) -> Table:
     """The rows of the cases, each case's ranked rows first."""
-    return Table(caption, COLUMNS, [cells for one in found for cells in _case(one)])
+    cases = list(found)
+    made = kept.text(("rows", [one.rows for one in cases]), lambda: body(row for one in cases for row in _case(one)))
+    return Table(caption, COLUMNS, body=made)
 
 
 def _case(one: Ranking) -> list[list[Cell]]:
