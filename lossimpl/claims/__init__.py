@@ -1,7 +1,8 @@
 """What textbooks say about losses and data loading, each statement with an experiment that can refute it.
 
-Every module of this package states one claim: the statement with its source, the criteria that were fixed before the
-experiment, and the experiment as a function of a seed. `support/` has what they share. `lossimpl claims` runs them.
+Every module of this package states one claim: the statement with its source, the criteria, and the experiment as
+a function of a seed. The criteria were settled on seed 0; the stored verdicts are of other seeds. `support/` has what
+the claims share. `lossimpl claims` runs them.
 """
 
 from __future__ import annotations

@@ -60,7 +60,12 @@ CLAIM = Claim(
         "Focal loss's gamma turns training from easy to hard samples; a large one slows it down, and with wrong "
         "labels, which are the hard samples then, it harms the accuracy."
     ),
-    source=Source("Lin et al., Focal loss for dense object detection", 2017, "https://arxiv.org/abs/1708.02002"),
+    source=Source(
+        "Lin et al., Focal loss for dense object detection, 2017; on wrong labels Ren et al., Learning to reweight "
+        "examples for robust deep learning",
+        2018,
+        "https://arxiv.org/abs/1803.09050",
+    ),
     criteria={
         "easy": Criterion("easy samples' share of the gradient with gamma = 2 over that with 0", at_most=0.8),
         "slower": Criterion("accuracy after one epoch with gamma = 0 minus that with 5", at_least=0.0),

@@ -35,7 +35,7 @@ CLAIM = Claim(
     source=Source(
         "PyTorch documentation, SmoothL1Loss",
         2026,
-        "https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.loss.SmoothL1Loss.html",
+        "https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html",
     ),
     criteria={
         "factor": Criterion("largest relative difference of Huber and beta times smooth L1", at_most=1e-12),

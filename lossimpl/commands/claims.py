@@ -82,7 +82,7 @@ def _show(results: list[Result]) -> None:
     )
     for finding in first.findings:
         out.print(f"    {finding.words()}", markup=False)
-    same = sum(one.verdict == first.verdict for one in results)
+    same = sum(one.words() == first.words() for one in results)
     agreement = f" ({same} of {len(results)} seeds)" if len(results) > 1 else ""
     out.print(f"  {first.words()}{agreement}", style="bold", markup=False)
 

@@ -19,7 +19,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Criterion:
-    """The range that a measured quantity must lie in, fixed before the experiment.
+    """The range that a measured quantity must lie in; it was settled on seed 0.
 
     A criterion with `only_when` is a boundary of the claim: if it is not met, the claim holds only under that
     condition. `timed` marks a quantity that is read from a clock, so that it differs between runs.
