@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_bits(name):
     assert run(name, 1).digest == first.digest
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # all experiments twice take minutes
 @pytest.mark.parametrize("name", claims.names())
 def test_every_claim_gives_the_same_bits_in_time(name):
     """Two runs have one digest, and each takes less than 20 s."""
