@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from reports.site.figures.style import LOOKS, PANEL, SPARE, panel
 
@@ -41,7 +43,16 @@ def _axes(axes: Any, record: Mapping[str, Any], categories: Sequence[str]) -> No
     x_scale, y_scale = ("log" if record[name] else "linear" for name in ("log_x", "log_y"))
     if categories:
         axes.set_yticks(range(len(categories)), categories)
-        axes.invert_yaxis()
-        axes.set(xlabel=record["y"], ylabel=record["x"], xscale=y_scale)
+        axes.set(xlabel=record["y"], ylabel=record["x"], xscale=y_scale, ylim=(len(categories) - 0.5, -0.5))
     else:
-        axes.set(xlabel=record["x"], ylabel=record["y"], xscale=x_scale, yscale=y_scale)
+        label = textwrap.fill(record["y"], 28)
+        axes.set(xlabel=record["x"], ylabel=label, xscale=x_scale, yscale=y_scale)
+    if record["log_x"]:
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        _few_values(axes, sorted({one["x"] for one in record["points"]}))
+
+
+def _few_values(axes: Any, values: Sequence[float]) -> None:
+    """A few values within two decades are the ticks, since powers of ten would be too few."""
+    if values[-1] < 100 * values[0]:
+        axes.set_xticks(values, [f"{one:g}" for one in values])

@@ -11,6 +11,7 @@ from typing import Any
 
 import lossimpl
 from lossimpl import wording
+from lossimpl.claims.support.verdict import LIMITED, VERDICTS
 from reports.record.schema import Record
 from reports.site.figures.claims import claim as figure
 from reports.site.material import Material
@@ -24,19 +25,49 @@ CRITERIA = (
     ("Required", "settled on seed 0"),
     ("Met", ""),
 )
+SPELLED = {"huber": "Huber", "l1": "L1", "mse": "MSE"}
 MET = {True: "met", False: "not met", None: "undecided"}
 
 
 def pages(material: Material) -> list[Page]:
     found = material.claims
-    values = {"claims": list(map(_section, found)), "counts": counts(found), "command": COMMAND}
+    sections = list(map(_section, found))
+    values = {"claims": sections, "groups": list(_groups(sections)), "command": COMMAND}
     files = {f"data/claim-{one['claim']}.csv": points_csv(one) for one in found}
     return [Page("claims.html", "Textbook claims, tested", "claims.html", values, files)]
 
 
 def counts(found: list[Record]) -> str:
-    """How many claims have each verdict, in words."""
-    return ", ".join(f"{count} {verdict}" for verdict, count in Counter(one["verdict"] for one in found).items())
+    """How many claims have each verdict, in words.
+
+    >>> counts([{"verdict": "inconclusive"}, {"verdict": "holds"}, {"verdict": "holds"}])
+    'Holds: 2, inconclusive: 1'
+    """
+    held = Counter(one["verdict"] for one in found)
+    return sentence(", ".join(f"{short(verdict)}: {held[verdict]}" for verdict in VERDICTS if held[verdict]))
+
+
+def short(verdict: str) -> str:
+    """A verdict without its condition."""
+    return "holds under a condition" if verdict == LIMITED else verdict
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, and the others as they are.
+
+    >>> sentence("area under the ROC curve")
+    'Area under the ROC curve'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def title(name: str) -> str:
+    """A claim's name as a heading.
+
+    >>> title("cross_entropy_or_mse")
+    'Cross entropy or MSE'
+    """
+    return sentence(" ".join(SPELLED.get(word, word) for word in name.split("_")))
 
 
 def words(one: Record) -> str:
@@ -57,12 +88,19 @@ def stability(one: Record) -> str:
     return f"{one['verdicts'].count(words(one))} of {len(one['verdicts'])} seeds"
 
 
+def _groups(sections: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The sections of each verdict."""
+    for verdict in VERDICTS:
+        if held := [one for one in sections if one["record"]["verdict"] == verdict]:
+            yield sentence(short(verdict)), held
+
+
 def _section(one: Record) -> dict[str, Any]:
-    caption = f"{one['y'].capitalize()}, seed {one['seed']}."
+    caption = f"{sentence(one['y'])}, seed {one['seed']}."
     path = SOURCES / f"{one['claim']}.py"
     return {
         "record": one,
-        "title": one["claim"].replace("_", " ").capitalize(),
+        "title": title(one["claim"]),
         "words": words(one),
         "stability": stability(one),
         "figure": drawing(caption, ("claim", one["claim"]), figure, one),
@@ -73,7 +111,7 @@ def _section(one: Record) -> dict[str, Any]:
 
 
 def _row(finding: Record) -> list[Cell]:
-    kind = "" if finding["met"] else "fail"
+    kind = "fail" if finding["met"] is False else ""
     return [
         Cell(finding["what"], kind="long"),
         Cell(effect(finding)),
@@ -103,5 +141,5 @@ def points_csv(one: Record) -> str:
 
 def markdown(found: list[Record]) -> Iterator[str]:
     """README's paragraphs: the counts, and one line per claim."""
-    yield f"Written by `python -m reports readme` from what `{COMMAND}` stored: {counts(found)}."
+    yield f"Written by `python -m reports readme` from what `{COMMAND}` stored. {counts(found)}."
     yield "\n".join(f"- **{one['claim']}**: {one['statement']} *{words(one)}* ({stability(one)})." for one in found)
