@@ -29,7 +29,7 @@ from reports.record.schema import Record
 from reports.record.summary import summary
 from reports.record.units import Unit
 
-VERSION = 2
+VERSION = 3
 OWN = "own"  # the month of what is a machine's and not a commit's
 POINTER = "partition.json"
 GROUP = 8_192  # rows: what a query for one series reads of a partition
