@@ -40,7 +40,7 @@ class Patch(AbstractContextManager["Patch"]):
 
     def __init__(self, implementation: str) -> None:
         self.before: dict[str, Function] = {name: getattr(torch_functional, name) for name in REPLACED}
-        self.now = {name: replacement(before, implementation) for name, before in self.before.items()}
+        self.now = {name: replacement(name, before, implementation) for name, before in self.before.items()}
         for name, function in self.now.items():
             setattr(torch_functional, name, function)
 
@@ -58,9 +58,9 @@ class Patch(AbstractContextManager["Patch"]):
         self.undo()
 
 
-def replacement(original: Function, implementation: str) -> Function:
-    """Our function of the same name: it has torch's parameters."""
-    ours = getattr(functional, original.__name__)
+def replacement(name: str, original: Function, implementation: str) -> Function:
+    """Our function of that name: it has the parameters of torch's."""
+    ours = getattr(functional, name)
 
     @wraps(original)
     def function(*arguments: Any, **options: Any) -> torch.Tensor:

@@ -103,3 +103,10 @@ def test_an_implementation_that_a_loss_lacks_is_refused_before_anything_changes(
     with pytest.raises(ValueError, match="implementation 'torchvision': for cross_entropy it must be one of auto"):
         lossimpl.patch("torchvision")
     assert functional.mse_loss is torchs
+
+
+def test_a_function_that_someone_else_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in torch's place may have any name, as a wrapper that counts calls has."""
+    monkeypatch.setattr(torch.nn.functional, "mse_loss", lambda *arguments: torch.zeros(()))
+    with lossimpl.patch(implementation="vectorized"):
+        assert torch.nn.functional.mse_loss(torch.ones(2), torch.zeros(2)) == 1
