@@ -20,7 +20,8 @@ def patch(implementation: str = "auto") -> Patch:
 
     The replacement is in force from the call on, until `undo()` or the end of a `with` block. Arguments are those of
     torch, the deprecated `size_average` and `reduce` included. Names that other modules imported from
-    `torch.nn.functional` before the call stay torch's, as does `implementation="torch"`.
+    `torch.nn.functional` before the call stay torch's, as do `implementation="torch"` and what `torch.jit.script`
+    compiles.
     Raises: ValueError for an implementation that one of these losses lacks.
 
     >>> import torch
@@ -67,4 +68,5 @@ def replacement(name: str, original: Function, implementation: str) -> Function:
         result: torch.Tensor = ours(*arguments, **options, implementation=implementation)
         return result
 
+    function.__dict__.update(__script_if_tracing_wrapper=True, __original_fn=original)  # `torch.jit.script` takes this
     return function

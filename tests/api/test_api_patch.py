@@ -52,6 +52,27 @@ def test_torchs_own_stays_torchs(name):
             torch.testing.assert_close(result, expected)
 
 
+MODULES = {
+    **{"cross_entropy": torch.nn.CrossEntropyLoss, "binary_cross_entropy": torch.nn.BCELoss},
+    **{"binary_cross_entropy_with_logits": torch.nn.BCEWithLogitsLoss, "l1_loss": torch.nn.L1Loss},
+    **{"mse_loss": torch.nn.MSELoss, "smooth_l1_loss": torch.nn.SmoothL1Loss, "huber_loss": torch.nn.HuberLoss},
+    "triplet_margin_loss": torch.nn.TripletMarginLoss,
+}
+
+
+@pytest.mark.parametrize("name", patching.REPLACED)
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+def test_torchscript_compiles_torchs_function(name):
+    """Its compiler read torch's source with our names in it: "undefined value has_torch_function_variadic"."""
+    loss = lossimpl.get(name)
+    given = make(lossimpl.Case(name, (4, 3)))
+    tensors = [given[one] for one in loss.tensors]
+    expected = MODULES[name]()(*tensors)
+    with lossimpl.patch():
+        compiled = torch.jit.script(MODULES[name]())
+    torch.testing.assert_close(compiled(*tensors), expected, rtol=0, atol=0)
+
+
 def test_complex_input_reaches_torch():
     """|3 + 4i| = 5, averaged with 0."""
     with lossimpl.patch():
