@@ -20,7 +20,8 @@ def patch(implementation: str = "auto") -> Patch:
 
     The replacement is in force from the call on, until `undo()` or the end of a `with` block. Arguments are those of
     torch, the deprecated `size_average` and `reduce` included. Names that other modules imported from
-    `torch.nn.functional` before the call stay torch's, as does `implementation="torch"`.
+    `torch.nn.functional` before the call stay torch's, as do `implementation="torch"` and what `torch.jit.script`
+    compiles.
     Raises: ValueError for an implementation that one of these losses lacks.
 
     >>> import torch
@@ -40,7 +41,7 @@ class Patch(AbstractContextManager["Patch"]):
 
     def __init__(self, implementation: str) -> None:
         self.before: dict[str, Function] = {name: getattr(torch_functional, name) for name in REPLACED}
-        self.now = {name: replacement(before, implementation) for name, before in self.before.items()}
+        self.now = {name: replacement(name, before, implementation) for name, before in self.before.items()}
         for name, function in self.now.items():
             setattr(torch_functional, name, function)
 
@@ -58,13 +59,14 @@ class Patch(AbstractContextManager["Patch"]):
         self.undo()
 
 
-def replacement(original: Function, implementation: str) -> Function:
-    """Our function of the same name: it has torch's parameters."""
-    ours = getattr(functional, original.__name__)
+def replacement(name: str, original: Function, implementation: str) -> Function:
+    """Our function of that name: it has the parameters of torch's."""
+    ours = getattr(functional, name)
 
     @wraps(original)
     def function(*arguments: Any, **options: Any) -> torch.Tensor:
         result: torch.Tensor = ours(*arguments, **options, implementation=implementation)
         return result
 
+    function.__dict__.update(__script_if_tracing_wrapper=True, __original_fn=original)  # `torch.jit.script` takes this
     return function

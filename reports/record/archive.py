@@ -29,7 +29,7 @@ from reports.record.schema import Record
 from reports.record.summary import summary
 from reports.record.units import Unit
 
-VERSION = 2
+VERSION = 3
 OWN = "own"  # the month of what is a machine's and not a commit's
 POINTER = "partition.json"
 GROUP = 8_192  # rows: what a query for one series reads of a partition
@@ -227,7 +227,8 @@ def _without(table: pa.Table, stems: set[str]) -> pa.Table:
         names = table["stem"].to_pylist()
     else:
         names = [
-            f"{commit}-{env}" if env else "" for commit, env in zip(*map(table.column, ("commit", "env")), strict=True)
+            f"{commit}-{env}" if env else ""  # of values: Arrow's own empty text counts as true
+            for commit, env in zip(*(table[name].to_pylist() for name in ("commit", "env")), strict=True)
         ]
     return table.filter(pa.array([name not in stems for name in names]))
 

@@ -52,6 +52,27 @@ def test_torchs_own_stays_torchs(name):
             torch.testing.assert_close(result, expected)
 
 
+MODULES = {
+    **{"cross_entropy": torch.nn.CrossEntropyLoss, "binary_cross_entropy": torch.nn.BCELoss},
+    **{"binary_cross_entropy_with_logits": torch.nn.BCEWithLogitsLoss, "l1_loss": torch.nn.L1Loss},
+    **{"mse_loss": torch.nn.MSELoss, "smooth_l1_loss": torch.nn.SmoothL1Loss, "huber_loss": torch.nn.HuberLoss},
+    "triplet_margin_loss": torch.nn.TripletMarginLoss,
+}
+
+
+@pytest.mark.parametrize("name", patching.REPLACED)
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+def test_torchscript_compiles_torchs_function(name):
+    """Its compiler read torch's source with our names in it: "undefined value has_torch_function_variadic"."""
+    loss = lossimpl.get(name)
+    given = make(lossimpl.Case(name, (4, 3)))
+    tensors = [given[one] for one in loss.tensors]
+    expected = MODULES[name]()(*tensors)
+    with lossimpl.patch():
+        compiled = torch.jit.script(MODULES[name]())
+    torch.testing.assert_close(compiled(*tensors), expected, rtol=0, atol=0)
+
+
 def test_complex_input_reaches_torch():
     """|3 + 4i| = 5, averaged with 0."""
     with lossimpl.patch():
@@ -103,3 +124,10 @@ def test_an_implementation_that_a_loss_lacks_is_refused_before_anything_changes(
     with pytest.raises(ValueError, match="implementation 'torchvision': for cross_entropy it must be one of auto"):
         lossimpl.patch("torchvision")
     assert functional.mse_loss is torchs
+
+
+def test_a_function_that_someone_else_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in torch's place may have any name, as a wrapper that counts calls has."""
+    monkeypatch.setattr(torch.nn.functional, "mse_loss", lambda *arguments: torch.zeros(()))
+    with lossimpl.patch(implementation="vectorized"):
+        assert torch.nn.functional.mse_loss(torch.ones(2), torch.zeros(2)) == 1

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import synthetic_results
 
+from reports.record.stored import Stored
 from reports.site import feed
 from reports.site.build import build
 from reports.site.material import gather
@@ -82,3 +83,12 @@ def test_a_long_feed_keeps_the_newest_of_all_machines(monkeypatch: pytest.Monkey
     assert [str(one.findtext(f"{ATOM}title"))[:8] for one in entries] == ["aaaaaaaa", "cccccccc"]
     assert {link.get("href") for one in entries for link in one.iter(f"{ATOM}link")} == {"history.html"}
     assert entries[0].findtext(f"{ATOM}content") == "a &lt; b"
+
+
+def test_a_night_that_ends_replaces_its_beginning_in_the_archive(tmp_path: Path) -> None:
+    """The record is read while the night runs and again after its end: there is one night, as it ended."""
+    path = tmp_path / "results" / "bench" / "nightly.jsonl"
+    path.parent.mkdir(parents=True)
+    for outcome in ("began", "done"):
+        path.write_text(json.dumps(night(1, outcome)) + "\n")
+        assert [one["outcome"] for one in Stored.of(tmp_path / "results").health] == [outcome]
