@@ -29,6 +29,8 @@ PARTS: tuple[tuple[str, str, Fields], ...] = (
     ("Overheads", "The objects in `overhead` of the loaders' self-test.", documents.ADDED),
     ("Mutants", "`docs/mutants.jsonl`, of `lossimpl check --mutants`.", lists.MUTANT),
     ("Ways of calling", "`docs/ways.jsonl`, of `lossimpl check --ways`.", lists.WAY),
+    ("Claims", "`docs/claims.jsonl`, of `lossimpl claims`.", lists.CLAIM),
+    ("Findings", "The objects in `findings` of a claim.", lists.FINDING),
 )  # fmt: skip
 HEAD = """# The record
 

@@ -28,6 +28,7 @@ from reports.site.material import Material, gather, of
 from reports.site.pages import (
     agreement,
     ceilings,
+    claims,
     compatibility,
     conformance,
     environment,
@@ -54,6 +55,7 @@ BUILDERS = (
     agreement,
     conformance,
     compatibility,
+    claims,
     loading,
     history,
     health,
@@ -69,6 +71,7 @@ NAVIGATION = (
     ("agreement.html", "Agreement"),
     ("conformance.html", "Conformance"),
     ("compatibility.html", "Compatibility"),
+    ("claims.html", "Claims"),
     ("loading.html", "Loading"),
     ("history.html", "History"),
     ("nights.html", "Nights"),

@@ -37,7 +37,7 @@ class Material:
 
     @cached_property
     def _lists(self) -> dict[str, tuple[list[Record], list[Problem]]]:
-        return {path.name: listed(path) for path in (lists.MUTANTS, lists.WAYS)}
+        return {path.name: listed(path) for path in (lists.MUTANTS, lists.WAYS, lists.CLAIMS)}
 
     @property
     def mutants(self) -> list[Record]:
@@ -48,6 +48,11 @@ class Material:
     def ways(self) -> list[Record]:
         """Ways of calling each loss, with how many hard cases hold."""
         return self._lists[lists.WAYS.name][0]
+
+    @property
+    def claims(self) -> list[Record]:
+        """Textbook claims, each with the verdict of its experiment."""
+        return self._lists[lists.CLAIMS.name][0]
 
     @cached_property
     def problems(self) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""`python -m reports readme`: README's results, docs/results.md and docs/compatibility.md, from stored results."""
+"""`python -m reports readme`: README's results and claims, and docs/results.md and docs/compatibility.md, as stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lossimpl import wording
 from lossimpl.spec import Device
 from reports.site.conditions import of_session
 from reports.site.material import Material, gather
-from reports.site.pages import compatibility, gate, loading_selftest, reproducibility
+from reports.site.pages import claims, compatibility, gate, loading_selftest, reproducibility
 from reports.site.pages.native import ordered
 from reports.statistics.answers import worst_error
 from reports.statistics.comparison import (
@@ -28,6 +28,8 @@ from reports.statistics.ranking import Row
 
 START = "<!-- results: written by `python -m reports readme` from results/ -->"
 END = "<!-- end of results -->"
+CLAIMS_START = "<!-- claims: written by `python -m reports readme` from docs/claims.jsonl -->"
+CLAIMS_END = "<!-- end of claims -->"
 SUMMARY = (
     "largest shapes", "losses", "best alternative takes", *(f"{name} takes" for name in ALTERNATIVES),
     "native's share of the ceiling",
@@ -81,14 +83,26 @@ def readme(
     text = out.read_text()
     if START not in text or END not in text:
         raise typer.BadParameter(f"{out} lacks the markers {START!r} and {END!r}", param_hint="--out")
-    before, after = text.split(START)[0], text.split(END)[1]
     material = gather(results)
     where, compared = newest(material, device)
     written = [*summary(where, compared), *self_tests(material)]
-    out.write_text(before + START + "\n\n" + "\n\n".join(written) + "\n\n" + END + after)
+    text = replaced(text, START, END, written)
+    out.write_text(replaced(text, CLAIMS_START, CLAIMS_END, claims.markdown(material.claims)))
     cases.write_text("\n\n".join(all_cases(where, compared)) + "\n")
     ways.write_text("\n\n".join(compatibility.markdown(material.ways)) + "\n")
     typer.echo(f"{out}, {cases}, {ways}")
+
+
+def replaced(text: str, start: str, end: str, paragraphs: Iterable[str]) -> str:
+    """The text with these paragraphs between two markers; unchanged where it lacks the markers.
+
+    >>> replaced("a <b> old <e> c", "<b>", "<e>", ["new"])
+    'a <b>\\n\\nnew\\n\\n<e> c'
+    """
+    if start not in text or end not in text:
+        return text
+    before, after = text.split(start)[0], text.split(end)[1]
+    return before + start + "\n\n" + "\n\n".join(paragraphs) + "\n\n" + end + after
 
 
 def newest(material: Material, device: str) -> tuple[str, list[Comparison]]:
