@@ -20,7 +20,7 @@ from lossimpl.row import from_record
 from reports.record.rows import Row
 from reports.sweep.questions import Grid
 from reports.sweep.session import Effort, Session
-from reports.sweep.store import Store, now, pack, packed_objects
+from reports.sweep.store import Store, pack, packed_objects
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5
@@ -86,11 +86,11 @@ def measure(
     from reports.sweep import progress, warm
     from reports.sweep.engine import Engine
 
-    session_id, began, clock = store.begin(grid), now(), wall.now()
+    begun, clock = store.begin(grid), wall.now()
     plan = store.root / ".asv" / "round.json"
     effort = replace(EFFORTS[grid], rounds=rounds, most=max(EFFORTS[grid].most, rounds))
-    session = Session(rows, store, effort, plan, session_id)
-    about = {"grid": grid, "commit": store.commit, "began_at": began.isoformat(timespec="seconds")}
+    session = Session(rows, store, effort, plan, begun.session)
+    about = {"grid": grid, "commit": store.commit, "began_at": begun.at.isoformat(timespec="seconds")}
     records: list[dict[str, Any]] = []
     variables = warm.COMPILER | {
         "LOSSIMPL_ROWS": str(store.side_car("rounds")),
@@ -110,8 +110,8 @@ def measure(
                 with progress.shown(session, console) as shown:
                     session.run(engine, shown)
             finally:
-                about |= progress.spent(session, wall.now() - clock)
-                records = store.save(rows, session_id, about)
+                about |= progress.spent(session, begun.seconds + wall.now() - clock)
+                records = store.save(rows, begun.session, about)
             engine.save({row: samples_of(record) for row, record in zip(rows, records, strict=True)})
     except KeyboardInterrupt:
         console.print(interrupted(records), highlight=False)

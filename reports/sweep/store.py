@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lossimpl import files, identity
 from lossimpl.row import combined, from_record
@@ -70,6 +70,14 @@ def session_record(records: list[Record], session: str) -> Record:
     return identity | asdict(combined([from_record(record) for record in records])) | {"session": session}
 
 
+class Begun(NamedTuple):
+    """A session: its id, when it began, and the seconds that it took before it was interrupted."""
+
+    session: str
+    at: datetime
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class Store:
     """Where a session of one commit on one machine in one environment keeps its records."""
@@ -93,16 +101,20 @@ class Store:
         """The file that an unfinished session leaves, in asv's folder outside version control."""
         return self.root / ".asv" / f"unfinished-{self.machine}-{self.stem}.json"
 
-    def begin(self, grid: str) -> str:
-        """The id of the session: of one that was interrupted on the same grid, else a new one."""
+    def begin(self, grid: str) -> Begun:
+        """A session that was interrupted on the same grid, else a new one."""
         known = json.loads(self.marker.read_text()) if self.marker.exists() else {}
         if known.get("grid") == grid and now() - datetime.fromisoformat(known["started_at"]) < CONTINUED:
-            return str(known["session"])
+            session = str(known["session"])
+            before = [one for one in objects(self.side_car("sessions")) if one.get("session") == session]
+            seconds = sum(float(one.get("seconds", 0)) for one in before)
+            return Begun(session, datetime.fromisoformat(known["started_at"]), seconds)
         self.side_car("rounds").unlink(missing_ok=True)  # its rows were written when it was interrupted
-        session = identity.new_session()
+        begun = Begun(identity.new_session(), now())
         self.marker.parent.mkdir(exist_ok=True)
-        self.marker.write_text(json.dumps({"session": session, "grid": grid, "started_at": now().isoformat()}))
-        return session
+        held = {"session": begun.session, "grid": grid, "started_at": begun.at.isoformat()}
+        self.marker.write_text(json.dumps(held))
+        return begun
 
     def rounds(self) -> dict[str, list[Record]]:
         """The records of the unfinished session by the name of their row, in the order of measuring."""

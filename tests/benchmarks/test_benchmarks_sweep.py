@@ -212,33 +212,36 @@ class Interrupted(Machine):
 
 
 def test_an_interrupted_session_keeps_its_rounds_and_is_continued(kept):
-    """Three rounds are kept, as rows without an interval; the next session of the grid continues with the fourth."""
+    """Three rounds are kept, as rows without an interval; the next session of the grid continues with the fourth.
+
+    It began when its first part did, before all of its rounds, and its seconds are those of both parts.
+    """
     first = kept.begin("quick")
     session, plan = session_of(kept, [row_of()])
     with pytest.raises(KeyboardInterrupt):
         session.run(Interrupted(kept, plan), lambda case: None)
-    (record,) = kept.save([row_of()], first, {"grid": "quick"})
+    (record,) = kept.save([row_of()], first.session, {"grid": "quick", "seconds": 30.0})
     assert len(record["rounds"]) == 3
     assert command.interrupted([record]).count("0 of 1 rows have the 4 quiet rounds") == 1
-    assert kept.begin("quick") == first
+    assert kept.begin("quick") == first._replace(seconds=30.0)
     again, plan = session_of(kept, [row_of()])
     machine = Machine(kept, plan)
     again.run(machine, lambda case: None)
     assert [number for _, number in machine.log] == [4, 5]
-    (record,) = kept.save([row_of()], first, {"grid": "quick"})
+    (record,) = kept.save([row_of()], first.session, {"grid": "quick"})
     kept.finish()
     assert [len(one["rounds"]) for one in objects(kept.side_car("rows"))] == [5]
     assert len(record["rounds"]) == 5
-    assert kept.begin("quick") != first
+    assert kept.begin("quick").session != first.session
 
 
 def test_another_grid_or_an_old_session_is_not_continued(kept, monkeypatch):
     """Their rounds would not be one session's."""
     first = kept.begin("quick")
     other = kept.begin("table")
-    assert other != first
+    assert other.session != first.session
     monkeypatch.setattr(store, "CONTINUED", timedelta(seconds=-1))
-    assert kept.begin("table") != other
+    assert kept.begin("table").session != other.session
 
 
 def test_each_session_has_its_own_rows(kept):
