@@ -65,7 +65,7 @@ class Run:
             self._written()
             self._measured(commits)
             night = self._judged()
-            self._written()
+            self._concluded()  # before the page, which shows it
             self.steps.publish()
         except KeyboardInterrupt:
             self._failed(
@@ -136,13 +136,17 @@ class Run:
 
     def _end(self) -> None:
         """Complete the record and send it, whatever happened before; a full disk is printed."""
+        try:
+            self._concluded()
+        except OSError as failure:
+            self._failed("failed", str(failure))
+
+    def _concluded(self) -> None:
+        """Complete the record with what the night did so far, and send it."""
         self.health.ended("done")
         self.health.ended_at = now()
         self.health.unfinished = [commit for commit, why in self.unmeasured.items() if why == ENDED]
-        try:
-            rows = Stored.of(self.root / "results").rows
-            planned = rows["commit"].isin([one[:DIGITS] for one in self.health.commits])
-            self.health.count(rows[planned & (rows["machine"] == self.machine)], self.unmeasured, self.steps.rows)
-            self._written()
-        except OSError as failure:
-            self._failed("failed", str(failure))
+        rows = Stored.of(self.root / "results").rows
+        planned = rows["commit"].isin([one[:DIGITS] for one in self.health.commits])
+        self.health.count(rows[planned & (rows["machine"] == self.machine)], self.unmeasured, self.steps.rows)
+        self._written()

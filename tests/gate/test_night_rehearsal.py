@@ -48,6 +48,7 @@ class Machine:
     rng: np.random.Generator
     published: str = ""  # the newest commit that its last page was of
     problems: list[BaseException] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)  # how its newest night had ended by each page
 
     def __post_init__(self) -> None:
         self.root, self.state = self.folder / "checkout", self.folder / "state"
@@ -132,12 +133,14 @@ class Machine:
 
     def publish(self) -> None:
         self.published = git(self.root, "rev-parse", "HEAD")[:8]
+        lines = map(json.loads, (self.root / "results" / self.name / "nightly.jsonl").open())
+        self.shown.append(max(lines, key=lambda one: one["night"])["outcome"])
 
 
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures are not drawn, which takes most of the time of a page."""
-    monkeypatch.setattr("reports.site.view.kept.of", lambda key, make: "<svg></svg>")
+    monkeypatch.setattr("reports.site.view.kept.of", lambda work: lambda: "<svg></svg>")
 
 
 @pytest.fixture
@@ -272,6 +275,7 @@ def test_nothing_is_lost_doubled_or_reported_twice(rehearsal, undrawn, nights, f
     require_findings(reader.root, nights)
     require_outcomes(reader.root, faults, disk)
     assert [one.published for one in machines] == [main[:8]] * 2
+    assert not any("began" in one.shown for one in machines)  # a page says what became of the night that made it
     index = build(gather(reader.root / "results", {}), folder / "site")
     assert "one</strong> last heard from <time" in index.read_text()
     assert main[:8] in (folder / "site" / "nights.html").read_text()

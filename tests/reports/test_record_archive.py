@@ -16,7 +16,7 @@ from synthetic_results import COMMITS, ENV, MACHINE
 
 from lossimpl.files import lines
 from reports.record import columns
-from reports.record.archive import Archive
+from reports.record.archive import VERSION, Archive
 from reports.record.mirror import changed, mirror
 from reports.record.query import Queries, load
 from reports.record.reader import Malformed, read_unit
@@ -164,8 +164,8 @@ def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
 
 def test_an_archive_of_tomorrow_is_refused(tmp_path: Path) -> None:
     """Its version is named."""
-    (tmp_path / "format.json").write_text('{"version": 3}')
-    with pytest.raises(Malformed, match="an archive of version 3; this version reads 2"):
+    (tmp_path / "format.json").write_text(f'{{"version": {VERSION + 1}}}')
+    with pytest.raises(Malformed, match=f"an archive of version {VERSION + 1}; this version reads {VERSION}"):
         Archive(tmp_path)
 
 
