@@ -38,7 +38,7 @@ BOUNDED = {"mae": "MAE", "huber": "Huber, δ = 1", "log_cosh": "log-cosh"}
 WHAT = "what 900 standard deviations more add to the shift × sample size"
 CLAIM = Claim(
     statement=(
-        "A single outlier moves the fit of the mean squared error as far as it is itself away; its influence on the "
+        "A single outlier moves the fit of the mean squared error in proportion to its distance; its influence on the "
         "fits of MAE, Huber and log-cosh is bounded."
     ),
     source=Source(
