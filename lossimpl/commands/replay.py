@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lossimpl.replayable import Stored
 
 UNVERIFIED = "unverified, since it was written before rows had checksums"
+EVERY = 10**9  # rows: more than any record has
 CAUSES = 3  # differences of environment that are shown per row of many
 
 
@@ -46,7 +47,7 @@ def replay(
     ] = False,
     sample: Annotated[
         int, typer.Option(help="With --all: so many rows, drawn at random.", min=1, show_default="all")
-    ] = 10**9,
+    ] = EVERY,
     as_json: Annotated[
         Path | None,
         typer.Option("--json", help="With --all: file for the verdicts, replay.json of a machine's results."),
@@ -56,8 +57,8 @@ def replay(
 
     `lossimpl compare` prints the ids of its rows, which are kept, and pages have them in the details of each row. New
     rounds are compared with the stored ones by equivalence, at 95 %. On the machine that measured the row, times are
-    compared, allowing for what slowed down all implementations of the case, and value, gradients and memory must be
-    the same; on another one the ratio to torch and the share of the ceiling. It takes about two minutes.
+    compared, allowing for what slowed down the other implementations or a copy of memory, and value, gradients and
+    memory must be the same; on another one the ratio to torch and the share of the ceiling. It takes about two minutes.
 
     By default the installed code is measured, so that a row of an older commit also shows what has changed since.
     With --at-commit its own code is built in a temporary folder, with the packages that are installed now.
@@ -69,6 +70,9 @@ def replay(
     Exit codes: 0 reproduced, or a share is known; 1 not reproduced, or a row was changed after it was written; 3
     inconclusive, or not comparable; 2 a wrong option, id or file, or the one row was changed after it was written.
     """
+    for name, given in (("--json", as_json is not None), ("--sample", sample < EVERY)):
+        if given and not every:
+            raise typer.BadParameter("it belongs to --all, which is not given", param_hint=name)
     with refused():
         if every:
             code = replay_all(Path(what), within, Request(rounds, sample, at_commit, as_json))

@@ -103,6 +103,14 @@ def test_the_rows_of_a_file_or_folder_are_listed(stored):
     assert call(replay, file).output == call(replay, file.parent).output == listed
 
 
+@pytest.mark.parametrize("option", [("--json", "replay.json"), ("--sample", "40")])
+def test_options_of_many_rows_are_refused_for_one(stored, option):
+    """They were ignored without `--all`."""
+    result = call(replay, stored(), *option)
+    assert result.exit_code == 2
+    assert f"{option[0]}: it belongs to --all" in plain(result.output)
+
+
 def test_an_altered_row_is_named_and_not_measured(stored, measured):
     """A hundredth faster than it was written: exit code 2 with the place, in a copy of the record too."""
     file = stored()
